@@ -1,0 +1,40 @@
+# Todo Chatbot. `make help` lists the targets; README.md says what they are for.
+SHELL       := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := all
+
+BUILD   ?= build
+CC      ?= cc
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+PKGS    := libmicrohttpd libcurl libpq luajit libuv libcrypto libical lua5.1-cjson lua5.1-lpeg
+LIBS     = $(shell pkg-config --libs libmicrohttpd libcurl libpq luajit libuv libcrypto libical) \
+           -l:liblua5.1-cjson.a -l:liblua5.1-lpeg.a -lm -ldl -lpthread
+WARN    := -Wall -Wextra -Wshadow -Wconversion -Werror
+SAN     ?=
+CFLAGS  ?= -O2 -g
+ALL_CFLAGS = -std=gnu11 $(WARN) $(CFLAGS) $(SAN) -Ihost -D_GNU_SOURCE \
+             -DTODO_VERSION='"$(VERSION)"' $(shell pkg-config --cflags $(PKGS) | sed 's/-I/-isystem /g') -MMD -MP
+
+HOST_SRC := $(filter-out host/main.c,$(wildcard host/*.c)) $(wildcard host/api/*.c)
+HOST_OBJ  = $(HOST_SRC:%.c=$(BUILD)/%.o)
+TEST_SRC := $(wildcard host/test/test_*.c)
+TEST_BIN  = $(TEST_SRC:host/test/%.c=$(BUILD)/test/%)
+
+.PHONY: all help
+all: $(BUILD)/todo-host ## build build/todo-host
+
+help: ## list the targets
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+$(BUILD)/todo-host: $(BUILD)/host/main.o $(HOST_OBJ)
+	$(CC) $(CFLAGS) $(SAN) -rdynamic -o $@ $^ $(LIBS)
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+$(BUILD)/test/%: host/test/%.c $(HOST_OBJ)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -o $@ $^ $(LIBS) -lcmocka
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

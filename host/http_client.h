@@ -1,0 +1,79 @@
+// An HTTP client on a libuv loop by curl's multi interface: HTTP/1.1 and https, keep-alive,
+// deadlines, caps, cancel. Loop thread only. curl is used in http_client.c alone.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "buf.h"
+#include "err.h"
+
+struct http_client;
+
+struct http_client_limits {
+    long max_connections;  // all hosts together; further calls wait inside curl
+    long max_per_host;     // connections to one host
+    size_t max_in_flight;  // calls started and not ended; one more is refused at once
+};
+
+MUST_CHECK int http_client_new(struct http_client **client, uv_loop_t *loop,
+                               const struct http_client_limits *limits, struct err *err);
+
+// Cancels every call (each gets its callback with HTTP_CALL_CANCELLED), closes the loop handles and
+// frees the client after the loop has closed them. The loop must run until then.
+void http_client_free(struct http_client *client);
+
+struct http_call_header {
+    const char *name;
+    const char *value;
+};
+
+// Everything is copied by http_client_start.
+struct http_call_request {
+    const char *method;
+    const char *url; // http or https; other schemes are refused, redirects are never followed
+    const struct http_call_header *headers;
+    size_t header_count;
+    const char *body; // NULL: none
+    size_t body_len;
+    long connect_timeout_ms; // 0: 2,000
+    long timeout_ms;         // of the whole call; 0: 5,000
+    size_t max_reply;        // bytes of body kept; a longer one ends as HTTP_CALL_TOO_LARGE; 0: 1 MiB
+    // Set for an address that a user chose: every resolved address that is not public unicast
+    // (loopback, private, link-local, multicast, CGNAT, mapped or embedded IPv4 of those, ::, 0/8)
+    // is refused before connecting, so that no name or redirect leads inside.
+    int public_only;
+};
+
+enum http_call_outcome {
+    HTTP_CALL_OK,          // a complete reply of any status
+    HTTP_CALL_UNREACHABLE, // no name, refused, reset, TLS failure, refused by public_only
+    HTTP_CALL_TIMEOUT,
+    HTTP_CALL_TOO_LARGE,
+    HTTP_CALL_CANCELLED,
+};
+
+struct http_call_reply {
+    enum http_call_outcome outcome;
+    const char *error; // a sentence when outcome is not OK, else NULL
+    int status;
+    struct http_field_copy {
+        char *name; // lower case
+        char *value;
+    } *headers;
+    size_t header_count;
+    struct buf body;
+};
+
+// Exactly one call back per started call, from the loop, never from inside http_client_start.
+// The reply is borrowed until the callback returns.
+typedef void (*http_call_done)(void *user, const struct http_call_reply *reply);
+
+// Fails at once (-1, no callback) on a bad URL, method or header, or when max_in_flight is reached.
+// *call identifies it for http_client_cancel until the callback has run.
+struct http_call;
+MUST_CHECK int http_client_start(struct http_client *client,
+                                 const struct http_call_request *request, http_call_done done,
+                                 void *user, struct http_call **call, struct err *err);
+void http_client_cancel(struct http_call *call);

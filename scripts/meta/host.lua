@@ -1,0 +1,266 @@
+---@meta
+-- The modules that the host gives to scripts: require("host.db") and so on.
+-- Everything that waits (marked "waits") may be called only inside a fiber, that is: from a handler,
+-- a timer or something they call; never while a file is being loaded.
+-- Expected failure returns nil and an error table; misuse (a wrong type) throws.
+
+---@class host.Error
+---@field code string      a short word, listed per function
+---@field message string   one sentence
+
+---@class host.log
+local log = {}
+---@param message string
+---@param fields table<string, string|number|boolean>|nil
+function log.debug(message, fields) end
+---@param message string
+---@param fields table<string, string|number|boolean>|nil
+function log.info(message, fields) end
+---@param message string
+---@param fields table<string, string|number|boolean>|nil
+function log.warn(message, fields) end
+---@param message string
+---@param fields table<string, string|number|boolean>|nil
+function log.error(message, fields) end
+
+---@class host.config
+local config = {}
+---The value of a setting from the environment, nil when it is not set and has no default.
+---@param name string
+---@return string|nil
+function config.get(name) end
+
+---@class host.json
+---@field null lightuserdata  JSON null (the same value as cjson.null)
+---@field list_mt table       the metatable of every list that decode makes
+local json = {}
+---Strict RFC 8259, depth at most 32. Objects become tables, arrays become tables with list_mt.
+---@param text string
+---@return any value
+---@return string|nil message  what is wrong and where, when value is nil and message is set
+function json.decode(text) end
+
+---@class host.time
+local time = {}
+---Wall clock, milliseconds since 1970-01-01 UTC.
+---@return integer
+function time.now_ms() end
+---Monotonic clock, milliseconds; only differences mean something.
+---@return number
+function time.monotonic_ms() end
+---"2026-11-24T04:26:30.123Z"
+---@param ms integer
+---@return string
+function time.format(ms) end
+---RFC 3339 with any offset and up to nine digits of fraction, cut to milliseconds; a leap second
+---and a date that does not exist are refused. Years 1 to 9999.
+---@param text string
+---@return integer|nil ms
+---@return string|nil message
+function time.parse(text) end
+
+---@class host.crypto
+local crypto = {}
+---@return string  a random version 4 UUID, lower case
+function crypto.uuid() end
+---A version 8 UUID (RFC 9562) made of the SHA-256 of the text: the same text, the same id.
+---@param text string
+---@return string
+function crypto.uuid_of(text) end
+---@param count integer  bytes, at most 1024
+---@return string
+function crypto.random(count) end
+---@param bytes string
+---@return string  32 bytes
+function crypto.sha256(bytes) end
+---@param key string
+---@param bytes string
+---@return string  32 bytes
+function crypto.hmac_sha256(key, bytes) end
+---Compares in a time that depends on the lengths alone.
+---@param a string
+---@param b string
+---@return boolean
+function crypto.equal(a, b) end
+---@param bytes string
+---@return string  without padding
+function crypto.base64url_encode(bytes) end
+---Without padding; nil for anything that is not canonical base64url.
+---@param text string
+---@return string|nil
+function crypto.base64url_decode(text) end
+---@param bytes string
+---@return string  standard alphabet with padding
+function crypto.base64_encode(bytes) end
+---@param text string
+---@return string|nil
+function crypto.base64_decode(text) end
+---@param bytes string
+---@return string  lower case
+function crypto.hex(bytes) end
+---A public key from the members of a JWK (RFC 7517): kty RSA (n, e; 2048 to 8192 bits), EC (crv
+---P-256, x, y on the curve) or OKP (crv Ed25519, x). Freed by the collector.
+---@param jwk table<string, string>
+---@return userdata|nil key
+---@return string|nil message
+function crypto.public_key(jwk) end
+---@param alg "RS256"|"ES256"|"EdDSA"  must fit the key, else false
+---@param key userdata
+---@param bytes string
+---@param signature string  as in JWS (ES256: 64 bytes r || s)
+---@return boolean
+function crypto.verify(alg, key, bytes, signature) end
+
+---@class host.db
+local db = {}
+---@class host.db.Error : host.Error
+---@field sqlstate string|nil    for code "sql"
+---@field constraint string|nil  the constraint's name where PostgreSQL tells it
+---code: "unavailable" (not sent, or known to be rolled back: nothing happened), "unknown" (sent, and
+---the connection was lost before the answer: it may have happened), "timeout", "sql".
+---Values: string, number, boolean, nil or json.null (NULL), and lists of strings (as text[]).
+---Rows come as tables by column name: bool, int2/4/8, float and numeric as boolean and number,
+---timestamptz as RFC 3339 with milliseconds and Z, text[] as list, NULL absent, all else a string.
+
+---Reads (waits). May share a pipeline with others and is sent again after a lost connection.
+---@param sql string  one statement with $1, $2 …
+---@param ... any
+---@return table[]|nil rows  rows.affected: the count of the command tag
+---@return host.db.Error|nil
+function db.query(sql, ...) end
+---Writes (waits): one statement that is atomic by itself. May share a commit with other requests'
+---writes; when one of them fails all are rolled back and each is done again alone, so a neighbour
+---never sees it. Returns after the commit.
+---@param sql string
+---@param ... any
+---@return table[]|nil rows
+---@return host.db.Error|nil
+function db.execute(sql, ...) end
+---Several statements as one transaction in one round trip (waits): all or none.
+---@param statements any[][]  each {sql, value, …, n = count of values + 1 when some are nil}
+---@return table[][]|nil results  one list of rows a statement
+---@return host.db.Error|nil
+function db.batch(statements) end
+---A transaction on a connection of its own (waits). fn gets tx with tx:query(sql, …). It commits
+---when fn returns a value that is not nil, rolls back when fn returns nil or throws, and returns
+---what fn returned. Serialisation failures and deadlocks run fn again, at most 3 times.
+---@param fn fun(tx: table): any, any
+---@return any
+---@return any
+function db.transaction(fn) end
+---@return boolean  a connection is up
+function db.ready() end
+
+---@class host.http
+local http = {}
+---@class host.http.Request
+---@field method string
+---@field url string
+---@field headers table<string, string>|nil
+---@field body string|nil
+---@field timeout_ms integer|nil          of the whole call, default 5000
+---@field connect_timeout_ms integer|nil  default 2000
+---@field max_reply integer|nil           bytes, default 1 MiB
+---@field public_only boolean|nil         refuse addresses that are not public
+---@class host.http.Reply
+---@field status integer
+---@field headers table<string, string>  lower-case names
+---@field body string
+---Calls another server (waits). code: "unreachable", "timeout", "too_large", "cancelled", "refused"
+---(bad URL, or too many calls in flight).
+---@param request host.http.Request
+---@return host.http.Reply|nil
+---@return host.Error|nil
+function http.request(request) end
+
+---@class host.metrics
+local metrics = {}
+---Declares a metric and returns it; the same declaration twice is one metric. Throws on a bad name.
+---@param name string
+---@param help string
+---@param labels string[]|nil
+---@return table counter  counter:add(amount, label_value, …)
+function metrics.counter(name, help, labels) end
+---@return table gauge  gauge:set(value, label_value, …), gauge:add(amount, label_value, …)
+function metrics.gauge(name, help, labels) end
+---@param buckets number[]
+---@return table histogram  histogram:observe(value, label_value, …)
+function metrics.histogram(name, help, buckets, labels) end
+---@return string  the exposition text of this service
+function metrics.render() end
+
+---@class host.fiber
+local fiber = {}
+---@param ms integer
+function fiber.sleep(ms) end
+---Runs the functions at the same time and waits for all of them. An error in one is thrown here
+---after all have ended.
+---@param functions (fun(): any)[]
+---@return any[] results  the first value of each, in order
+function fiber.all(functions) end
+---Runs fn in the background. false: too many fibers.
+---@param fn fun()
+---@return boolean
+function fiber.spawn(fn) end
+
+---@class host.timer
+local timer = {}
+---Runs fn in a fiber every `ms` milliseconds for as long as the worker lives; a tick that comes
+---while the last one still runs is left out. May be called while loading.
+---@param ms integer
+---@param fn fun()
+function timer.every(ms, fn) end
+
+---@class host.worker
+---@field service string
+---@field index integer     0, 1, … within the service
+---@field count integer     workers of the service
+---@field version string    of the program
+local worker = {}
+---@return boolean  the process has been told to stop
+function worker.draining() end
+---@return number  seconds since the process started
+function worker.uptime() end
+---@param path string  relative to the scripts folder; ".." is refused
+---@return string|nil content
+---@return string|nil message
+function worker.read_file(path) end
+
+---@class host.calendar
+---Recurrence and time zones by libical. Instants are milliseconds since 1970 UTC; local times are
+---tables {year, month, day, hour, min, sec}; zones are IANA names ("UTC" included).
+local calendar = {}
+---@param zone string
+---@return boolean
+function calendar.is_zone(zone) end
+---@param ms integer
+---@param zone string
+---@return {year: integer, month: integer, day: integer, hour: integer, min: integer, sec: integer, wday: integer, offset: integer} -- wday: 1 = Monday … 7 = Sunday; offset: seconds east of UTC
+function calendar.to_local(ms, zone) end
+---A local time that a jump forward skips is moved on by the length of the jump; one that happens
+---twice is the first (RFC 5545, 3.3.5).
+---@param time {year: integer, month: integer, day: integer, hour: integer?, min: integer?, sec: integer?}
+---@param zone string
+---@return integer|nil ms
+---@return string|nil message
+function calendar.from_local(time, zone) end
+---@param rrule string  the value of an RFC 5545 RRULE, without "RRULE:"
+---@return true|nil
+---@return string|nil message
+function calendar.check_rrule(rrule) end
+---The first occurrence strictly after `after_ms` of the series that starts at start_ms (its local
+---time of day in `zone` is kept), nil when the series has ended (COUNT, UNTIL) or has none.
+---@param rrule string
+---@param start_ms integer
+---@param after_ms integer
+---@param zone string
+---@return integer|nil ms
+---@return string|nil message  only when the rule or zone is bad
+function calendar.next(rrule, start_ms, after_ms, zone) end
+
+return {
+  ["host.log"] = log, ["host.config"] = config, ["host.json"] = json, ["host.time"] = time,
+  ["host.crypto"] = crypto, ["host.db"] = db, ["host.http"] = http, ["host.metrics"] = metrics,
+  ["host.fiber"] = fiber, ["host.timer"] = timer, ["host.worker"] = worker,
+  ["host.calendar"] = calendar,
+}
