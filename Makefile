@@ -6,7 +6,7 @@ SHELL       := /bin/bash
 BUILD   ?= build
 CC      ?= cc
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-PKGS    := libmicrohttpd libcurl libpq luajit libuv libcrypto libical lua5.1-cjson lua5.1-lpeg
+PKGS    := libmicrohttpd libcurl libpq luajit libuv libcrypto libical
 LIBS     = $(shell pkg-config --libs libmicrohttpd libcurl libpq luajit libuv libcrypto libical) \
            -l:liblua5.1-cjson.a -l:liblua5.1-lpeg.a -lm -ldl -lpthread
 WARN    := -Wall -Wextra -Wshadow -Wconversion -Werror

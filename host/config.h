@@ -12,8 +12,9 @@ struct config;
 // Reads and checks the environment. `lookup` stands for getenv and is there for tests.
 // On failure err names the setting and what was wrong with it, never its value if it is a secret.
 // needs: CONFIG_SERVICE wants all that a service needs (database, a way to verify tokens);
-// CONFIG_DATABASE only the database (migrate); CONFIG_TOKEN only JWT_SECRET (token).
-enum config_needs { CONFIG_SERVICE, CONFIG_DATABASE, CONFIG_TOKEN };
+// CONFIG_DATABASE only the database (migrate); CONFIG_TOKEN only JWT_SECRET (token); CONFIG_NOTHING
+// nothing at all, but what is set must still be well-formed.
+enum config_needs { CONFIG_SERVICE, CONFIG_DATABASE, CONFIG_TOKEN, CONFIG_NOTHING };
 MUST_CHECK int config_load(struct config **config, enum config_needs needs,
                            char *(*lookup)(const char *name), struct err *err);
 void config_free(struct config *config);

@@ -1,9 +1,10 @@
 // Coroutines of one Lua VM, each of which runs one request or one background task.
-// A fiber is FREE, RUNNING, WAITING or DEAD. A binding that must wait starts its operation, calls
+// A fiber is FREE, READY, RUNNING or WAITING. A binding that must wait starts its operation, calls
 // fiber_wait and returns fiber_yield(L); the operation keeps the token {index, turn}. When it ends it
 // calls fiber_resume with that token. The turn changes at every wait, so a completion that comes late
 // (the deadline passed, the fiber ended) is recognised as stale, counted and dropped.
-// Loop thread only. lua.h is allowed here, in script.c and in api/.
+// A fiber started while another runs is READY and runs when that one waits or ends, so the C stack
+// never nests. Loop thread only.
 #pragma once
 
 #include <lua.h>
@@ -12,49 +13,58 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "err.h"
+
 struct fiber_pool;
+struct fiber;
 
 struct fiber_token {
     uint32_t index;
     uint32_t turn;
 };
 
-// How a fiber ended. results are on top of L's stack (count of them) when ok; else the traceback
-// is at the top as a string. L is valid during the call only.
+// How a fiber ended. When ok its `count` results are on top of L's stack, else a traceback is there
+// as a string. L is valid during the call only. Runs on the loop, never inside another fiber.
 typedef void (*fiber_done)(void *user, lua_State *L, bool ok, int count);
 
-// Pushes the values that the yielded binding returns; returns how many.
+// Pushes the values that the yielded binding returns; returns how many (at most 8).
 typedef int (*fiber_push)(lua_State *L, void *user);
 
-// What the log lines of a fiber carry; copied.
+// What the log lines of a fiber carry; copied (cut at 63 bytes). Both may be NULL.
 struct fiber_context {
     const char *request_id;
     const char *traceparent;
 };
 
-// At most max_fibers alive at once. The pool keeps finished coroutines for reuse.
+// At most max_fibers are alive at once. The pool keeps finished coroutines for reuse.
 struct fiber_pool *fiber_pool_new(lua_State *main_state, uv_loop_t *loop, size_t max_fibers);
-void fiber_pool_free(struct fiber_pool *pool); // every fiber must have ended or is dropped
 
-// Runs the function (and its args) on top of `from`'s stack, popping them. done is called when it
-// ends, maybe before fiber_start returns. -1 when max_fibers are alive (nothing popped, done never
-// called). context may be NULL.
-int fiber_start(struct fiber_pool *pool, lua_State *from, int arg_count, fiber_done done,
-                void *user, const struct fiber_context *context);
+// Drops every fiber without running its done; the Lua VM must still be open. The pool's loop
+// handle closes asynchronously: run the loop once more before closing it.
+void fiber_pool_free(struct fiber_pool *pool);
 
-// The fiber that L runs in must exist (assert): bindings check with fiber_current first.
-// fiber_current: NULL when L is not a fiber (the script is loading).
+// Takes the function and its arg_count arguments off the top of `from`'s stack and runs them.
+// done (may be NULL) is called when the fiber ends, maybe before fiber_start returns.
+// -1: max_fibers are alive; nothing was popped and done is never called.
+// context NULL: the context of the running fiber, if one runs.
+MUST_CHECK int fiber_start(struct fiber_pool *pool, lua_State *from, int arg_count,
+                           fiber_done done, void *user, const struct fiber_context *context);
+
+// The fiber that L runs in; NULL when L is not one (a script is loading).
 struct fiber *fiber_current(lua_State *L);
+struct fiber_pool *fiber_pool_of(const struct fiber *fiber);
+const struct fiber_context *fiber_context_of(const struct fiber *fiber);
 
-// Marks the fiber waiting and gives the token. After deadline_ms (0 is not allowed: every wait has
-// one) on_deadline pushes what the wait returns instead: by default nil and {code = "timeout"}.
+// Marks L's fiber as waiting and gives the token. When deadline_ms (over 0) have passed without a
+// resume, the binding returns nil and {code = "timeout"}.
 struct fiber_token fiber_wait(lua_State *L, uint64_t deadline_ms);
+
+// What the binding returns right after fiber_wait.
 int fiber_yield(lua_State *L);
 
-// Resumes a waiting fiber; push runs on its stack. -1: the token is stale (push is not called).
-// Must not be called from inside a running fiber of the same pool (assert).
-int fiber_resume(struct fiber_pool *pool, struct fiber_token token, fiber_push push, void *user);
+// Resumes a waiting fiber; push runs on its stack first. False: the token is stale, push was not
+// called. Not from inside a running fiber.
+bool fiber_resume(struct fiber_pool *pool, struct fiber_token token, fiber_push push, void *user);
 
-struct fiber_pool *fiber_pool_of(lua_State *L);
 size_t fiber_alive(const struct fiber_pool *pool);
 uint64_t fiber_stale_count(const struct fiber_pool *pool);

@@ -29,7 +29,7 @@ struct json_handler {
 };
 
 // Checks the whole document first and calls the handler only when all of it is good, so that a
-// handler never sees half a bad document (and may throw a Lua error without leaking anything).
+// handler never sees half a bad document. A handler must return (no longjmp).
 // handler may be NULL: only check. On failure err says what and at which byte offset, in plain
 // English for the sender: "repeated key \"title\" at byte 17".
 MUST_CHECK int json_parse(const char *text, size_t len, const struct json_handler *handler,

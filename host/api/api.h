@@ -1,0 +1,59 @@
+// What the Lua modules of the host share: where a module finds its worker's parts, and small helpers.
+// Each module is one file that offers api_open_<name>, a function like luaopen_*: it leaves the
+// module's table on the stack. A binding has three paragraphs: check the arguments (may throw), start
+// (plain C, cannot throw), yield. Nothing is owned while Lua may throw.
+#pragma once
+
+#include <lua.h>
+#include <stdbool.h>
+#include <uv.h>
+
+#include "config.h"
+#include "db.h"
+#include "fiber.h"
+#include "http_client.h"
+#include "http_server.h"
+#include "metrics.h"
+
+// One per VM; lives as long as it.
+struct api_env {
+    lua_State *main; // not a fiber's
+    uv_loop_t *loop; // NULL where nothing runs (a script being examined)
+    const struct config *config;
+    struct db *db;             // NULL likewise
+    struct http_client *http;  // NULL likewise
+    struct fiber_pool *fibers; // NULL likewise
+    struct metric_shard *metrics;
+    const char *service;
+    int worker_index;
+    int worker_count;
+    uint64_t started_ms; // loop-independent monotonic time at which the process started
+    bool draining;       // written by the worker's thread
+    bool closing;        // the VM is going away: completions drop what they bring
+};
+
+// The env of a VM is set once, before any module is opened.
+void api_set_env(lua_State *L, struct api_env *env);
+struct api_env *api_env(lua_State *L);
+
+// Throws when L is not in a fiber: "name waits, and may only be called while a request or timer runs".
+void api_need_fiber(lua_State *L, const char *name);
+
+// Pushes nil and {code = code, message = message}; returns 2.
+int api_push_error(lua_State *L, const char *code, const char *message);
+
+// Opens every module into package.preload.
+void api_preload(lua_State *L);
+
+int api_open_config(lua_State *L);
+int api_open_db(lua_State *L);
+int api_open_fiber(lua_State *L);
+int api_open_http(lua_State *L);
+int api_open_log(lua_State *L);
+int api_open_metrics(lua_State *L);
+int api_open_timer(lua_State *L);
+int api_open_worker(lua_State *L);
+
+// A stream handle as a Lua object: write(text) -> boolean, alive() -> boolean, close().
+// The object owns the stream: it is closed at the latest when it is collected.
+void api_push_stream(lua_State *L, struct http_stream *stream);

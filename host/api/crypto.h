@@ -1,0 +1,6 @@
+// host.crypto, see scripts/meta/host.lua.
+#pragma once
+
+#include <lua.h>
+
+int api_open_crypto(lua_State *L);

@@ -1,0 +1,161 @@
+// host.fiber
+#include "../fiber.h"
+
+#include <lauxlib.h>
+#include <stdlib.h>
+
+#include "api.h"
+#include "buf.h"
+
+struct sleep {
+    uv_timer_t timer;
+    struct api_env *env;
+    struct fiber_token token;
+};
+
+static void on_sleep_closed(uv_handle_t *handle) {
+    free(handle->data);
+}
+
+static void on_slept(uv_timer_t *timer) {
+    struct sleep *sleep = timer->data;
+    struct api_env *env = sleep->env;
+    struct fiber_token token = sleep->token;
+    uv_close((uv_handle_t *)timer, on_sleep_closed);
+    if (!env->closing)
+        fiber_resume(env->fibers, token, NULL, NULL);
+}
+
+static int sleep_ms(lua_State *L) {
+    lua_Number ms = luaL_checknumber(L, 1);
+    luaL_argcheck(L, ms >= 0 && ms <= 86400000, 1, "0 to 86,400,000 milliseconds");
+    api_need_fiber(L, "host.fiber.sleep");
+
+    struct sleep *sleep = xcalloc(1, sizeof *sleep);
+    sleep->env = api_env(L);
+    sleep->timer.data = sleep;
+    uv_timer_init(sleep->env->loop, &sleep->timer);
+    uv_timer_start(&sleep->timer, on_slept, (uint64_t)ms, 0);
+    sleep->token = fiber_wait(L, (uint64_t)ms + 60000);
+
+    return fiber_yield(L);
+}
+
+// The functions of one `all`, and the table of their results in the registry.
+struct group {
+    struct api_env *env;
+    struct fiber_token token;
+    int left;
+    int results; // registry reference: results by index, an error's text at [0]
+    int refs;    // children not ended, and the waiting parent
+};
+
+struct member {
+    struct group *group;
+    int index;
+};
+
+static void release_group(struct group *group) {
+    if (--group->refs == 0)
+        free(group);
+}
+
+static int push_results(lua_State *L, void *user) {
+    struct group *group = user;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, group->results);
+    luaL_unref(L, LUA_REGISTRYINDEX, group->results);
+    return 1;
+}
+
+static void on_member_done(void *user, lua_State *L, bool ok, int count) {
+    struct member *member = user;
+    struct group *group = member->group;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, group->results);
+    if (count > 0)
+        lua_pushvalue(L, ok ? -1 - count : -2);
+    else
+        lua_pushnil(L);
+    lua_rawseti(L, -2, ok ? member->index : 0);
+    lua_pop(L, 1);
+    free(member);
+    if (--group->left == 0)
+        fiber_resume(group->env->fibers, group->token, push_results, group);
+    release_group(group);
+}
+
+// Waits until all started fibers have ended and returns the table {[0] = error, r1, r2, …}; the
+// part in Lua below turns it into the public function.
+static int run_all(lua_State *L) {
+    luaL_checktype(L, 1, LUA_TTABLE);
+    int count = (int)lua_objlen(L, 1);
+    for (int i = 1; i <= count; i++) {
+        lua_rawgeti(L, 1, i);
+        luaL_argcheck(L, lua_isfunction(L, -1), 1, "a list of functions");
+        lua_pop(L, 1);
+    }
+    api_need_fiber(L, "host.fiber.all");
+    lua_newtable(L);
+    if (count == 0)
+        return 1;
+
+    struct group *group = xcalloc(1, sizeof *group);
+    group->env = api_env(L);
+    group->results = luaL_ref(L, LUA_REGISTRYINDEX);
+    group->refs = 1;
+    for (int i = 1; i <= count; i++) {
+        struct member *member = xcalloc(1, sizeof *member);
+        *member = (struct member){group, i};
+        lua_rawgeti(L, 1, i);
+        if (fiber_start(group->env->fibers, L, 0, on_member_done, member, NULL) == 0) {
+            group->left++;
+            group->refs++;
+            continue;
+        }
+        lua_pop(L, 1);
+        free(member);
+        lua_rawgeti(L, LUA_REGISTRYINDEX, group->results);
+        lua_pushliteral(L, "too many fibers");
+        lua_rawseti(L, -2, 0);
+        lua_pop(L, 1);
+    }
+    if (group->left == 0) {
+        push_results(L, group);
+        release_group(group);
+        return 1;
+    }
+    group->token = fiber_wait(L, 60000);
+    release_group(group);
+
+    return fiber_yield(L);
+}
+
+static int spawn(lua_State *L) {
+    luaL_checktype(L, 1, LUA_TFUNCTION);
+    struct api_env *env = api_env(L);
+    lua_settop(L, 1);
+    if (!env->fibers)
+        return luaL_error(L, "host.fiber.spawn: not while a script is loading");
+    lua_pushvalue(L, 1);
+    lua_pushboolean(L, fiber_start(env->fibers, L, 0, NULL, NULL, NULL) == 0);
+    return 1;
+}
+
+static const char ALL[] = "local run_all = ...\n"
+                          "return function(functions)\n"
+                          "  local results = run_all(functions)\n"
+                          "  if results == nil then error('host.fiber.all: no end in time', 2) end\n"
+                          "  if results[0] then error(results[0], 0) end\n"
+                          "  return results\n"
+                          "end\n";
+
+int api_open_fiber(lua_State *L) {
+    static const luaL_Reg FUNCTIONS[] = {{"sleep", sleep_ms}, {"spawn", spawn}, {NULL, NULL}};
+    lua_newtable(L);
+    luaL_register(L, NULL, FUNCTIONS);
+    if (luaL_loadbuffer(L, ALL, sizeof ALL - 1, "=host.fiber") != 0)
+        return lua_error(L);
+    lua_pushcfunction(L, run_all);
+    lua_call(L, 1, 1);
+    lua_setfield(L, -2, "all");
+    return 1;
+}

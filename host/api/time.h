@@ -1,0 +1,6 @@
+// host.time, see scripts/meta/host.lua.
+#pragma once
+
+#include <lua.h>
+
+int api_open_time(lua_State *L);

@@ -1,0 +1,248 @@
+#include "config.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <ctype.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "buf.h"
+#include "log.h"
+
+enum kind { TEXT, SECRET, JWT_KEY, NUMBER, URL, DATABASE, ORIGINS, LEVEL, ADDRESS };
+
+struct setting {
+    const char *name;
+    enum kind kind;
+    const char *fallback; // NULL: not set
+    long min, max;        // of a NUMBER
+    const char *meaning;
+};
+
+static const struct setting SETTINGS[] = {
+    {"DATABASE_URL", DATABASE, NULL, 0, 0, "PostgreSQL connection string"},
+    {"JWT_SECRET", JWT_KEY, NULL, 0, 0, "key of HS256 tokens, 32 bytes or more"},
+    {"JWKS_URL", URL, NULL, 0, 0, "where the public keys of RS256, ES256, EdDSA tokens are"},
+    {"JWT_AUDIENCE", TEXT, NULL, 0, 0, "what aud must hold, if set"},
+    {"JWT_ISSUER", TEXT, NULL, 0, 0, "what iss must be, if set"},
+    {"DAPR_HTTP_ENDPOINT", URL, NULL, 0, 0, "the sidecar, instead of DAPR_HTTP_PORT"},
+    {"DAPR_HTTP_PORT", NUMBER, "3500", 1, 65535, "the sidecar's port on this machine"},
+    {"DAPR_API_TOKEN", SECRET, NULL, 0, 0, "sent to the sidecar"},
+    {"APP_API_TOKEN", SECRET, NULL, 0, 0, "expected from the sidecar"},
+    {"SECRET_STORE", TEXT, NULL, 0, 0, "name of a Dapr secret store that holds settings"},
+    {"CORS_ORIGINS", ORIGINS, NULL, 0, 0, "origins whose pages may read answers, by comma; or *"},
+    {"OPENAI_BASE_URL", URL, NULL, 0, 0, "an OpenAI-compatible endpoint for the chat"},
+    {"OPENAI_API_KEY", SECRET, NULL, 0, 0, "its key"},
+    {"OPENAI_MODEL", TEXT, NULL, 0, 0, "its model"},
+    {"WORKERS", NUMBER, "1", 1, 64, "threads per service"},
+    {"LOG_LEVEL", LEVEL, "info", 0, 0, "debug, info, warn or error"},
+    {"PORT", NUMBER, "8000", 1, 60000, "first port: a service declared at 8000 + n is at PORT + n"},
+    {"BIND_ADDRESS", ADDRESS, "0.0.0.0", 0, 0, "IP address of the ports for users"},
+    {"SCRIPTS_DIR", TEXT, "scripts", 0, 0, "folder of the services"},
+    {"WEB_DIR", TEXT, "web", 0, 0, "folder of the page"},
+    {"DB_CONNECTIONS", NUMBER, "4", 1, 64, "database connections per worker"},
+    {"MAX_CONNECTIONS", NUMBER, "12000", 16, 100000, "open connections per worker and port"},
+    {"MAX_REQUESTS", NUMBER, "1024", 8, 100000, "requests in progress per worker"},
+    {"USER_RATE", NUMBER, "500", 1, 1000000, "requests a second of one user, per worker"},
+    {"DRAIN_MS", NUMBER, "5000", 0, 20000, "how long to go on serving after SIGTERM"},
+};
+
+enum { COUNT = sizeof SETTINGS / sizeof *SETTINGS };
+
+struct config {
+    char *values[COUNT];
+};
+
+static int index_of(const char *name) {
+    for (int i = 0; i < COUNT; i++)
+        if (strcmp(SETTINGS[i].name, name) == 0)
+            return i;
+    return -1;
+}
+
+// Checks of one kind each; the message ends the sentence "NAME …" and never shows a secret.
+
+static const char *check_number(const struct setting *setting, const char *value) {
+    size_t digits = strspn(value, "0123456789");
+    long number = strtol(value, NULL, 10);
+    if (value[digits] || digits == 0 || digits > 9 || number < setting->min || number > setting->max)
+        return "must be a whole number";
+    return NULL;
+}
+
+static const char *check_url(const char *value) {
+    const char *rest = strncmp(value, "http://", 7) == 0    ? value + 7
+                       : strncmp(value, "https://", 8) == 0 ? value + 8
+                                                            : NULL;
+    if (!rest || !*rest || *rest == '/')
+        return "must be a URL that begins with http:// or https:// and names a host";
+    for (; *rest; rest++)
+        if (!isgraph((unsigned char)*rest))
+            return "must be a URL without spaces";
+    return NULL;
+}
+
+static const char *check_database(const char *value) {
+    if (strncmp(value, "postgres://", 11) == 0 || strncmp(value, "postgresql://", 13) == 0 ||
+        strchr(value, '='))
+        return NULL;
+    return "must be a PostgreSQL connection string, such as postgresql://user@host/database";
+}
+
+static bool is_repetition(const char *value, const char *word) {
+    size_t len = strlen(word);
+    for (size_t i = 0; value[i]; i++)
+        if (tolower((unsigned char)value[i]) != word[i % len])
+            return false;
+    return true;
+}
+
+static const char *check_jwt_key(const char *value) {
+    static const char *const KNOWN[] = {"secret", "changeme", "change-me", "password", "default",
+                                        "your-256-bit-secret", "test", "0123456789", "1234567890"};
+    size_t len = strlen(value);
+    bool seen[256] = {false};
+    int distinct = 0;
+    for (size_t i = 0; i < len; i++) {
+        distinct += !seen[(unsigned char)value[i]];
+        seen[(unsigned char)value[i]] = true;
+    }
+    if (len < 32)
+        return "is too short: a key of HS256 needs 32 bytes or more";
+    if (isspace((unsigned char)value[0]) || isspace((unsigned char)value[len - 1]))
+        return "must not begin or end with white space";
+    if (distinct < 8)
+        return "is too simple: it has fewer than 8 different characters";
+    for (size_t i = 0; i < sizeof KNOWN / sizeof *KNOWN; i++)
+        if (is_repetition(value, KNOWN[i]))
+            return "is a well-known default";
+    return NULL;
+}
+
+static bool is_origin(const char *text, size_t len) {
+    if (len == 1 && text[0] == '*')
+        return true;
+    size_t scheme = len > 7 && strncmp(text, "http://", 7) == 0    ? 7
+                    : len > 8 && strncmp(text, "https://", 8) == 0 ? 8
+                                                                   : 0;
+    for (size_t i = scheme; i < len; i++)
+        if (!isgraph((unsigned char)text[i]) || strchr("/?#@*", text[i]))
+            return false;
+    return scheme > 0;
+}
+
+static const char *check_origins(const char *value) {
+    while (*value) {
+        value += strspn(value, " ,");
+        size_t len = strcspn(value, " ,");
+        if (len > 0 && !is_origin(value, len))
+            return "must be a comma list of origins such as https://app.example.com, or *";
+        value += len;
+    }
+    return NULL;
+}
+
+static const char *check_address(const char *value) {
+    unsigned char space[16];
+    if (inet_pton(AF_INET, value, space) == 1 || inet_pton(AF_INET6, value, space) == 1)
+        return NULL;
+    return "must be an IPv4 or IPv6 address";
+}
+
+static const char *check(const struct setting *setting, const char *value) {
+    switch (setting->kind) {
+    case NUMBER:
+        return check_number(setting, value);
+    case URL:
+        return check_url(value);
+    case DATABASE:
+        return check_database(value);
+    case JWT_KEY:
+        return check_jwt_key(value);
+    case ORIGINS:
+        return check_origins(value);
+    case ADDRESS:
+        return check_address(value);
+    case LEVEL:
+        return log_level_parse(value) >= 0 ? NULL : "must be debug, info, warn or error";
+    default:
+        return NULL;
+    }
+}
+
+static int check_needs(const struct config *config, enum config_needs needs, struct err *err) {
+    if ((needs == CONFIG_SERVICE || needs == CONFIG_DATABASE) && !config_string(config, "DATABASE_URL"))
+        return err_set(err, "DATABASE_URL is not set: a PostgreSQL connection string is needed");
+    if (needs == CONFIG_SERVICE && !config_string(config, "JWT_SECRET") &&
+        !config_string(config, "JWKS_URL"))
+        return err_set(err, "neither JWT_SECRET nor JWKS_URL is set: one of them is needed to verify "
+                            "tokens");
+    if (needs == CONFIG_TOKEN && !config_string(config, "JWT_SECRET"))
+        return err_set(err, "JWT_SECRET is not set: it is needed to sign tokens");
+    return 0;
+}
+
+static int read_setting(struct config *config, int i, char *(*lookup)(const char *name),
+                        struct err *err) {
+    const struct setting *setting = &SETTINGS[i];
+    const char *value = lookup(setting->name);
+    if (!value || !*value)
+        value = setting->fallback;
+    if (!value)
+        return 0;
+    const char *why = check(setting, value);
+    if (why && setting->kind == NUMBER)
+        return err_set(err, "%s %s from %ld to %ld, not \"%.40s\"", setting->name, why, setting->min,
+                       setting->max, value);
+    if (why)
+        return err_set(err, "%s %s", setting->name, why);
+    config->values[i] = xstrdup(value);
+    return 0;
+}
+
+int config_load(struct config **out, enum config_needs needs, char *(*lookup)(const char *name),
+                struct err *err) {
+    struct config *config = xcalloc(1, sizeof *config);
+    int status = 0;
+    for (int i = 0; i < COUNT && status == 0; i++)
+        status = read_setting(config, i, lookup, err);
+    if (status == 0)
+        status = check_needs(config, needs, err);
+    if (status != 0) {
+        config_free(config);
+        return -1;
+    }
+    *out = config;
+    return 0;
+}
+
+void config_free(struct config *config) {
+    for (int i = 0; i < COUNT; i++)
+        free(config->values[i]);
+    free(config);
+}
+
+const char *config_string(const struct config *config, const char *name) {
+    int i = index_of(name);
+    assert(i >= 0);
+    return config->values[i];
+}
+
+long config_number(const struct config *config, const char *name) {
+    const char *value = config_string(config, name);
+    assert(value);
+    return strtol(value, NULL, 10);
+}
+
+const char *config_find(const struct config *config, const char *name) {
+    int i = index_of(name);
+    return i < 0 ? NULL : config->values[i];
+}
+
+void config_print_help(FILE *out) {
+    for (int i = 0; i < COUNT; i++)
+        fprintf(out, "  %-20s %s%s%s%s\n", SETTINGS[i].name, SETTINGS[i].meaning,
+                SETTINGS[i].fallback ? " (default " : "",
+                SETTINGS[i].fallback ? SETTINGS[i].fallback : "", SETTINGS[i].fallback ? ")" : "");
+}

@@ -1,0 +1,690 @@
+#include "http_server.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <errno.h>
+#include <microhttpd.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "log.h"
+
+enum {
+    POOL_BYTES = 48 * 1024, // per connection; only touched pages cost memory
+    IDLE_SECONDS = 75,
+    HEAD_MS = 10000,
+    BODY_MS = 30000,
+    WRITE_MS = 30000,
+    SWEEP_MS = 1000,
+    STREAM_BUFFER = 256 * 1024,
+    MAX_TURNS = 32, // of libmicrohttpd in one turn of the loop
+};
+
+enum phase { IDLE, HEAD, BODY, HANDLING, WRITING, STREAMING };
+
+// One accepted socket.
+struct connection {
+    struct connection *prev, *next;
+    struct http_server *server;
+    int fd;
+    enum phase phase;
+    uint64_t since;        // loop time at which the phase began
+    uint64_t bytes_before; // received when the last request ended
+    char remote[INET6_ADDRSTRLEN];
+};
+
+struct http_exchange {
+    struct http_server *server;
+    struct connection *connection;
+    struct MHD_Connection *mhd; // NULL once the client has left
+    char *target;
+    struct buf body;
+    bool dispatched, suspended, closing;
+    struct MHD_Response *response;
+    int status;
+    struct http_stream *stream;
+};
+
+struct http_stream {
+    struct http_stream *prev, *next; // of the server's list, until libmicrohttpd lets go
+    struct http_server *server;
+    struct MHD_Connection *mhd; // NULL once the client has left
+    struct connection *connection;
+    struct buf buffer;
+    size_t sent; // bytes at the front of buffer already given away
+    bool suspended, ended, cut;
+    int holders; // the owner and libmicrohttpd
+};
+
+struct http_server {
+    struct MHD_Daemon *daemon;
+    uv_loop_t *loop;
+    struct http_server_options options;
+    int listen_fd;
+    bool draining, quiesced;
+    struct connection *connections;
+    struct http_stream *streams;
+    size_t connection_count, exchange_count, stream_count;
+    uv_poll_t *poll;
+    uv_prepare_t *prepare;
+    uv_timer_t *sweep;
+};
+
+// Answers made here, before any script is asked.
+
+static struct MHD_Response *problem(int status, const char *detail) {
+    struct buf text = {0};
+    buf_addf(&text, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d,\"detail\":",
+             MHD_get_reason_phrase_for((unsigned)status), status);
+    buf_add_json(&text, detail, strlen(detail));
+    buf_addc(&text, '}');
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(text.len, text.data, MHD_RESPMEM_MUST_FREE);
+    MHD_add_response_header(response, "Content-Type", "application/problem+json");
+    MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+    return response;
+}
+
+static enum MHD_Result refuse(struct MHD_Connection *mhd, int status, const char *detail) {
+    struct MHD_Response *response = problem(status, detail);
+    MHD_add_response_header(response, "Connection", "close");
+    if (status == 503)
+        MHD_add_response_header(response, "Retry-After", "1");
+    enum MHD_Result result = MHD_queue_response(mhd, (unsigned)status, response);
+    MHD_destroy_response(response);
+    return result;
+}
+
+// Once a body is being read libmicrohttpd takes no answer any more, so this one goes out by hand;
+// nothing else has been sent for this request, and the connection ends with it.
+static enum MHD_Result refuse_in_body(struct http_exchange *exchange, const char *detail) {
+    struct buf text = {0}, head = {0};
+    buf_adds(&text, "{\"type\":\"about:blank\",\"title\":\"Content Too Large\",\"status\":413,"
+                    "\"detail\":");
+    buf_add_json(&text, detail, strlen(detail));
+    buf_addc(&text, '}');
+    buf_addf(&head,
+             "HTTP/1.1 413 Content Too Large\r\nContent-Type: application/problem+json\r\n"
+             "Content-Length: %zu\r\nConnection: close\r\n\r\n%s",
+             text.len, text.data);
+    int fd = exchange->connection->fd;
+    if (send(fd, head.data, head.len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+        log_event(LOG_DEBUG, "refusal not sent", NULL);
+    shutdown(fd, SHUT_WR);
+    buf_free(&text);
+    buf_free(&head);
+    return MHD_NO;
+}
+
+static const char *status_sentence(int status) {
+    switch (status) {
+    case 413:
+        return "The body is too large";
+    case 503:
+        return "Too many connections";
+    default:
+        return "Bad request";
+    }
+}
+
+// Connections.
+
+static void set_phase(struct connection *connection, enum phase phase) {
+    connection->phase = phase;
+    connection->since = uv_now(connection->server->loop);
+}
+
+static uint64_t bytes_received(int fd) {
+    // The kernel's struct goes on where glibc's ends (linux/tcp.h, since 4.1).
+    struct {
+        struct tcp_info base;
+        uint64_t pacing_rate, max_pacing_rate, bytes_acked, bytes_received;
+    } info = {0};
+    socklen_t len = sizeof info;
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0)
+        return 0;
+    return info.bytes_received;
+}
+
+static void describe_peer(struct connection *connection, const struct sockaddr *address) {
+    const void *ip = NULL;
+    if (address && address->sa_family == AF_INET)
+        ip = &((const struct sockaddr_in *)address)->sin_addr;
+    else if (address && address->sa_family == AF_INET6)
+        ip = &((const struct sockaddr_in6 *)address)->sin6_addr;
+    if (!ip || !inet_ntop(address->sa_family, ip, connection->remote, sizeof connection->remote))
+        snprintf(connection->remote, sizeof connection->remote, "unknown");
+}
+
+static void on_connection(void *user, struct MHD_Connection *mhd, void **context,
+                          enum MHD_ConnectionNotificationCode code) {
+    struct http_server *server = user;
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        struct connection *made = xcalloc(1, sizeof *made);
+        made->server = server;
+        made->fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+        describe_peer(made,
+                      MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr);
+        set_phase(made, IDLE);
+        made->next = server->connections;
+        if (made->next)
+            made->next->prev = made;
+        server->connections = made;
+        server->connection_count++;
+        *context = made;
+        return;
+    }
+    struct connection *gone = *context;
+    if (!gone)
+        return;
+    *(gone->prev ? &gone->prev->next : &server->connections) = gone->next;
+    if (gone->next)
+        gone->next->prev = gone->prev;
+    server->connection_count--;
+    free(gone);
+    *context = NULL;
+}
+
+static struct connection *connection_of(struct MHD_Connection *mhd) {
+    return MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+}
+
+static bool is_late(struct connection *connection, uint64_t now) {
+    uint64_t age = now - connection->since;
+    switch (connection->phase) {
+    case IDLE:
+        // Bytes of a next head have come since the last request ended: its deadline starts.
+        if (bytes_received(connection->fd) > connection->bytes_before)
+            set_phase(connection, HEAD);
+        return false;
+    case HEAD:
+        return age > HEAD_MS;
+    case BODY:
+        return age > BODY_MS;
+    case WRITING:
+        return age > WRITE_MS;
+    default:
+        return false;
+    }
+}
+
+// Turning libmicrohttpd.
+
+// With an external loop a resumed connection wakes nobody, and one epoll event can leave work behind.
+static void turn(struct http_server *server) {
+    for (int i = 0; i < MAX_TURNS; i++) {
+        MHD_run(server->daemon);
+        MHD_UNSIGNED_LONG_LONG timeout;
+        if (MHD_get_timeout(server->daemon, &timeout) != MHD_YES || timeout > 0)
+            return;
+    }
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events) {
+    (void)status;
+    (void)events;
+    turn(poll->data);
+}
+
+static void on_prepare(uv_prepare_t *prepare) {
+    struct http_server *server = prepare->data;
+    MHD_UNSIGNED_LONG_LONG timeout;
+    if (MHD_get_timeout(server->daemon, &timeout) == MHD_YES && timeout == 0)
+        turn(server);
+}
+
+static void on_sweep(uv_timer_t *timer) {
+    struct http_server *server = timer->data;
+    uint64_t now = uv_now(server->loop);
+    for (struct connection *c = server->connections; c; c = c->next)
+        if (is_late(c, now))
+            shutdown(c->fd, SHUT_RDWR);
+    turn(server);
+}
+
+// Requests.
+
+struct fields {
+    struct http_field list[HTTP_MAX_FIELDS + 1];
+    size_t count;
+};
+
+static enum MHD_Result take_field(void *user, enum MHD_ValueKind kind, const char *name,
+                                  size_t name_len, const char *value, size_t value_len) {
+    (void)kind;
+    struct fields *fields = user;
+    if (fields->count > HTTP_MAX_FIELDS)
+        return MHD_NO;
+    fields->list[fields->count++] =
+        (struct http_field){name, name_len, value ? value : "", value ? value_len : 0};
+    return MHD_YES;
+}
+
+static void gather_fields(struct MHD_Connection *mhd, struct fields *fields) {
+    fields->count = 0;
+    MHD_get_connection_values_n(mhd, MHD_HEADER_KIND, take_field, fields);
+}
+
+// The raw target, kept from the moment libmicrohttpd has read the request line.
+static void *on_target(void *user, const char *target, struct MHD_Connection *mhd) {
+    struct http_exchange *exchange = xcalloc(1, sizeof *exchange);
+    exchange->server = user;
+    exchange->mhd = mhd;
+    exchange->connection = connection_of(mhd);
+    exchange->target = xstrdup(target);
+    if (exchange->connection && exchange->connection->phase == IDLE)
+        set_phase(exchange->connection, HEAD);
+    return exchange;
+}
+
+static enum MHD_Result begin(struct http_exchange *exchange, const char *method,
+                             const char *version) {
+    struct http_server *server = exchange->server;
+    if (server->connection_count > server->options.max_connections)
+        return refuse(exchange->mhd, 503, status_sentence(503));
+    struct fields fields;
+    gather_fields(exchange->mhd, &fields);
+    const union MHD_ConnectionInfo *size =
+        MHD_get_connection_info(exchange->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    struct http_head head = {
+        .method = method,
+        .target = exchange->target,
+        .version = version,
+        .fields = fields.list,
+        .field_count = fields.count,
+        .head_size = size ? size->header_size : 0,
+    };
+    struct http_verdict verdict = http_check(&head, server->options.body_limit);
+    if (verdict.status)
+        return refuse(exchange->mhd, verdict.status,
+                      verdict.reason ? verdict.reason : status_sentence(verdict.status));
+    set_phase(exchange->connection, verdict.has_body ? BODY : HANDLING);
+    return MHD_YES;
+}
+
+static enum MHD_Result take_body(struct http_exchange *exchange, const char *bytes, size_t *len) {
+    if (exchange->closing)
+        return MHD_NO;
+    if (exchange->body.len + *len > exchange->server->options.body_limit) {
+        exchange->closing = true;
+        return refuse_in_body(exchange, "The body is too large");
+    }
+    buf_add(&exchange->body, bytes, *len);
+    *len = 0;
+    return MHD_YES;
+}
+
+static void dispatch(struct http_exchange *exchange, const char *method) {
+    struct http_server *server = exchange->server;
+    struct fields fields;
+    gather_fields(exchange->mhd, &fields);
+    char *question = strchr(exchange->target, '?');
+    if (question)
+        *question = 0;
+    struct http_request request = {
+        .method = method,
+        .path = exchange->target,
+        .query = question ? question + 1 : "",
+        .fields = fields.list,
+        .field_count = fields.count,
+        .body = exchange->body.data ? exchange->body.data : "",
+        .body_len = exchange->body.len,
+        .remote = exchange->connection->remote,
+    };
+    exchange->dispatched = true;
+    server->exchange_count++;
+    set_phase(exchange->connection, HANDLING);
+    server->options.on_request(server->options.user, exchange, &request);
+}
+
+static enum MHD_Result queue_answer(struct http_exchange *exchange) {
+    set_phase(exchange->connection, exchange->stream ? STREAMING : WRITING);
+    enum MHD_Result result =
+        MHD_queue_response(exchange->mhd, (unsigned)exchange->status, exchange->response);
+    MHD_destroy_response(exchange->response);
+    exchange->response = NULL;
+    return result;
+}
+
+static enum MHD_Result on_access(void *user, struct MHD_Connection *mhd, const char *url,
+                                 const char *method, const char *version, const char *upload,
+                                 size_t *upload_len, void **context) {
+    (void)user;
+    (void)url;
+    struct http_exchange *exchange = *context;
+    assert(exchange && exchange->mhd == mhd);
+    if (exchange->response)
+        return queue_answer(exchange);
+    if (!exchange->closing && !exchange->dispatched && exchange->status == 0) {
+        exchange->status = -1; // begun
+        return begin(exchange, method, version);
+    }
+    if (*upload_len > 0)
+        return take_body(exchange, upload, upload_len);
+    if (exchange->dispatched)
+        return MHD_YES; // woken without an answer: it is on its way
+    dispatch(exchange, method);
+    if (exchange->response)
+        return queue_answer(exchange);
+    exchange->suspended = true;
+    MHD_suspend_connection(mhd);
+    return MHD_YES;
+}
+
+static void free_exchange(struct http_exchange *exchange) {
+    buf_free(&exchange->body);
+    free(exchange->target);
+    free(exchange);
+}
+
+static void on_completed(void *user, struct MHD_Connection *mhd, void **context,
+                         enum MHD_RequestTerminationCode code) {
+    (void)user;
+    (void)mhd;
+    (void)code;
+    struct http_exchange *exchange = *context;
+    if (!exchange)
+        return;
+    *context = NULL;
+    if (exchange->stream)
+        exchange->stream->mhd = NULL;
+    if (exchange->connection) {
+        exchange->connection->bytes_before = bytes_received(exchange->connection->fd);
+        set_phase(exchange->connection, IDLE);
+    }
+    if (exchange->response)
+        MHD_destroy_response(exchange->response);
+    exchange->response = NULL;
+    exchange->mhd = NULL;
+    exchange->connection = NULL;
+    if (!exchange->dispatched || exchange->status > 0)
+        free_exchange(exchange); // nobody holds it any more
+}
+
+// Answers.
+
+static bool is_clean(const char *text) {
+    return !strpbrk(text, "\r\n");
+}
+
+static void add_headers(struct MHD_Response *response, const struct http_header *headers,
+                        size_t count, bool close) {
+    for (size_t i = 0; i < count; i++) {
+        if (!is_clean(headers[i].name) || !is_clean(headers[i].value) ||
+            MHD_add_response_header(response, headers[i].name, headers[i].value) != MHD_YES)
+            log_event(LOG_WARN, "reply header left out", "name", headers[i].name, NULL);
+    }
+    if (close)
+        MHD_add_response_header(response, "Connection", "close");
+}
+
+static void give(struct http_exchange *exchange, int status, struct MHD_Response *response) {
+    exchange->server->exchange_count--;
+    exchange->status = status;
+    if (!exchange->mhd) { // the client has left
+        MHD_destroy_response(response);
+        free_exchange(exchange);
+        return;
+    }
+    exchange->response = response;
+    if (exchange->suspended) {
+        exchange->suspended = false;
+        MHD_resume_connection(exchange->mhd);
+    }
+}
+
+void http_reply(struct http_exchange *exchange, int status, const struct http_header *headers,
+                size_t header_count, const char *body, size_t body_len) {
+    struct MHD_Response *response = MHD_create_response_from_buffer(
+        body_len, (void *)(uintptr_t)body, MHD_RESPMEM_MUST_COPY);
+    add_headers(response, headers, header_count, exchange->server->draining);
+    give(exchange, status, response);
+}
+
+static void release_stream(struct http_stream *stream) {
+    if (--stream->holders > 0)
+        return;
+    buf_free(&stream->buffer);
+    free(stream);
+}
+
+static void on_stream_freed(void *user) {
+    struct http_stream *stream = user;
+    *(stream->prev ? &stream->prev->next : &stream->server->streams) = stream->next;
+    if (stream->next)
+        stream->next->prev = stream->prev;
+    stream->server->stream_count--;
+    stream->mhd = NULL;
+    release_stream(stream);
+}
+
+static ssize_t on_stream_read(void *user, uint64_t position, char *out, size_t max) {
+    (void)position;
+    struct http_stream *stream = user;
+    size_t left = stream->buffer.len - stream->sent;
+    if (stream->cut)
+        return MHD_CONTENT_READER_END_WITH_ERROR;
+    if (left == 0 && stream->ended)
+        return MHD_CONTENT_READER_END_OF_STREAM;
+    if (left == 0) {
+        stream->suspended = true;
+        MHD_suspend_connection(stream->mhd);
+        return 0;
+    }
+    size_t count = left < max ? left : max;
+    memcpy(out, stream->buffer.data + stream->sent, count);
+    stream->sent += count;
+    if (stream->sent == stream->buffer.len) {
+        buf_clear(&stream->buffer);
+        stream->sent = 0;
+    }
+    return (ssize_t)count;
+}
+
+struct http_stream *http_reply_stream(struct http_exchange *exchange, int status,
+                                      const struct http_header *headers, size_t header_count) {
+    struct http_stream *stream = xcalloc(1, sizeof *stream);
+    stream->server = exchange->server;
+    stream->mhd = exchange->mhd;
+    stream->holders = 2;
+    stream->next = stream->server->streams;
+    if (stream->next)
+        stream->next->prev = stream;
+    stream->server->streams = stream;
+    stream->server->stream_count++;
+    exchange->stream = exchange->mhd ? stream : NULL;
+    struct MHD_Response *response = MHD_create_response_from_callback(
+        MHD_SIZE_UNKNOWN, 4096, on_stream_read, stream, on_stream_freed);
+    add_headers(response, headers, header_count, exchange->server->draining);
+    give(exchange, status, response);
+    return stream;
+}
+
+static void wake(struct http_stream *stream) {
+    if (!stream->suspended || !stream->mhd)
+        return;
+    stream->suspended = false;
+    MHD_resume_connection(stream->mhd);
+}
+
+bool http_stream_write(struct http_stream *stream, const char *bytes, size_t len) {
+    if (!http_stream_alive(stream))
+        return false;
+    if (stream->buffer.len - stream->sent + len > STREAM_BUFFER) {
+        stream->cut = true;
+        wake(stream);
+        return false;
+    }
+    if (stream->sent > 0) {
+        memmove(stream->buffer.data, stream->buffer.data + stream->sent,
+                stream->buffer.len - stream->sent);
+        stream->buffer.len -= stream->sent;
+        stream->sent = 0;
+    }
+    buf_add(&stream->buffer, bytes, len);
+    wake(stream);
+    return true;
+}
+
+bool http_stream_alive(const struct http_stream *stream) {
+    return stream->mhd && !stream->cut && !stream->ended;
+}
+
+void http_stream_close(struct http_stream *stream) {
+    stream->ended = true;
+    wake(stream);
+    release_stream(stream);
+}
+
+// The server.
+
+static socklen_t parse_address(const char *text, int port, struct sockaddr_storage *out) {
+    memset(out, 0, sizeof *out);
+    struct sockaddr_in *v4 = (struct sockaddr_in *)out;
+    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)out;
+    if (inet_pton(AF_INET, text, &v4->sin_addr) == 1) {
+        v4->sin_family = AF_INET;
+        v4->sin_port = htons((uint16_t)port);
+        return sizeof *v4;
+    }
+    if (inet_pton(AF_INET6, text, &v6->sin6_addr) == 1) {
+        v6->sin6_family = AF_INET6;
+        v6->sin6_port = htons((uint16_t)port);
+        return sizeof *v6;
+    }
+    return 0;
+}
+
+static int open_listener(const char *address, int port, bool shared, struct err *err) {
+    struct sockaddr_storage storage;
+    socklen_t len = parse_address(address, port, &storage);
+    if (len == 0)
+        return err_set(err, "%s is not an IP address", address);
+    int fd = socket(storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return err_set(err, "cannot make a socket: %s", strerror(errno));
+    int on = 1;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (shared)
+        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+    if (bind(fd, (struct sockaddr *)&storage, len) == 0 && listen(fd, 4096) == 0)
+        return fd;
+    int why = errno;
+    close(fd);
+    return err_set(err, "cannot listen on %s port %d: %s", address, port, strerror(why));
+}
+
+bool http_port_is_free(const char *address, int port, struct err *err) {
+    int fd = open_listener(address, port, false, err);
+    if (fd < 0)
+        return false;
+    close(fd);
+    return true;
+}
+
+static void on_log(void *user, const char *format, va_list args) {
+    (void)user;
+    char text[256];
+    vsnprintf(text, sizeof text, format, args);
+    text[strcspn(text, "\n")] = 0;
+    log_event(LOG_DEBUG, "libmicrohttpd", "text", text, NULL);
+}
+
+static void *xhandle(size_t size, void *data) {
+    uv_handle_t *handle = xcalloc(1, size);
+    handle->data = data;
+    return handle;
+}
+
+int http_server_start(struct http_server **out, uv_loop_t *loop,
+                      const struct http_server_options *options, struct err *err) {
+    int fd = open_listener(options->address, options->port, true, err);
+    if (fd < 0)
+        return -1;
+    struct http_server *server = xcalloc(1, sizeof *server);
+    server->loop = loop;
+    server->options = *options;
+    server->listen_fd = fd;
+    // Past the soft limit a connection is still accepted, so that it can be told 503.
+    unsigned hard_limit = options->max_connections + options->max_connections / 8 + 64;
+    server->daemon = MHD_start_daemon(
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_access,
+        server, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
+        MHD_OPTION_CONNECTION_LIMIT, hard_limit, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)POOL_BYTES, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,
+        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_CONNECTION, on_connection, server,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_URI_LOG_CALLBACK, on_target,
+        server, MHD_OPTION_END);
+    if (!server->daemon) {
+        close(fd);
+        free(server);
+        return err_set(err, "libmicrohttpd did not start on port %d", options->port);
+    }
+    server->poll = xhandle(sizeof *server->poll, server);
+    server->prepare = xhandle(sizeof *server->prepare, server);
+    server->sweep = xhandle(sizeof *server->sweep, server);
+    uv_poll_init(loop, server->poll,
+                 MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd);
+    uv_poll_start(server->poll, UV_READABLE, on_readable);
+    uv_prepare_init(loop, server->prepare);
+    uv_prepare_start(server->prepare, on_prepare);
+    uv_timer_init(loop, server->sweep);
+    uv_timer_start(server->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
+    *out = server;
+    return 0;
+}
+
+void http_server_drain(struct http_server *server) {
+    server->draining = true;
+}
+
+void http_server_quiesce(struct http_server *server) {
+    if (server->quiesced)
+        return;
+    server->quiesced = true;
+    MHD_socket fd = MHD_quiesce_daemon(server->daemon);
+    if (fd != MHD_INVALID_SOCKET)
+        close(fd);
+}
+
+static void on_closed(uv_handle_t *handle) {
+    free(handle);
+}
+
+void http_server_end_streams(struct http_server *server) {
+    for (struct http_stream *stream = server->streams; stream; stream = stream->next) {
+        stream->ended = true;
+        wake(stream);
+    }
+}
+
+void http_server_stop(struct http_server *server) {
+    http_server_quiesce(server);
+    uv_poll_stop(server->poll);
+    uv_close((uv_handle_t *)server->poll, on_closed);
+    uv_close((uv_handle_t *)server->prepare, on_closed);
+    uv_close((uv_handle_t *)server->sweep, on_closed);
+    for (struct connection *c = server->connections; c; c = c->next)
+        shutdown(c->fd, SHUT_RDWR);
+    turn(server); // resumed connections must have left the list of suspended ones
+    MHD_stop_daemon(server->daemon);
+    free(server);
+}
+
+size_t http_server_connections(const struct http_server *server) {
+    return server->connection_count;
+}
+
+size_t http_server_exchanges(const struct http_server *server) {
+    return server->exchange_count;
+}
+
+size_t http_server_streams(const struct http_server *server) {
+    return server->stream_count;
+}

@@ -1,0 +1,409 @@
+// The command line, and the life of the process: start the workers, watch them, stop them.
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "api/calendar.h"
+#include "buf.h"
+#include "config.h"
+#include "db.h"
+#include "log.h"
+#include "script.h"
+#include "worker.h"
+
+enum { MAX_SERVICES = 32, MAX_WORKERS = 256, FIRST_PORT = 8000 };
+enum { WATCH_MS = 100, STUCK_WARN_MS = 1000, STUCK_ABORT_MS = 5000, SECOND_SIGNAL_MS = 500 };
+
+struct services {
+    struct script_service list[MAX_SERVICES];
+    int count;
+};
+
+static int fail(const char *format, const char *text) {
+    fprintf(stderr, "todo-host: ");
+    fprintf(stderr, format, text);
+    fputc('\n', stderr);
+    return 1;
+}
+
+static int usage_error(const char *format, const char *word) {
+    fail(format, word);
+    return 2;
+}
+
+static void print_help(void) {
+    printf("usage: todo-host COMMAND\n\n"
+           "  run SERVICE… | --all   run services in this process\n"
+           "  migrate                bring the database's tables up to date\n"
+           "  token USER             print a token for trying things\n"
+           "  services               list the services: name, port, inner port\n"
+           "  --help, --version\n\n"
+           "Settings are environment variables:\n\n");
+    config_print_help(stdout);
+}
+
+// Where the scripts are when SCRIPTS_DIR does not say: here, or beside the program.
+static void find_folder(const char *name, const char *folder, const char *file) {
+    char path[PATH_MAX], program[PATH_MAX];
+    if (getenv(name))
+        return;
+    snprintf(path, sizeof path, "%s/%s", folder, file);
+    if (access(path, R_OK) == 0)
+        return;
+    ssize_t len = readlink("/proc/self/exe", program, sizeof program - 1);
+    if (len <= 0)
+        return;
+    program[len] = 0;
+    for (int up = 0; up < 2; up++) {
+        char *slash = strrchr(program, '/');
+        if (!slash)
+            return;
+        *slash = 0;
+    }
+    struct buf full = {0};
+    buf_addf(&full, "%s/%s", program, folder);
+    setenv(name, full.data, 0);
+    buf_free(&full);
+}
+
+// `token` must fit the system of `make run`: its secret is in its data folder.
+static void find_secret(void) {
+    if (getenv("JWT_SECRET") || getenv("JWKS_URL"))
+        return;
+    const char *data = getenv("DATA_DIR"), *xdg = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
+    struct buf path = {0};
+    if (data && *data)
+        buf_addf(&path, "%s/secret", data);
+    else if (xdg && *xdg)
+        buf_addf(&path, "%s/todo-chatbot/secret", xdg);
+    else
+        buf_addf(&path, "%s/.local/share/todo-chatbot/secret", home ? home : "");
+    char secret[512];
+    FILE *file = fopen(path.data, "r");
+    if (file && fgets(secret, sizeof secret, file)) {
+        secret[strcspn(secret, "\r\n")] = 0;
+        setenv("JWT_SECRET", secret, 1);
+    }
+    if (file)
+        fclose(file);
+    buf_free(&path);
+}
+
+static struct config *load_config(enum config_needs needs) {
+    struct config *config;
+    struct err err;
+    if (config_load(&config, needs, getenv, &err) == 0)
+        return config;
+    fail("%s", err.text);
+    return NULL;
+}
+
+// Reads a service's declaration in a VM that runs nothing.
+static int examine(const struct config *config, const char *name, struct script_service *out,
+                   struct err *err) {
+    struct api_env env = {.config = config, .service = name, .worker_count = 1};
+    env.metrics = metrics_shard_new(name);
+    struct script *script = script_new(&env);
+    int status = script_load(script, name, out, err);
+    env.closing = true;
+    script_free(script);
+    metrics_shard_free(env.metrics);
+    return status;
+}
+
+static int by_port(const void *a, const void *b) {
+    return ((const struct script_service *)a)->port - ((const struct script_service *)b)->port;
+}
+
+static bool is_service(const char *scripts, const char *name) {
+    struct buf path = {0};
+    buf_addf(&path, "%s/%s/service.lua", scripts, name);
+    bool there = name[0] != '.' && !strchr(name, '/') && access(path.data, R_OK) == 0;
+    buf_free(&path);
+    return there;
+}
+
+static int find_services(const struct config *config, struct services *services,
+                         struct err *err) {
+    const char *scripts = config_string(config, "SCRIPTS_DIR");
+    DIR *folder = opendir(scripts);
+    if (!folder)
+        return err_set(err, "cannot read the scripts folder %s: %s", scripts, strerror(errno));
+    int status = 0;
+    for (struct dirent *entry; status == 0 && (entry = readdir(folder));) {
+        if (!is_service(scripts, entry->d_name) || services->count == MAX_SERVICES)
+            continue;
+        status = examine(config, entry->d_name, &services->list[services->count++], err);
+    }
+    closedir(folder);
+    qsort(services->list, (size_t)services->count, sizeof *services->list, by_port);
+    return status;
+}
+
+static int named_services(const struct config *config, char *const *names, int count,
+                          struct services *services, struct err *err) {
+    for (int i = 0; i < count; i++) {
+        if (!is_service(config_string(config, "SCRIPTS_DIR"), names[i]))
+            return err_set(err, "there is no service %s in %s", names[i],
+                           config_string(config, "SCRIPTS_DIR"));
+        if (i == MAX_SERVICES)
+            return err_set(err, "more than %d services", MAX_SERVICES);
+        if (examine(config, names[i], &services->list[services->count++], err) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int shifted(const struct config *config, int port) {
+    return port == 0 ? 0 : port - FIRST_PORT + (int)config_number(config, "PORT");
+}
+
+static int check_ports(const struct config *config, const struct services *services,
+                       struct err *err) {
+    const char *address = config_string(config, "BIND_ADDRESS");
+    for (int i = 0; i < services->count; i++) {
+        int port = shifted(config, services->list[i].port);
+        int inner = shifted(config, services->list[i].inner_port);
+        if (!http_port_is_free(address, port, err) ||
+            (inner && !http_port_is_free("127.0.0.1", inner, err)))
+            return -1;
+    }
+    return 0;
+}
+
+// Many connections need many descriptors; the soft limit is often 1,024.
+static void raise_descriptor_limit(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+struct crew {
+    struct worker *workers[MAX_WORKERS];
+    uint64_t seen[MAX_WORKERS]; // the last heartbeat
+    int silent[MAX_WORKERS];    // ms without a new one, as counted here: a stopped process counts nothing
+    int count;
+};
+
+static int start_workers(const struct config *config, const struct services *services,
+                         struct crew *crew, struct err *err) {
+    int per_service = (int)config_number(config, "WORKERS");
+    for (int s = 0; s < services->count; s++) {
+        for (int w = 0; w < per_service && crew->count < MAX_WORKERS; w++) {
+            struct worker_options options = {
+                .config = config,
+                .service = services->list[s].name,
+                .index = w,
+                .count = per_service,
+                .port = shifted(config, services->list[s].port),
+                .inner_port = shifted(config, services->list[s].inner_port),
+                .started_ms = uv_hrtime() / 1000000,
+            };
+            if (worker_start(&crew->workers[crew->count], &options, err) != 0)
+                return -1;
+            crew->count++;
+        }
+    }
+    return 0;
+}
+
+static void drain_all(struct crew *crew) {
+    for (int i = 0; i < crew->count; i++)
+        worker_drain(crew->workers[i]);
+}
+
+static bool all_ended(const struct crew *crew) {
+    for (int i = 0; i < crew->count; i++)
+        if (!worker_ended(crew->workers[i]))
+            return false;
+    return true;
+}
+
+static void watch(struct crew *crew) {
+    for (int i = 0; i < crew->count; i++) {
+        uint64_t beat = worker_heartbeat(crew->workers[i]);
+        if (beat == 0 || beat != crew->seen[i]) {
+            crew->seen[i] = beat;
+            crew->silent[i] = 0;
+            continue;
+        }
+        crew->silent[i] += WATCH_MS;
+        char number[16];
+        snprintf(number, sizeof number, "%d", i);
+        if (crew->silent[i] == STUCK_WARN_MS)
+            log_event(LOG_ERROR, "a worker's loop is stuck", "index", number, NULL);
+        if (crew->silent[i] >= STUCK_ABORT_MS) {
+            log_event(LOG_ERROR, "a worker's loop stays stuck: giving up", "index", number, NULL);
+            abort();
+        }
+    }
+}
+
+static void supervise(struct crew *crew, const sigset_t *signals) {
+    struct timespec wait = {0, WATCH_MS * 1000000L};
+    uint64_t told_at = 0;
+    while (!all_ended(crew)) {
+        int signal = sigtimedwait(signals, NULL, &wait);
+        uint64_t now = uv_hrtime() / 1000000;
+        if ((signal == SIGINT || signal == SIGTERM) && !told_at) {
+            told_at = now;
+            log_event(LOG_INFO, "draining", NULL);
+            drain_all(crew);
+        } else if ((signal == SIGINT || signal == SIGTERM) && now > told_at + SECOND_SIGNAL_MS) {
+            log_event(LOG_WARN, "second signal: stopping at once", NULL);
+            _exit(1);
+        }
+        watch(crew);
+    }
+}
+
+static int run_services(const struct config *config, const struct services *services) {
+    struct crew *crew = xcalloc(1, sizeof *crew);
+    struct err err;
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGPIPE);
+    sigaddset(&signals, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL); // before the workers' threads are made
+    raise_descriptor_limit();
+    int status = check_ports(config, services, &err);
+    if (status == 0)
+        status = start_workers(config, services, crew, &err);
+    if (status != 0) {
+        fail("%s", err.text);
+        drain_all(crew);
+    } else {
+        log_event(LOG_INFO, "started", "version", TODO_VERSION, NULL);
+        supervise(crew, &signals);
+        log_event(LOG_INFO, "stopped", NULL);
+    }
+    if (status != 0)
+        _exit(1);
+    for (int i = 0; i < crew->count; i++)
+        worker_join(crew->workers[i]);
+    free(crew);
+    return 0;
+}
+
+static int command_run(int count, char **words) {
+    bool all = count == 1 && strcmp(words[0], "--all") == 0;
+    if (count == 0)
+        return usage_error("run needs the name of a service, or %s", "--all");
+    for (int i = 0; i < count && !all; i++)
+        if (words[i][0] == '-')
+            return usage_error("unknown flag %s", words[i]);
+    struct config *config = load_config(CONFIG_SERVICE);
+    if (!config)
+        return 1;
+    log_set_level((enum log_level)log_level_parse(config_string(config, "LOG_LEVEL")));
+    struct services services = {0};
+    struct err err;
+    calendar_init();
+    int status = all ? find_services(config, &services, &err)
+                     : named_services(config, words, count, &services, &err);
+    if (status == 0 && services.count == 0)
+        status = err_set(&err, "no service in %s", config_string(config, "SCRIPTS_DIR"));
+    status = status == 0 ? run_services(config, &services) : fail("%s", err.text);
+    config_free(config);
+    return status;
+}
+
+static int command_migrate(int count, char **words) {
+    if (count > 0)
+        return usage_error("migrate takes no word, not %s", words[0]);
+    struct config *config = load_config(CONFIG_DATABASE);
+    if (!config)
+        return 1;
+    struct err err;
+    struct buf folder = {0};
+    buf_addf(&folder, "%s/sql", config_string(config, "SCRIPTS_DIR"));
+    int status = db_migrate(config_string(config, "DATABASE_URL"), folder.data, &err);
+    buf_free(&folder);
+    config_free(config);
+    return status == 0 ? 0 : fail("migrate: %s", err.text);
+}
+
+static int command_services(int count, char **words) {
+    if (count > 0)
+        return usage_error("services takes no word, not %s", words[0]);
+    struct config *config = load_config(CONFIG_NOTHING);
+    if (!config)
+        return 1;
+    struct services services = {0};
+    struct err err;
+    if (find_services(config, &services, &err) != 0) {
+        config_free(config);
+        return fail("%s", err.text);
+    }
+    for (int i = 0; i < services.count; i++)
+        printf("%s %d %d\n", services.list[i].name, shifted(config, services.list[i].port),
+               shifted(config, services.list[i].inner_port));
+    config_free(config);
+    return 0;
+}
+
+// Commands whose meaning is the scripts': lib/commands.lua.
+static int command_script(const char *name, int count, char **words) {
+    find_secret();
+    struct config *config = load_config(CONFIG_TOKEN);
+    if (!config)
+        return 1;
+    struct api_env env = {.config = config, .service = "command", .worker_count = 1};
+    env.metrics = metrics_shard_new(NULL);
+    struct script *script = script_new(&env);
+    struct buf out = {0};
+    struct err err;
+    int status = script_command(script, name, words, count, &out, &err);
+    if (status == 0)
+        printf("%s\n", out.data ? out.data : "");
+    else
+        fail("%s", err.text);
+    buf_free(&out);
+    script_free(script);
+    metrics_shard_free(env.metrics);
+    config_free(config);
+    return status == 0 ? 0 : 1;
+}
+
+static int command_token(int count, char **words) {
+    if (count != 1 || words[0][0] == '-')
+        return usage_error("%s", "token takes one word: the user");
+    return command_script("token", count, words);
+}
+
+int main(int argc, char **argv) {
+    static const struct {
+        const char *name;
+        int (*run)(int count, char **words);
+    } COMMANDS[] = {{"run", command_run},
+                    {"migrate", command_migrate},
+                    {"token", command_token},
+                    {"services", command_services}};
+    if (argc < 2)
+        return usage_error("a command is missing; see todo-host %s", "--help");
+    find_folder("SCRIPTS_DIR", "scripts", "lib/service.lua");
+    find_folder("WEB_DIR", "web", "index.html");
+    for (size_t i = 0; i < sizeof COMMANDS / sizeof *COMMANDS; i++)
+        if (strcmp(argv[1], COMMANDS[i].name) == 0)
+            return COMMANDS[i].run(argc - 2, argv + 2);
+    if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+        print_help();
+        return 0;
+    }
+    if (argc == 2 && strcmp(argv[1], "--version") == 0) {
+        printf("todo-host %s\n", TODO_VERSION);
+        return 0;
+    }
+    return usage_error(argv[1][0] == '-' ? "unknown flag %s" : "unknown command %s", argv[1]);
+}

@@ -1,0 +1,38 @@
+// A Lua VM with the host's modules and one service loaded into it: a generation.
+// The VM has no file, process or coroutine functions; require finds files below the scripts folder
+// only; writing or reading an undeclared global is an error. Loop thread only once loaded.
+#pragma once
+
+#include <lua.h>
+
+#include "api/api.h"
+#include "err.h"
+
+struct script;
+
+// What a service declares about itself, read without running it.
+struct script_service {
+    char name[64];
+    int port;       // for users, as declared
+    int inner_port; // for the sidecar, 0: none
+};
+
+// Opens a VM around env (which it completes with `main`) and loads nothing yet.
+struct script *script_new(struct api_env *env);
+void script_free(struct script *script);
+
+// Loads <scripts>/<service>/service.lua through lib/service.lua.
+MUST_CHECK int script_load(struct script *script, const char *service,
+                           struct script_service *declared, struct err *err);
+
+// Pushes the function that answers a request: handle(request) -> status, headers, body, route.
+void script_push_handle(struct script *script);
+
+// Pushes the service's start function; false when it has none (nothing pushed).
+bool script_push_start(struct script *script);
+
+// Calls commands.<name>(words…) of lib/commands.lua; the text it returns is put into `out`.
+MUST_CHECK int script_command(struct script *script, const char *name, char *const *words,
+                              int count, struct buf *out, struct err *err);
+
+lua_State *script_state(struct script *script);

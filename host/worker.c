@@ -1,0 +1,561 @@
+#include "worker.h"
+
+#include <ctype.h>
+#include <lauxlib.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "api/api.h"
+#include "buf.h"
+#include "log.h"
+#include "script.h"
+
+enum {
+    BODY_LIMIT = 64 * 1024,
+    INNER_BODY_LIMIT = 256 * 1024,
+    BACKGROUND_FIBERS = 256,
+    BEAT_MS = 100,
+    FINISH_MS = 15000, // after DRAIN_MS, for requests that are still running
+    MAX_REPLY_HEADERS = 32,
+};
+
+struct meters {
+    struct metric *requests, *seconds, *in_flight, *connections, *streams, *db_up, *db_waiting,
+        *db_in_flight, *db_segments, *db_statements, *db_retries, *db_lost, *fibers, *stale,
+        *lag, *lua_bytes;
+};
+
+struct worker {
+    struct worker_options options;
+    pthread_t thread;
+    pthread_mutex_t mutex; // start-up handshake only
+    pthread_cond_t started;
+    enum { STARTING, RUNNING, FAILED } state;
+    struct err err;
+    uv_loop_t loop;
+    uv_async_t wake;
+    uv_timer_t beat;
+    uint64_t beat_due;
+    _Atomic uint64_t heartbeat;
+    atomic_bool drain_asked, ended;
+    struct api_env env;
+    struct script *script;
+    struct http_server *servers[2]; // for users, for the sidecar
+    int server_count;
+    uint64_t drain_at; // loop time; 0: not draining
+    struct meters meters;
+    struct db_stats db_before;
+    uint64_t random;
+};
+
+// One request on its way through a fiber.
+struct run {
+    struct worker *worker;
+    struct http_exchange *exchange;
+    uint64_t began_ns;
+    char method[16];
+    char request_id[64];
+};
+
+// Metrics.
+
+static struct metric *declare(const char *name, enum metric_kind kind, const char *help,
+                              const char *const *labels, size_t label_count) {
+    static const double SECONDS[] = {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
+                                     0.1,    0.25,  0.5,    1,     2.5,  5};
+    struct err err;
+    bool histogram = kind == METRIC_HISTOGRAM;
+    struct metric *metric =
+        metrics_declare(name, kind, help, labels, label_count, SECONDS,
+                        histogram ? sizeof SECONDS / sizeof *SECONDS : 0, &err);
+    if (!metric) {
+        log_event(LOG_ERROR, "metric not declared", "error", err.text, NULL);
+        abort();
+    }
+    return metric;
+}
+
+static void declare_meters(struct meters *m) {
+    static const char *const REQUEST[] = {"method", "route", "code"}, *const ROUTE[] = {"route"};
+    m->requests = declare("http_server_requests_total", METRIC_COUNTER, "Requests answered.",
+                          REQUEST, 3);
+    m->seconds = declare("http_server_request_duration_seconds", METRIC_HISTOGRAM,
+                         "Time from the whole request to its answer.", ROUTE, 1);
+    m->in_flight = declare("http_server_requests_in_flight", METRIC_GAUGE,
+                           "Requests not answered yet.", NULL, 0);
+    m->connections =
+        declare("http_server_connections", METRIC_GAUGE, "Open connections.", NULL, 0);
+    m->streams = declare("http_server_streams", METRIC_GAUGE, "Open event streams.", NULL, 0);
+    m->db_up = declare("db_connections_up", METRIC_GAUGE, "Usable connections.", NULL, 0);
+    m->db_waiting = declare("db_units_waiting", METRIC_GAUGE, "Units not sent yet.", NULL, 0);
+    m->db_in_flight =
+        declare("db_units_in_flight", METRIC_GAUGE, "Units sent and not answered.", NULL, 0);
+    m->db_segments = declare("db_segments_total", METRIC_COUNTER,
+                             "Segments sent; each is one commit or one read.", NULL, 0);
+    m->db_statements =
+        declare("db_units_total", METRIC_COUNTER, "Units sent, repeats included.", NULL, 0);
+    m->db_retries = declare("db_unit_retries_total", METRIC_COUNTER, "Units sent again.", NULL, 0);
+    m->db_lost = declare("db_connections_lost_total", METRIC_COUNTER, "Connections lost.", NULL, 0);
+    m->fibers = declare("lua_fibers", METRIC_GAUGE, "Fibers alive.", NULL, 0);
+    m->stale = declare("lua_stale_completions", METRIC_GAUGE,
+                       "Completions that came after their fiber had gone on, since start.", NULL, 0);
+    m->lag = declare("worker_loop_lag_seconds", METRIC_GAUGE,
+                     "How late the loop's last timer was.", NULL, 0);
+    m->lua_bytes = declare("lua_memory_bytes", METRIC_GAUGE, "Memory of the Lua VM.", NULL, 0);
+}
+
+static void set_gauge(struct worker *worker, struct metric *metric, double value) {
+    metrics_set(metrics_cell(worker->env.metrics, metric, NULL), value);
+}
+
+static void add_counter(struct worker *worker, struct metric *metric, uint64_t now,
+                        uint64_t before) {
+    metrics_add(metrics_cell(worker->env.metrics, metric, NULL), (double)(now - before));
+}
+
+static void update_meters(struct worker *worker) {
+    const struct meters *m = &worker->meters;
+    size_t exchanges = 0, connections = 0, streams = 0;
+    for (int i = 0; i < worker->server_count; i++) {
+        exchanges += http_server_exchanges(worker->servers[i]);
+        connections += http_server_connections(worker->servers[i]);
+        streams += http_server_streams(worker->servers[i]);
+    }
+    set_gauge(worker, m->in_flight, (double)exchanges);
+    set_gauge(worker, m->connections, (double)connections);
+    set_gauge(worker, m->streams, (double)streams);
+    struct db_stats stats, *before = &worker->db_before;
+    db_stats(worker->env.db, &stats);
+    set_gauge(worker, m->db_up, stats.up);
+    set_gauge(worker, m->db_waiting, (double)stats.waiting);
+    set_gauge(worker, m->db_in_flight, (double)stats.in_flight);
+    add_counter(worker, m->db_segments, stats.segments, before->segments);
+    add_counter(worker, m->db_statements, stats.units, before->units);
+    add_counter(worker, m->db_retries, stats.retries, before->retries);
+    add_counter(worker, m->db_lost, stats.lost, before->lost);
+    *before = stats;
+    set_gauge(worker, m->fibers, (double)fiber_alive(worker->env.fibers));
+    set_gauge(worker, m->stale, (double)fiber_stale_count(worker->env.fibers));
+    set_gauge(worker, m->lua_bytes,
+              (double)lua_gc(script_state(worker->script), LUA_GCCOUNT, 0) * 1024.0);
+}
+
+// Requests.
+
+static const char *find_field(const struct http_request *request, const char *name) {
+    size_t len = strlen(name);
+    for (size_t i = 0; i < request->field_count; i++)
+        if (request->fields[i].name_len == len &&
+            strncasecmp(request->fields[i].name, name, len) == 0)
+            return request->fields[i].value;
+    return NULL;
+}
+
+static bool is_id(const char *text) {
+    size_t len = strlen(text);
+    if (len == 0 || len > 63)
+        return false;
+    for (; *text; text++)
+        if (!isalnum((unsigned char)*text) && !strchr("-_.", *text))
+            return false;
+    return true;
+}
+
+// W3C trace context: 00-<32 hex>-<16 hex>-<2 hex>.
+static bool is_traceparent(const char *text) {
+    static const char SHAPE[] = "xx-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx-xxxxxxxxxxxxxxxx-xx";
+    if (strlen(text) != sizeof SHAPE - 1)
+        return false;
+    for (size_t i = 0; SHAPE[i]; i++)
+        if (SHAPE[i] == '-' ? text[i] != '-'
+                            : !(isdigit((unsigned char)text[i]) || (text[i] >= 'a' && text[i] <= 'f')))
+            return false;
+    return true;
+}
+
+static uint64_t next_random(struct worker *worker) {
+    uint64_t x = worker->random; // xorshift64*: ids for logs, not secrets
+    x ^= x >> 12;
+    x ^= x << 25;
+    x ^= x >> 27;
+    worker->random = x;
+    return x * 2685821657736338717u;
+}
+
+static void push_request(lua_State *L, const struct run *run, const struct http_request *request,
+                         bool inner) {
+    lua_createtable(L, 0, 12);
+    lua_pushstring(L, request->method);
+    lua_setfield(L, -2, "method");
+    lua_pushstring(L, request->path);
+    lua_setfield(L, -2, "path");
+    lua_pushstring(L, request->query);
+    lua_setfield(L, -2, "query");
+    lua_pushlstring(L, request->body, request->body_len);
+    lua_setfield(L, -2, "body");
+    lua_pushstring(L, request->remote);
+    lua_setfield(L, -2, "remote");
+    lua_pushstring(L, run->request_id);
+    lua_setfield(L, -2, "id");
+    lua_pushboolean(L, inner);
+    lua_setfield(L, -2, "inner");
+    lua_createtable(L, 0, (int)request->field_count);
+    for (size_t i = 0; i < request->field_count; i++) {
+        const struct http_field *field = &request->fields[i];
+        char name[64];
+        size_t len = field->name_len < sizeof name ? field->name_len : sizeof name;
+        for (size_t c = 0; c < len; c++)
+            name[c] = (char)tolower((unsigned char)field->name[c]);
+        lua_pushlstring(L, name, len);
+        lua_pushvalue(L, -1);
+        lua_rawget(L, -3);
+        bool repeated = !lua_isnil(L, -1);
+        if (repeated) { // RFC 9110, 5.3: several fields of one name are a comma list
+            lua_pushliteral(L, ", ");
+            lua_pushlstring(L, field->value, field->value_len);
+            lua_concat(L, 3);
+        } else {
+            lua_pop(L, 1);
+            lua_pushlstring(L, field->value, field->value_len);
+        }
+        lua_rawset(L, -3);
+    }
+    lua_setfield(L, -2, "headers");
+}
+
+static size_t read_headers(lua_State *L, int index, struct http_header *headers) {
+    size_t count = 0;
+    if (!lua_istable(L, index))
+        return 0;
+    lua_pushnil(L);
+    while (lua_next(L, index) && count < MAX_REPLY_HEADERS) {
+        if (lua_type(L, -2) == LUA_TSTRING && lua_type(L, -1) == LUA_TSTRING)
+            headers[count++] = (struct http_header){lua_tostring(L, -2), lua_tostring(L, -1)};
+        lua_pop(L, 1); // the table keeps the string
+    }
+    return count;
+}
+
+static void reply_problem(struct http_exchange *exchange, int status, const char *body) {
+    static const struct http_header HEADERS[] = {{"Content-Type", "application/problem+json"},
+                                                 {"X-Content-Type-Options", "nosniff"},
+                                                 {"Retry-After", "1"}};
+    http_reply(exchange, status, HEADERS, status == 503 ? 3 : 2, body, strlen(body));
+}
+
+static void count_request(struct run *run, const char *route, int status) {
+    struct worker *worker = run->worker;
+    char code[8];
+    snprintf(code, sizeof code, "%d", status);
+    const char *labels[] = {run->method, route, code};
+    metrics_add(metrics_cell(worker->env.metrics, worker->meters.requests, labels), 1);
+    metrics_observe(metrics_cell(worker->env.metrics, worker->meters.seconds, &route),
+                    (double)(uv_hrtime() - run->began_ns) / 1e9);
+}
+
+static void on_stream_ended(void *user, lua_State *L, bool ok, int count) {
+    (void)user;
+    (void)count;
+    if (!ok)
+        log_event(LOG_ERROR, "stream failed", "error", lua_tostring(L, -1), NULL);
+}
+
+// The body was a function: it gets the open stream and runs in a fiber of its own.
+static void start_stream(struct run *run, lua_State *L, int function, int status,
+                         const struct http_header *headers, size_t count) {
+    struct http_stream *stream = http_reply_stream(run->exchange, status, headers, count);
+    lua_pushvalue(L, function);
+    api_push_stream(L, stream);
+    if (fiber_start(run->worker->env.fibers, L, 1, on_stream_ended, NULL, NULL) == 0)
+        return;
+    http_server_end_streams(run->worker->servers[0]);
+    lua_pop(L, 2);
+}
+
+static void on_handled(void *user, lua_State *L, bool ok, int count) {
+    struct run *run = user;
+    int first = lua_gettop(L) - count + 1;
+    int status = ok && count >= 1 ? (int)lua_tointeger(L, first) : 0;
+    if (!ok || status < 200 || status > 599) {
+        log_event(LOG_ERROR, "handler failed", "error",
+                  ok ? "no status between 200 and 599" : lua_tostring(L, -1), NULL);
+        reply_problem(run->exchange, 500,
+                      "{\"type\":\"about:blank\",\"title\":\"Internal Server Error\","
+                      "\"status\":500,\"detail\":\"Something went wrong on our side\"}");
+        count_request(run, "error", 500);
+        free(run);
+        return;
+    }
+    lua_settop(L, first + 3);
+    struct http_header headers[MAX_REPLY_HEADERS + 1];
+    size_t header_count = read_headers(L, first + 1, headers);
+    headers[header_count++] = (struct http_header){"X-Request-Id", run->request_id};
+    const char *route = lua_tostring(L, first + 3);
+    count_request(run, route ? route : "none", status);
+    if (lua_isfunction(L, first + 2)) {
+        start_stream(run, L, first + 2, status, headers, header_count);
+    } else {
+        size_t len = 0;
+        const char *body = lua_tolstring(L, first + 2, &len);
+        http_reply(run->exchange, status, headers, header_count, body ? body : "", len);
+    }
+    free(run);
+}
+
+static void on_request(struct worker *worker, struct http_exchange *exchange,
+                       const struct http_request *request, bool inner) {
+    struct run *run = xmalloc(sizeof *run);
+    run->worker = worker;
+    run->exchange = exchange;
+    run->began_ns = uv_hrtime();
+    snprintf(run->method, sizeof run->method, "%s", request->method);
+    const char *id = find_field(request, "X-Request-Id");
+    if (id && is_id(id))
+        snprintf(run->request_id, sizeof run->request_id, "%s", id);
+    else
+        snprintf(run->request_id, sizeof run->request_id, "%016llx",
+                 (unsigned long long)next_random(worker));
+    const char *trace = find_field(request, "traceparent");
+    struct fiber_context context = {run->request_id, trace && is_traceparent(trace) ? trace : NULL};
+    lua_State *L = script_state(worker->script);
+    script_push_handle(worker->script);
+    push_request(L, run, request, inner);
+    bool full = fiber_alive(worker->env.fibers) >=
+                (size_t)config_number(worker->options.config, "MAX_REQUESTS");
+    if (!full && fiber_start(worker->env.fibers, L, 1, on_handled, run, &context) == 0)
+        return;
+    lua_pop(L, 2);
+    reply_problem(exchange, 503,
+                  "{\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":503,"
+                  "\"detail\":\"Too many requests are in progress\"}");
+    count_request(run, "overload", 503);
+    free(run);
+}
+
+static void on_public(void *user, struct http_exchange *exchange,
+                      const struct http_request *request) {
+    on_request(user, exchange, request, false);
+}
+
+static void on_inner(void *user, struct http_exchange *exchange,
+                     const struct http_request *request) {
+    on_request(user, exchange, request, true);
+}
+
+// Life.
+
+static int listen_on(struct worker *worker, const char *address, int port, size_t body_limit,
+                     http_on_request handler, struct err *err) {
+    struct http_server_options options = {
+        .address = address,
+        .port = port,
+        .body_limit = body_limit,
+        .max_connections = (unsigned)config_number(worker->options.config, "MAX_CONNECTIONS"),
+        .on_request = handler,
+        .user = worker,
+    };
+    if (http_server_start(&worker->servers[worker->server_count], &worker->loop, &options, err) != 0)
+        return -1;
+    worker->server_count++;
+    return 0;
+}
+
+static int open_parts(struct worker *worker, struct err *err) {
+    const struct config *config = worker->options.config;
+    struct api_env *env = &worker->env;
+    struct db_options db = {
+        .url = config_string(config, "DATABASE_URL"),
+        .connections = (int)config_number(config, "DB_CONNECTIONS"),
+        .queue_wait_ms = 500,
+        .reply_wait_ms = 5000,
+    };
+    struct http_client_limits limits = {.max_connections = 64, .max_per_host = 32, .max_in_flight = 1024};
+    *env = (struct api_env){
+        .loop = &worker->loop,
+        .config = config,
+        .service = worker->options.service,
+        .worker_index = worker->options.index,
+        .worker_count = worker->options.count,
+        .started_ms = worker->options.started_ms,
+        .metrics = metrics_shard_new(worker->options.service),
+    };
+    declare_meters(&worker->meters);
+    env->db = db_new(&worker->loop, &db);
+    if (http_client_new(&env->http, &worker->loop, &limits, err) != 0)
+        return -1;
+    worker->script = script_new(env);
+    env->fibers = fiber_pool_new(script_state(worker->script), &worker->loop,
+                                 (size_t)config_number(config, "MAX_REQUESTS") + BACKGROUND_FIBERS);
+    struct script_service declared;
+    return script_load(worker->script, worker->options.service, &declared, err);
+}
+
+static int open_listeners(struct worker *worker, struct err *err) {
+    const char *address = config_string(worker->options.config, "BIND_ADDRESS");
+    if (listen_on(worker, address, worker->options.port, BODY_LIMIT, on_public, err) != 0)
+        return -1;
+    if (worker->options.inner_port == 0)
+        return 0;
+    return listen_on(worker, "127.0.0.1", worker->options.inner_port, INNER_BODY_LIMIT, on_inner,
+                     err);
+}
+
+static void stop(struct worker *worker) {
+    worker->env.closing = true;
+    for (int i = 0; i < worker->server_count; i++)
+        http_server_stop(worker->servers[i]);
+    worker->server_count = 0;
+    if (worker->env.fibers)
+        fiber_pool_free(worker->env.fibers);
+    if (worker->script)
+        script_free(worker->script);
+    if (worker->env.http)
+        http_client_free(worker->env.http);
+    if (worker->env.db)
+        db_free(worker->env.db);
+    uv_close((uv_handle_t *)&worker->wake, NULL);
+    uv_close((uv_handle_t *)&worker->beat, NULL);
+}
+
+static size_t unfinished(const struct worker *worker) {
+    size_t count = 0;
+    for (int i = 0; i < worker->server_count; i++)
+        count += http_server_exchanges(worker->servers[i]) + http_server_streams(worker->servers[i]);
+    return count;
+}
+
+static void go_on_draining(struct worker *worker) {
+    uint64_t drained = uv_now(&worker->loop) - worker->drain_at;
+    uint64_t serve_ms = (uint64_t)config_number(worker->options.config, "DRAIN_MS");
+    if (drained < serve_ms)
+        return;
+    for (int i = 0; i < worker->server_count; i++) {
+        http_server_quiesce(worker->servers[i]);
+        http_server_end_streams(worker->servers[i]);
+    }
+    if (unfinished(worker) == 0) {
+        stop(worker);
+    } else if (drained > serve_ms + FINISH_MS) {
+        log_event(LOG_ERROR, "requests did not finish while draining", NULL);
+        _exit(0); // libmicrohttpd cannot stop with a suspended connection
+    }
+}
+
+static void on_beat(uv_timer_t *timer) {
+    struct worker *worker = timer->data;
+    uint64_t now = uv_hrtime() / 1000000;
+    uint64_t late = worker->beat_due && now > worker->beat_due ? now - worker->beat_due : 0;
+    worker->beat_due = now + BEAT_MS;
+    atomic_store(&worker->heartbeat, now);
+    set_gauge(worker, worker->meters.lag, (double)late / 1000);
+    update_meters(worker);
+    if (worker->drain_at)
+        go_on_draining(worker);
+}
+
+static void on_wake(uv_async_t *async) {
+    struct worker *worker = async->data;
+    if (!atomic_load(&worker->drain_asked) || worker->drain_at)
+        return;
+    worker->drain_at = uv_now(&worker->loop);
+    worker->env.draining = true;
+    for (int i = 0; i < worker->server_count; i++)
+        http_server_drain(worker->servers[i]);
+    go_on_draining(worker);
+}
+
+static void on_started(void *user, lua_State *L, bool ok, int count) {
+    (void)user;
+    (void)count;
+    if (!ok)
+        log_event(LOG_ERROR, "start failed", "error", lua_tostring(L, -1), NULL);
+}
+
+static void tell(struct worker *worker, int state) {
+    pthread_mutex_lock(&worker->mutex);
+    worker->state = state;
+    pthread_cond_signal(&worker->started);
+    pthread_mutex_unlock(&worker->mutex);
+}
+
+static void *run_thread(void *user) {
+    struct worker *worker = user;
+    struct log_context *context = log_context();
+    context->service = worker->options.service;
+    context->worker = worker->options.index;
+    if (getrandom(&worker->random, sizeof worker->random, 0) < 0 || worker->random == 0)
+        worker->random = uv_hrtime() | 1;
+    uv_loop_init(&worker->loop);
+    uv_async_init(&worker->loop, &worker->wake, on_wake);
+    uv_timer_init(&worker->loop, &worker->beat);
+    worker->wake.data = worker->beat.data = worker;
+    atomic_store(&worker->heartbeat, uv_hrtime() / 1000000);
+    bool good = open_parts(worker, &worker->err) == 0 && open_listeners(worker, &worker->err) == 0;
+    if (good) {
+        uv_timer_start(&worker->beat, on_beat, BEAT_MS, BEAT_MS);
+        if (script_push_start(worker->script) &&
+            fiber_start(worker->env.fibers, script_state(worker->script), 0, on_started, NULL,
+                        NULL) != 0)
+            lua_pop(script_state(worker->script), 1);
+        tell(worker, RUNNING);
+    } else {
+        stop(worker);
+    }
+    uv_run(&worker->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&worker->loop);
+    atomic_store(&worker->heartbeat, 0);
+    atomic_store(&worker->ended, true);
+    if (!good)
+        tell(worker, FAILED);
+    return NULL;
+}
+
+int worker_start(struct worker **out, const struct worker_options *options, struct err *err) {
+    struct worker *worker = xcalloc(1, sizeof *worker);
+    worker->options = *options;
+    pthread_mutex_init(&worker->mutex, NULL);
+    pthread_cond_init(&worker->started, NULL);
+    if (pthread_create(&worker->thread, NULL, run_thread, worker) != 0) {
+        free(worker);
+        return err_set(err, "cannot make a thread");
+    }
+    pthread_mutex_lock(&worker->mutex);
+    while (worker->state == STARTING)
+        pthread_cond_wait(&worker->started, &worker->mutex);
+    pthread_mutex_unlock(&worker->mutex);
+    if (worker->state == RUNNING) {
+        *out = worker;
+        return 0;
+    }
+    *err = worker->err;
+    worker_join(worker);
+    return -1;
+}
+
+void worker_drain(struct worker *worker) {
+    atomic_store(&worker->drain_asked, true);
+    if (!worker_ended(worker))
+        uv_async_send(&worker->wake);
+}
+
+uint64_t worker_heartbeat(const struct worker *worker) {
+    return atomic_load(&worker->heartbeat);
+}
+
+bool worker_ended(const struct worker *worker) {
+    return atomic_load(&worker->ended);
+}
+
+void worker_join(struct worker *worker) {
+    pthread_join(worker->thread, NULL);
+    if (worker->env.metrics)
+        metrics_shard_free(worker->env.metrics);
+    pthread_mutex_destroy(&worker->mutex);
+    pthread_cond_destroy(&worker->started);
+    free(worker);
+}

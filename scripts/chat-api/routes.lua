@@ -1,0 +1,125 @@
+-- The HTTP side of chat-api: what a request asks for, and how the answer looks.
+local conversation_routes = require("chat-api.conversation_routes")
+local problem = require("lib.problem")
+local tasks = require("chat-api.tasks")
+local url = require("lib.url")
+
+local routes = {}
+
+local function etag(version)
+  return '"' .. version .. '"'
+end
+
+-- If-Match names the version a client has seen: "3", or * for any.
+local function expected_version(request)
+  local header = request.headers["if-match"]
+  if not header or header == "*" then
+    return nil
+  end
+  local version = header:match('^%s*"(%d+)"%s*$')
+  if not version then
+    return nil, problem.precondition_failed("If-Match must be an ETag that this server gave")
+  end
+  return tonumber(version)
+end
+
+local function change_options(request)
+  local version, why = expected_version(request)
+  if why then
+    return nil, why
+  end
+  return { version = version, traceparent = request.headers.traceparent }
+end
+
+local function idempotency_key(request)
+  local key = request.headers["idempotency-key"]
+  if key and (#key < 1 or #key > 255 or key:find("[^\32-\126]")) then
+    return nil, problem.unprocessable("Idempotency-Key must be 1 to 255 printable characters")
+  end
+  return key
+end
+
+function routes.list_tasks(request)
+  local page, why = tasks.page(request.user, request.args)
+  if not page then
+    return problem.reply(why)
+  end
+  local headers = { ["X-Total-Count"] = string.format("%d", page.total) }
+  if page.next then
+    local args = { cursor = page.next }
+    for name, value in pairs(request.args) do
+      args[name] = args[name] or value
+    end
+    headers.Link = "</api/tasks?" .. url.build_query(args) .. '>; rel="next"'
+  end
+  return 200, "[" .. table.concat(page.items, ",") .. "]", headers
+end
+
+function routes.create_task(request)
+  local key, why = idempotency_key(request)
+  if why then
+    return problem.reply(why)
+  end
+  local text
+  text, why = tasks.create_text(request.user, request.json,
+    { key = key, body = request.body, traceparent = request.headers.traceparent })
+  if not text then
+    return problem.reply(why)
+  end
+  return 201, text, { ETag = etag(1), Location = "/api/tasks/" .. text:sub(8, 43) }
+end
+
+function routes.get_task(request)
+  local text, why, version = tasks.get_text(request.user, request.params.id)
+  if not text then
+    return problem.reply(why)
+  end
+  if request.headers["if-none-match"] == etag(version) then
+    return 304, "", { ETag = etag(version) }
+  end
+  return 200, text, { ETag = etag(version) }
+end
+
+function routes.update_task(request)
+  local options, why = change_options(request)
+  if not options then
+    return problem.reply(why)
+  end
+  local text, failed, version = tasks.update_text(request.user, request.params.id, request.json,
+    options)
+  if not text then
+    return problem.reply(failed)
+  end
+  return 200, text, { ETag = etag(version) }
+end
+
+function routes.delete_task(request)
+  local options, why = change_options(request)
+  if not options then
+    return problem.reply(why)
+  end
+  local answer
+  answer, why = tasks.delete(request.user, request.params.id, options)
+  if not answer then
+    return problem.reply(why)
+  end
+  return 200, answer
+end
+
+function routes.complete_task(request)
+  local options, why = change_options(request)
+  if not options then
+    return problem.reply(why)
+  end
+  local text
+  text, why = tasks.complete_text(request.user, request.params.id, options)
+  if not text then
+    return problem.reply(why)
+  end
+  return 200, text
+end
+
+routes.chat = conversation_routes.chat
+routes.chat_history = conversation_routes.history
+
+return routes

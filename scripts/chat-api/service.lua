@@ -1,0 +1,24 @@
+-- chat-api: tasks over HTTP and by chat.
+local routes = require("chat-api.routes")
+local tasks = require("chat-api.tasks")
+local timer = require("host.timer")
+
+return {
+  name = "chat-api",
+  port = 8000,
+  inner_port = 9000,
+  routes = {
+    { "GET", "/api/tasks", routes.list_tasks },
+    { "POST", "/api/tasks", routes.create_task, body = "json" },
+    { "GET", "/api/tasks/{id}", routes.get_task },
+    { "PUT", "/api/tasks/{id}", routes.update_task, body = "json" },
+    { "DELETE", "/api/tasks/{id}", routes.delete_task },
+    { "PATCH", "/api/tasks/{id}/complete", routes.complete_task, body = "optional" },
+    { "POST", "/api/{user_id}/chat", routes.chat, body = "json" },
+    { "GET", "/api/{user_id}/chat/history", routes.chat_history },
+    { "GET", "/", routes.page, auth = false },
+  },
+  start = function()
+    timer.every(3600 * 1000, tasks.forget_answers)
+  end,
+}

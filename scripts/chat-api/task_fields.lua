@@ -1,0 +1,297 @@
+-- The fields of a task: what a client may send, what it means, and how a task looks as JSON.
+-- Times are milliseconds since 1970 UTC inside, RFC 3339 outside.
+local calendar = require("host.calendar")
+local crypto = require("host.crypto")
+local json = require("lib.json")
+local time = require("host.time")
+local cjson = require("cjson")
+
+local task_fields = {}
+
+local null = json.null
+local quote = cjson.encode
+
+local STATUS = { pending = true, in_progress = true, completed = true }
+local PRIORITY = { low = true, medium = true, high = true }
+local REPEAT_FROM = { due_date = true, completion = true }
+local SIMPLE_RULES = { DAILY = true, WEEKLY = true, MONTHLY = true, YEARLY = true }
+
+-- The number of characters of valid UTF-8: every byte that is not a continuation.
+local function length(text)
+  local _, continuations = text:gsub("[\128-\191]", "")
+  return #text - continuations
+end
+
+local function has_control(text)
+  return text:find("[%z\1-\8\11-\31\127]") ~= nil
+end
+
+local function check_text(name, value, min, max)
+  if type(value) ~= "string" or length(value) < min or length(value) > max then
+    local range = min > 0 and min .. " to " .. max or "at most " .. max
+    return nil, name .. " must be a string of " .. range .. " characters"
+  end
+  if has_control(value) then
+    return nil, name .. " must not contain control characters"
+  end
+  return value
+end
+
+local function check_word(name, value, words, list)
+  if type(value) ~= "string" or not words[value] then
+    return nil, name .. " must be one of " .. list
+  end
+  return value
+end
+
+local function check_tags(value)
+  if not json.is_list(value) or #value > 20 then
+    return nil, "tags must be a list of at most 20 strings"
+  end
+  local tags, seen = {}, {}
+  for _, item in ipairs(value) do
+    if type(item) ~= "string" then
+      return nil, "each tag must be a string of 1 to 50 characters"
+    end
+    local tag = item:match("^%s*(.-)%s*$"):lower()
+    local good, message = check_text("each tag", tag, 1, 50)
+    if not good then
+      return nil, message
+    end
+    if not seen[tag] then
+      seen[tag] = true
+      tags[#tags + 1] = tag
+    end
+  end
+  return tags
+end
+
+local function check_rule(value)
+  local message
+  if type(value) ~= "string" then
+    message = "it is not a string"
+  elseif SIMPLE_RULES[value] then
+    return value
+  elseif value:match("^INTERVAL:") then
+    local days = tonumber(value:match("^INTERVAL:([1-9]%d*)$"))
+    if days and days <= 3660 then
+      return value
+    end
+    message = "INTERVAL takes 1 to 3660 days"
+  else
+    local good
+    good, message = calendar.check_rrule((value:gsub("^RRULE:", "")))
+    if good then
+      return (value:gsub("^RRULE:", ""))
+    end
+  end
+  return nil, "recurrence_rule must be DAILY, WEEKLY, MONTHLY, YEARLY, INTERVAL:N or an RFC 5545 "
+    .. "RRULE: " .. tostring(message)
+end
+
+local CHECKS = {
+  title = function(value)
+    local text, message = check_text("title", value, 1, 255)
+    if text and not text:find("%S") then
+      return nil, "title must not be blank"
+    end
+    return text, message
+  end,
+  description = function(value)
+    return check_text("description", value, 0, 2000)
+  end,
+  status = function(value)
+    return check_word("status", value, STATUS, "pending, in_progress, completed")
+  end,
+  priority = function(value)
+    return check_word("priority", value, PRIORITY, "low, medium, high")
+  end,
+  repeat_from = function(value)
+    return check_word("repeat_from", value, REPEAT_FROM, "due_date, completion")
+  end,
+  tags = check_tags,
+  recurrence_rule = check_rule,
+  due_date = function(value)
+    local ms, message
+    if type(value) == "string" then
+      ms, message = time.parse(value)
+    end
+    if not ms then
+      return nil, "due_date must be an RFC 3339 time such as 2026-12-24T18:00:00Z"
+        .. (message and ": " .. message or "")
+    end
+    return ms
+  end,
+  reminder_offset_minutes = function(value)
+    if type(value) ~= "number" or value % 1 ~= 0 or value < 1 or value > 525600 then
+      return nil, "reminder_offset_minutes must be a whole number from 1 to 525600"
+    end
+    return value
+  end,
+  timezone = function(value)
+    if type(value) ~= "string" or #value > 64 or not calendar.is_zone(value) then
+      return nil, "timezone must be an IANA name such as Europe/Berlin"
+    end
+    return value
+  end,
+}
+
+local ORDER = { "title", "description", "status", "priority", "due_date", "tags",
+  "reminder_offset_minutes", "recurrence_rule", "timezone", "repeat_from" }
+local CLEARABLE = { description = true, due_date = true, reminder_offset_minutes = true,
+  recurrence_rule = true, timezone = true }
+local DEFAULTS = { status = "pending", priority = "medium", repeat_from = "due_date" }
+
+-- The columns a change is named by in `changed`.
+task_fields.ORDER = ORDER
+
+-- Puts what the input says into the task. null clears, or means the default of a field that has one.
+local function apply(task, input)
+  for _, name in ipairs(ORDER) do
+    local value = input[name]
+    if value == null then
+      if name == "tags" then
+        task.tags = {}
+      elseif CLEARABLE[name] then
+        task[name] = nil
+      elseif DEFAULTS[name] then
+        task[name] = DEFAULTS[name]
+      else
+        return name .. " must not be null"
+      end
+    elseif value ~= nil then
+      local good, message = CHECKS[name](value)
+      if good == nil then
+        return message
+      end
+      task[name] = good
+    end
+  end
+end
+
+-- remind_at follows from due date and offset; setting one in the past is refused.
+local function settle_reminder(task, before, now_ms)
+  local offset = task.reminder_offset_minutes
+  if not offset then
+    task.remind_at = nil
+    return
+  end
+  if not task.due_date then
+    if before and before.reminder_offset_minutes == offset and before.due_date then
+      -- The due date was cleared, and with it what the reminder counted from.
+      task.reminder_offset_minutes, task.remind_at = nil, nil
+      return
+    end
+    return "a reminder needs a due_date"
+  end
+  task.remind_at = task.due_date - offset * 60000
+  local same = before and before.remind_at == task.remind_at
+  if not same and task.status ~= "completed" and task.remind_at < now_ms then
+    return "the reminder would be in the past"
+  end
+end
+
+---A new task of a user.
+---@param user string
+---@param input table   the client's JSON object
+---@param now_ms integer
+---@return table|nil task
+---@return string|nil message
+function task_fields.create(user, input, now_ms)
+  if input.title == nil then
+    return nil, "title is needed"
+  end
+  local task = {
+    id = crypto.uuid(), user_id = user, status = "pending", priority = "medium", tags = {},
+    repeat_from = "due_date", version = 1, created_at = now_ms, updated_at = now_ms,
+  }
+  local message = apply(task, input) or settle_reminder(task, nil, now_ms)
+  if message then
+    return nil, message
+  end
+  return task
+end
+
+local function same(a, b)
+  if type(a) ~= "table" or type(b) ~= "table" then
+    return a == b
+  end
+  return table.concat(a, "\0") == table.concat(b, "\0")
+end
+
+---A task as it would be after a change.
+---@param before table
+---@param input table
+---@param now_ms integer
+---@return table|nil after   nil with a message, or when nothing changes
+---@return string[]|string   the names of the fields that changed, or the message
+function task_fields.update(before, input, now_ms)
+  local after = {}
+  for name, value in pairs(before) do
+    after[name] = value
+  end
+  local message = apply(after, input) or settle_reminder(after, before, now_ms)
+  if message then
+    return nil, message
+  end
+  local changed = {}
+  for _, name in ipairs(ORDER) do
+    if not same(before[name], after[name]) then
+      changed[#changed + 1] = name
+    end
+  end
+  if #changed == 0 then
+    return nil, changed
+  end
+  after.version = before.version + 1
+  after.updated_at = math.max(now_ms, before.updated_at)
+  return after, changed
+end
+
+-- A row of chat.task, whose times come as text.
+---@param row table
+---@return table task
+function task_fields.from_row(row)
+  for _, name in ipairs({ "due_date", "remind_at", "created_at", "updated_at" }) do
+    row[name] = row[name] and time.parse(row[name])
+  end
+  return row
+end
+
+local function optional_text(value)
+  return value and quote(value) or "null"
+end
+
+local function optional_time(ms)
+  return ms and '"' .. time.format(ms) .. '"' or "null"
+end
+
+---The task as JSON text: all keys, in the order of the contract.
+---@param task table
+---@return string
+function task_fields.encode(task)
+  local tags = {}
+  for i, tag in ipairs(task.tags) do
+    tags[i] = quote(tag)
+  end
+  return '{"id":"' .. task.id
+    .. '","title":' .. quote(task.title)
+    .. ',"description":' .. optional_text(task.description)
+    .. ',"status":"' .. task.status
+    .. '","priority":"' .. task.priority
+    .. '","due_date":' .. optional_time(task.due_date)
+    .. ',"user_id":' .. quote(task.user_id)
+    .. ',"created_at":' .. optional_time(task.created_at)
+    .. ',"updated_at":' .. optional_time(task.updated_at)
+    .. ',"tags":[' .. table.concat(tags, ",")
+    .. '],"reminder_offset_minutes":' .. (task.reminder_offset_minutes or "null")
+    .. ',"remind_at":' .. optional_time(task.remind_at)
+    .. ',"is_recurring":' .. tostring(task.recurrence_rule ~= nil)
+    .. ',"recurrence_rule":' .. optional_text(task.recurrence_rule)
+    .. ',"parent_task_id":' .. optional_text(task.parent_task_id)
+    .. ',"timezone":' .. optional_text(task.timezone)
+    .. ',"repeat_from":"' .. task.repeat_from
+    .. '","version":' .. task.version .. "}"
+end
+
+return task_fields

@@ -1,0 +1,274 @@
+-- GET /api/tasks: what the query string may say, as SQL. Every value is a parameter; only words from
+-- the tables below become SQL text.
+local crypto = require("host.crypto")
+local json = require("lib.json")
+local time = require("host.time")
+
+local task_query = {}
+
+local SORTS = {
+  created_at = "created_at",
+  due_date = "due_date",
+  title = 'title COLLATE "C"',
+  priority = "CASE priority WHEN 'low' THEN 1 WHEN 'medium' THEN 2 ELSE 3 END",
+}
+local CASTS = { created_at = "timestamptz", due_date = "timestamptz", title = "text",
+  priority = "integer" }
+local RANKS = { low = 1, medium = 2, high = 3 }
+local STATUS = { pending = true, in_progress = true, completed = true, active = true, all = true }
+local DEFAULT_LIMIT, MAX_LIMIT = 500, 1000
+local KNOWN = { search = true, status = true, priority = true, tags = true, due_before = true,
+  due_after = true, overdue = true, has_due_date = true, is_recurring = true, sort = true,
+  order = true, limit = true, cursor = true }
+
+local function boolean(name, value)
+  if value == nil or value == true or value == "true" then
+    return value ~= nil
+  end
+  if value == false or value == "false" then
+    return false
+  end
+  return nil, name .. " must be true or false"
+end
+
+local function moment(name, value)
+  local ms = type(value) == "string" and time.parse(value)
+  if not ms then
+    return nil, name .. " must be an RFC 3339 time such as 2026-12-24T18:00:00Z"
+  end
+  return ms
+end
+
+local function escape_like(text)
+  return (text:gsub("[%%_\\]", "\\%0"))
+end
+
+local function split_tags(value)
+  local tags = {}
+  if type(value) == "table" then
+    for i, tag in ipairs(value) do
+      tags[i] = tag:lower()
+    end
+    return tags
+  end
+  for tag in value:gmatch("[^,]+") do
+    tag = tag:match("^%s*(.-)%s*$")
+    if tag ~= "" then
+      tags[#tags + 1] = tag:lower()
+    end
+  end
+  return tags
+end
+
+local function parse_limit(value)
+  if value == nil then
+    return DEFAULT_LIMIT
+  end
+  local limit = tostring(value):match("^%d+$") and tonumber(value)
+  if not limit or limit < 1 then
+    return nil, "limit must be a whole number from 1 to 1000"
+  end
+  return math.min(limit, MAX_LIMIT)
+end
+
+-- A cursor is the sort value and id of the last row, with the order they belong to.
+local function parse_cursor(query, value)
+  local text = crypto.base64url_decode(value)
+  local cursor = text and json.decode(text)
+  if type(cursor) ~= "table" or cursor.sort ~= query.sort or cursor.order ~= query.order
+    or type(cursor.id) ~= "string" or #cursor.id ~= 36 or cursor.id:find("[^%x%-]")
+    or not (type(cursor.value) == "string" or type(cursor.value) == "number"
+      or cursor.value == json.null) then
+    return nil, "cursor is not one that this list gave"
+  end
+  if CASTS[query.sort] == "timestamptz" and cursor.value ~= json.null
+    and not time.parse(tostring(cursor.value)) then
+    return nil, "cursor is not one that this list gave"
+  end
+  if CASTS[query.sort] == "integer" and type(cursor.value) ~= "number" then
+    return nil, "cursor is not one that this list gave"
+  end
+  return cursor
+end
+
+local function word(name, value, words, list)
+  if value ~= nil and not words[value] then
+    return name .. " must be one of " .. list
+  end
+end
+
+local function check_words(args)
+  return word("status", args.status, STATUS, "pending, in_progress, completed, active, all")
+    or word("priority", args.priority, RANKS, "low, medium, high")
+    or word("sort", args.sort, SORTS, "created_at, due_date, priority, title")
+    or word("order", args.order, { asc = true, desc = true }, "asc, desc")
+end
+
+---@class task_query.Query
+---@field user string
+---@field conditions string[]  SQL, with %d for the number of its parameter
+---@field values any[]         one a condition that has a parameter
+---@field sort string
+---@field order string
+---@field limit integer
+---@field after table|nil      the cursor
+
+---@param user string
+---@param args table<string, any>
+---@param now_ms integer
+---@return task_query.Query|nil
+---@return string|nil message
+function task_query.parse(user, args, now_ms)
+  for name in pairs(args) do
+    if not KNOWN[name] then
+      return nil, "there is no query parameter " .. tostring(name)
+    end
+  end
+  local message = check_words(args)
+  if message then
+    return nil, message
+  end
+  local query = { user = user, conditions = {}, values = {},
+    sort = args.sort or "created_at", order = args.order or "desc" }
+  local function where(condition, value)
+    query.conditions[#query.conditions + 1] = condition
+    if value ~= nil then
+      query.values[#query.values + 1] = value
+    end
+  end
+
+  if args.status == "active" then
+    where("status <> 'completed'")
+  elseif args.status and args.status ~= "all" then
+    where("status = $%d", args.status)
+  end
+  if args.priority then
+    where("priority = $%d", args.priority)
+  end
+  if args.search and args.search ~= "" then
+    where("(title ILIKE $%d OR description ILIKE $%d)", "%" .. escape_like(args.search) .. "%")
+  end
+  if args.tags then
+    local tags = split_tags(args.tags)
+    if #tags > 0 then
+      where("tags @> $%d::text[]", tags)
+    end
+  end
+  for name, operator in pairs({ due_before = "<", due_after = ">=" }) do
+    if args[name] ~= nil then
+      local ms
+      ms, message = moment(name, args[name])
+      if not ms then
+        return nil, message
+      end
+      where("due_date " .. operator .. " $%d::timestamptz", time.format(ms))
+    end
+  end
+  for _, name in ipairs({ "overdue", "has_due_date", "is_recurring" }) do
+    if args[name] ~= nil then
+      local value
+      value, message = boolean(name, args[name])
+      if value == nil then
+        return nil, message
+      end
+      if name == "overdue" then
+        local late = "(due_date IS NOT NULL AND due_date < $%d::timestamptz"
+          .. " AND status <> 'completed')"
+        where(value and late or "NOT " .. late, time.format(now_ms))
+      else
+        local column = name == "has_due_date" and "due_date" or "recurrence_rule"
+        where(column .. (value and " IS NOT NULL" or " IS NULL"))
+      end
+    end
+  end
+  query.limit, message = parse_limit(args.limit)
+  if not query.limit then
+    return nil, message
+  end
+  if args.cursor ~= nil then
+    query.after, message = parse_cursor(query, tostring(args.cursor))
+    if not query.after then
+      return nil, message
+    end
+  end
+  return query
+end
+
+-- WHERE with its values; conditions take their parameters in order.
+local function where_clause(query)
+  local values = { query.user }
+  local parts = { "user_id = $1" }
+  local used = 0
+  for _, condition in ipairs(query.conditions) do
+    if condition:find("%d", 1, true) then
+      used = used + 1
+      values[#values + 1] = query.values[used]
+      condition = condition:gsub("%%d", tostring(#values))
+    end
+    parts[#parts + 1] = condition
+  end
+  return table.concat(parts, " AND "), values
+end
+
+-- The rows behind the cursor, null due dates being last in either order.
+local function behind(query, values)
+  local column, cast = SORTS[query.sort], CASTS[query.sort]
+  local operator = query.order == "asc" and ">" or "<"
+  values[#values + 1] = query.after.id
+  local id = "$" .. #values .. "::uuid"
+  if query.after.value == json.null then
+    return "(" .. column .. " IS NULL AND id " .. operator .. " " .. id .. ")"
+  end
+  values[#values + 1] = query.after.value
+  local value = "$" .. #values .. "::" .. cast
+  local text = column .. " " .. operator .. " " .. value
+    .. " OR (" .. column .. " = " .. value .. " AND id " .. operator .. " " .. id .. ")"
+  if query.sort == "due_date" then
+    text = text .. " OR due_date IS NULL"
+  end
+  return "(" .. text .. ")"
+end
+
+---@param query task_query.Query
+---@param columns string
+---@return string sql  one row more than the limit tells that there is a next page
+---@return any[] values  with n
+function task_query.page(query, columns)
+  local where, values = where_clause(query)
+  if query.after then
+    where = where .. " AND " .. behind(query, values)
+  end
+  values[#values + 1] = query.limit + 1
+  local limit = "$" .. #values .. "::integer"
+  local order = query.order
+  values.n = #values
+  return "SELECT " .. columns .. " FROM chat.task WHERE " .. where .. " ORDER BY "
+    .. SORTS[query.sort] .. " " .. order .. " NULLS LAST, id " .. order .. " LIMIT " .. limit,
+    values
+end
+
+---@param query task_query.Query
+---@return string sql
+---@return any[] values  with n
+function task_query.count(query)
+  local where, values = where_clause(query)
+  values.n = #values
+  return "SELECT count(*) AS total FROM chat.task WHERE " .. where, values
+end
+
+---The cursor behind a row.
+---@param query task_query.Query
+---@param row table  as task_fields.from_row leaves it
+---@return string
+function task_query.cursor(query, row)
+  local value = row[query.sort]
+  if query.sort == "priority" then
+    value = RANKS[value]
+  elseif CASTS[query.sort] == "timestamptz" then
+    value = value and time.format(value) or json.null
+  end
+  return crypto.base64url_encode(json.encode({ sort = query.sort, order = query.order,
+    value = value, id = row.id }))
+end
+
+return task_query

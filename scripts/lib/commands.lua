@@ -1,0 +1,24 @@
+-- The words of the command line whose meaning is the scripts': `todo-host token USER` and the like.
+-- Each returns the text to print, or nil and a sentence.
+local config = require("host.config")
+local jwt = require("lib.jwt")
+local time = require("host.time")
+
+local commands = {}
+
+local TOKEN_SECONDS = 30 * 24 * 3600
+
+---@param user string
+---@return string|nil token
+---@return string|nil message
+function commands.token(user)
+  if user == "" or #user > 255 or user:find("[%z\1-\31\127]") then
+    return nil, "a user is 1 to 255 bytes without control characters"
+  end
+  local now = math.floor(time.now_ms() / 1000)
+  local claims = { sub = user, iat = now, exp = now + TOKEN_SECONDS,
+    aud = config.get("JWT_AUDIENCE"), iss = config.get("JWT_ISSUER") }
+  return jwt.sign_hs256(claims, config.get("JWT_SECRET"))
+end
+
+return commands

@@ -1,0 +1,407 @@
+-- Turns a service's declaration into the function that answers its requests.
+--
+-- A service folder holds service.lua, which returns its declaration as data:
+--   name, port, inner_port   port for users, probes and Prometheus; inner_port for the sidecar
+--   routes                   list of {method, path, handler, options…}; see service.Route
+--   inner_routes             the same for the inner port
+--   start                    runs once per worker in a fiber, after the listeners are open
+-- GET /health, /ready and /metrics are there for every service.
+local config = require("host.config")
+local crypto = require("host.crypto")
+local db = require("host.db")
+local json = require("lib.json")
+local jwt = require("lib.jwt")
+local limit = require("lib.limit")
+local log = require("host.log")
+local metrics = require("host.metrics")
+local problem = require("lib.problem")
+local time = require("host.time")
+local url = require("lib.url")
+local worker = require("host.worker")
+
+local service = {}
+
+---@class service.Request
+---@field method string
+---@field path string                   not decoded
+---@field query string                  not decoded, without "?"
+---@field headers table<string, string> lower-case names
+---@field body string
+---@field remote string                 the peer's address
+---@field id string                     correlation id, in every log line of this request
+---@field inner boolean                 it came through the inner port
+---@field user string                   sub of the token, on routes with auth
+---@field params table<string, string>  {name} parts of the path, decoded
+---@field args table<string, string>    the query string, decoded
+---@field json table                    the body, on routes with a body
+
+---@class service.Route
+---@field [1] string  method
+---@field [2] string  path; a segment {name} matches any one segment
+---@field [3] fun(request: service.Request): integer, any, table|nil
+---@field auth boolean|nil          needs a bearer token (default true on the public port)
+---@field body "json"|"optional"|nil a JSON object is needed, or may come
+-- A handler returns status, body and headers. A table as body is sent as JSON, a string as it is
+-- (JSON, unless the headers say otherwise), a function streams: it gets the open stream.
+-- problem.reply(p) makes the three values of a problem.
+
+local JSON_HEADERS = {
+  ["Content-Type"] = "application/json",
+  ["X-Content-Type-Options"] = "nosniff",
+  ["Cache-Control"] = "no-store",
+}
+local EXPOSED = "ETag, Link, Location, Retry-After, X-Request-Id, X-Total-Count"
+local METHODS = "GET, POST, PUT, PATCH, DELETE"
+local ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match, Last-Event-ID, "
+  .. "Mcp-Protocol-Version, Mcp-Session-Id, X-Request-Id"
+
+-- Per worker; the numbers of two workers add up.
+local FAILED_AUTH_PER_SECOND, FAILED_AUTH_BURST = 10, 200
+
+local function split(path)
+  local segments = {}
+  for segment in path:gmatch("[^/]+") do
+    segments[#segments + 1] = segment
+  end
+  return segments
+end
+
+-- Routes by exact path, and those with parameters by their number of segments.
+local function compile(routes)
+  local exact, patterns = {}, {}
+  for _, route in ipairs(routes) do
+    local method, path = route[1], route[2]
+    if path:find("{", 1, true) then
+      local segments = split(path)
+      local names = {}
+      for i, segment in ipairs(segments) do
+        names[i] = segment:match("^{(.+)}$") or false
+      end
+      local group = patterns[#segments] or {}
+      patterns[#segments] = group
+      local found
+      for _, pattern in ipairs(group) do
+        found = found or pattern.path == path and pattern
+      end
+      if not found then
+        found = { path = path, segments = segments, names = names, methods = {} }
+        group[#group + 1] = found
+      end
+      found.methods[method] = route
+    else
+      exact[path] = exact[path] or { path = path, methods = {} }
+      exact[path].methods[method] = route
+    end
+  end
+  return exact, patterns
+end
+
+local function match_pattern(pattern, segments)
+  local params = {}
+  for i, name in ipairs(pattern.names) do
+    if name then
+      params[name] = segments[i]
+    elseif pattern.segments[i] ~= segments[i] then
+      return nil
+    end
+  end
+  return params
+end
+
+local function find(exact, patterns, path)
+  if exact[path] then
+    return exact[path], {}
+  end
+  if path:sub(-1) == "/" then
+    return nil
+  end
+  local segments = split(path)
+  for _, pattern in ipairs(patterns[#segments] or {}) do
+    local params = match_pattern(pattern, segments)
+    if params then
+      return pattern, params
+    end
+  end
+end
+
+local function allowed_methods(entry)
+  local list = {}
+  for method in pairs(entry.methods) do
+    list[#list + 1] = method
+    if method == "GET" then
+      list[#list + 1] = "HEAD"
+    end
+  end
+  table.sort(list)
+  return list
+end
+
+-- Cross-origin requests: CORS_ORIGINS names who may read answers.
+local function parse_origins(text)
+  local origins = {}
+  for origin in (text or ""):gmatch("[^,%s]+") do
+    origins[origin] = true
+  end
+  return origins
+end
+
+local function cors_headers(origins, request, headers)
+  local origin = request.headers.origin
+  if not origin or not (origins[origin] or origins["*"]) then
+    return headers
+  end
+  local with = {}
+  for name, value in pairs(headers) do
+    with[name] = value
+  end
+  with["Access-Control-Allow-Origin"] = origin
+  with["Access-Control-Expose-Headers"] = EXPOSED
+  with["Vary"] = "Origin"
+  return with
+end
+
+local function preflight(origins, request)
+  local origin = request.headers.origin
+  if not origin or not (origins[origin] or origins["*"]) then
+    return problem.reply(problem.forbidden("This origin may not call"))
+  end
+  return 204, "", {
+    ["Access-Control-Allow-Origin"] = origin,
+    ["Access-Control-Allow-Methods"] = METHODS,
+    ["Access-Control-Allow-Headers"] = ALLOWED_HEADERS,
+    ["Access-Control-Max-Age"] = "600",
+    ["Vary"] = "Origin",
+  }
+end
+
+local function is_json(content_type)
+  local kind, rest = content_type:lower():match("^%s*application/([%w%.%+%-]+)%s*(.*)$")
+  if kind ~= "json" and not (kind and kind:find("%+json$")) then
+    return false
+  end
+  return rest == "" or rest:match('^;%s*charset="?utf%-8"?%s*$') ~= nil
+end
+
+local function read_body(route, request)
+  local body = request.body
+  if body == "" and route.body == "optional" then
+    return nil
+  end
+  local content_type = request.headers["content-type"]
+  if not content_type or not is_json(content_type) then
+    return problem.unsupported_media_type("The Content-Type must be application/json")
+  end
+  if request.headers["content-encoding"] then
+    return problem.unsupported_media_type("A Content-Encoding is not supported")
+  end
+  local value, message = json.decode(body)
+  if message then
+    return problem.unprocessable("The body is not valid JSON: " .. message)
+  end
+  if type(value) ~= "table" or json.is_list(value) then
+    return problem.unprocessable("The body must be a JSON object")
+  end
+  request.json = value
+end
+
+local function ready()
+  if worker.draining() then
+    return problem.unavailable("The service is stopping", 1)
+  end
+  if not db.ready() then
+    return problem.unavailable("The database is not reachable", 1)
+  end
+end
+
+local function built_in(name)
+  return {
+    { "GET", "/health", auth = false, function()
+      return 200, { status = "ok", service = name, version = worker.version,
+        uptime = math.floor(worker.uptime() * 1000) / 1000 }
+    end },
+    { "GET", "/ready", auth = false, function()
+      local why = ready()
+      if why then
+        return problem.reply(why)
+      end
+      return 200, { status = "ready" }
+    end },
+    { "GET", "/metrics", auth = false, function()
+      return 200, metrics.render(), { ["Content-Type"] = "text/plain; version=0.0.4" }
+    end },
+  }
+end
+
+local function concat(first, second)
+  local all = {}
+  for _, list in ipairs({ first, second or {} }) do
+    for _, item in ipairs(list) do
+      all[#all + 1] = item
+    end
+  end
+  return all
+end
+
+-- The function that names the user of a request, or says why there is none.
+local function make_authenticate(name)
+  local failures = limit.new(FAILED_AUTH_PER_SECOND, FAILED_AUTH_BURST)
+  local floods
+  local failed = metrics.counter("http_authentication_failures_total",
+    "Requests refused for their token.", {})
+  return function(request, now_ms)
+    floods = floods or limit.new(tonumber(config.get("USER_RATE")),
+      2 * tonumber(config.get("USER_RATE")))
+    local monotonic = time.monotonic_ms()
+    local header = request.headers.authorization
+    local token = header and header:match("^[Bb][Ee][Aa][Rr][Ee][Rr] +([^%s]+)$")
+    local claims, detail
+    if token then
+      claims, detail = jwt.verify(token, now_ms)
+    else
+      detail = "A bearer token is needed"
+    end
+    if not claims then
+      failed:add(1)
+      local allowed, wait = failures:take(request.remote, monotonic)
+      if not allowed then
+        return nil, problem.too_many(wait)
+      end
+      log.debug("token refused", { service = name, detail = detail })
+      return nil, problem.unauthorized(detail)
+    end
+    local allowed, wait = floods:take(claims.sub, monotonic)
+    if not allowed then
+      return nil, problem.too_many(wait)
+    end
+    return claims.sub
+  end
+end
+
+-- The inner port is the sidecar's: its token, and no other app's invocation but where it is meant.
+local function guard_inner(route, request)
+  local expected = config.get("APP_API_TOKEN")
+  if expected and not crypto.equal(request.headers["dapr-api-token"] or "", expected) then
+    return problem.forbidden("The dapr-api-token header is missing or wrong")
+  end
+  if request.headers["dapr-caller-app-id"] and not (route and route.invoked) then
+    return problem.forbidden("This route is not for other apps")
+  end
+end
+
+local function decode_params(params)
+  for name, value in pairs(params) do
+    local decoded = url.decode(value)
+    if not decoded then
+      return problem.bad_request("The path is not valid")
+    end
+    params[name] = decoded
+  end
+end
+
+local function prepare(route, request, params, authenticate)
+  local why = decode_params(params)
+  if why then
+    return why
+  end
+  request.params = params
+  if route.auth ~= false and not request.inner then
+    request.user, why = authenticate(request, time.now_ms())
+    if why then
+      return why
+    end
+  end
+  if request.query ~= "" then
+    local message
+    request.args, message = url.parse_query(request.query)
+    if message then
+      return problem.unprocessable(message)
+    end
+  else
+    request.args = {}
+  end
+  if route.body then
+    return read_body(route, request)
+  end
+end
+
+local function respond(status, body, headers)
+  if type(body) == "table" then
+    body = json.encode(body)
+  end
+  if not headers then
+    return status, JSON_HEADERS, body
+  end
+  local all = {}
+  for name, value in pairs(JSON_HEADERS) do
+    all[name] = value
+  end
+  for name, value in pairs(headers) do
+    all[name] = value
+  end
+  return status, all, body
+end
+
+---@param name string  a folder of scripts/
+---@return table  {port, inner_port, start, handle}
+function service.open(name)
+  local declaration = require(name .. ".service")
+  assert(declaration.name == name, name .. "/service.lua declares another name")
+  local exact, patterns = compile(concat(built_in(name), declaration.routes))
+  local inner_exact, inner_patterns = compile(declaration.inner_routes or {})
+  local authenticate = make_authenticate(name)
+  local origins
+
+  local function answer(request)
+    local inner = request.inner
+    local entry, params
+    if inner then
+      entry, params = find(inner_exact, inner_patterns, request.path)
+    else
+      entry, params = find(exact, patterns, request.path)
+    end
+    local method = request.method == "HEAD" and "GET" or request.method
+    local route = entry and entry.methods[method]
+    if inner then
+      local why = guard_inner(route, request)
+      if why then
+        return "inner", problem.reply(why)
+      end
+    end
+    if not entry then
+      -- Dapr takes a 404 for "done": the inner port never says it.
+      return "none", problem.reply(inner and problem.unavailable("No such route", 1)
+        or problem.not_found("There is nothing here"))
+    end
+    if not route then
+      if method == "OPTIONS" and not inner then
+        return "preflight", preflight(origins, request)
+      end
+      return entry.path, problem.reply(problem.method_not_allowed(allowed_methods(entry)))
+    end
+    local why = prepare(route, request, params, authenticate)
+    if why then
+      return entry.path, problem.reply(why)
+    end
+    return entry.path, route[3](request)
+  end
+
+  -- handle(request) -> status, headers, body, route, as host/worker.c calls it.
+  local function handle(request)
+    origins = origins or parse_origins(config.get("CORS_ORIGINS"))
+    local route, status, body, headers = answer(request)
+    local code, all, text = respond(status, body, headers)
+    if request.headers.origin then
+      all = cors_headers(origins, request, all)
+    end
+    return code, all, text, route
+  end
+
+  return {
+    port = declaration.port,
+    inner_port = declaration.inner_port,
+    start = declaration.start,
+    handle = handle,
+  }
+end
+
+return service
