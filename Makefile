@@ -27,11 +27,13 @@ help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 
 $(BUILD)/todo-host: $(BUILD)/host/main.o $(HOST_OBJ)
-	$(CC) $(CFLAGS) $(SAN) -rdynamic -o $@ $^ $(LIBS)
+	@echo "  LD $@"
+	@$(CC) $(CFLAGS) $(SAN) -rdynamic -o $@ $^ $(LIBS)
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+	@echo "  CC $<"
+	@$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
 $(BUILD)/test/%: host/test/%.c $(HOST_OBJ)
 	@mkdir -p $(@D)

@@ -122,7 +122,10 @@ static int by_port(const void *a, const void *b) {
     return ((const struct script_service *)a)->port - ((const struct script_service *)b)->port;
 }
 
+// A folder with a service.lua; lib/service.lua is what opens them.
 static bool is_service(const char *scripts, const char *name) {
+    if (strcmp(name, "lib") == 0)
+        return false;
     struct buf path = {0};
     buf_addf(&path, "%s/%s/service.lua", scripts, name);
     bool there = name[0] != '.' && !strchr(name, '/') && access(path.data, R_OK) == 0;

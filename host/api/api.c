@@ -9,6 +9,7 @@
 
 // Debian links these two libraries statically and has their headers for PUC Lua only.
 int luaopen_cjson(lua_State *L);
+int luaopen_cjson_safe(lua_State *L);
 int luaopen_lpeg(lua_State *L);
 
 static char env_key;
@@ -50,7 +51,8 @@ void api_preload(lua_State *L) {
         {"host.json", api_open_json},         {"host.log", api_open_log},
         {"host.metrics", api_open_metrics},   {"host.time", api_open_time},
         {"host.timer", api_open_timer},       {"host.worker", api_open_worker},
-        {"cjson", luaopen_cjson},             {"lpeg", luaopen_lpeg},
+        {"cjson", luaopen_cjson},             {"cjson.safe", luaopen_cjson_safe},
+        {"lpeg", luaopen_lpeg},
         {NULL, NULL},
     };
     lua_getglobal(L, "package");
