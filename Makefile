@@ -20,8 +20,23 @@ HOST_OBJ  = $(HOST_SRC:%.c=$(BUILD)/%.o)
 TEST_SRC := $(wildcard host/test/test_*.c)
 TEST_BIN  = $(TEST_SRC:host/test/%.c=$(BUILD)/test/%)
 
-.PHONY: all help
-all: $(BUILD)/todo-host ## build build/todo-host
+.PHONY: all help run clean clean-data test test-c test-lua lint bench deps-build
+all: deps-build ## build build/todo-host
+	@$(MAKE) --no-print-directory $(BUILD)/todo-host
+
+deps-build:
+	@ci/deps build
+
+run: ## run the whole system on this machine (PORT, DATA_DIR)
+	@ci/deps build run
+	@$(MAKE) --no-print-directory $(BUILD)/todo-host
+	@exec ci/local
+
+clean: ## remove what was built
+	rm -rf $(BUILD)
+
+clean-data: ## remove the data of `make run`
+	@ci/clean-data
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14

@@ -34,6 +34,7 @@ struct db {
     struct db_session *waiting; // sessions without a connection, oldest first
     struct db_session **waiting_tail;
     bool read_last;
+    bool stopping;
     bool down; // the last attempt failed and nothing is up
     uint32_t seed;
     char **texts; // statement texts by id; open addressing over hashes
@@ -366,7 +367,7 @@ static void on_lost(void *user, struct db_conn *conn, struct db_segment *segment
     slot->backoff_ms = was_up                                ? BACKOFF_FIRST_MS
                        : slot->backoff_ms * 2 < BACKOFF_MAX_MS ? slot->backoff_ms * 2
                                                                : BACKOFF_MAX_MS;
-    if (was_up) {
+    if (was_up && !db->stopping) {
         db->stats.lost++;
         log_event(LOG_WARN, "database connection lost", "error", reason, NULL);
     }
@@ -496,6 +497,7 @@ static void on_closed(uv_handle_t *handle) {
 }
 
 void db_free(struct db *db) {
+    db->stopping = true;
     uv_close((uv_handle_t *)db->tick, on_closed);
     uv_close((uv_handle_t *)db->prepare, on_closed);
     uv_close((uv_handle_t *)db->check, on_closed);

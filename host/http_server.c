@@ -68,11 +68,13 @@ struct http_server {
     struct http_server_options options;
     int listen_fd;
     bool draining, quiesced;
+    bool resumed; // connections that libmicrohttpd has not looked at since
     struct connection *connections;
     struct http_stream *streams;
     size_t connection_count, exchange_count, stream_count;
     uv_poll_t *poll;
     uv_prepare_t *prepare;
+    uv_idle_t *busy; // keeps the loop from sleeping while libmicrohttpd has work left
     uv_timer_t *sweep;
 };
 
@@ -216,12 +218,18 @@ static bool is_late(struct connection *connection, uint64_t now) {
 
 // Turning libmicrohttpd.
 
+static bool has_work(struct http_server *server) {
+    MHD_UNSIGNED_LONG_LONG timeout;
+    return server->resumed ||
+           (MHD_get_timeout(server->daemon, &timeout) == MHD_YES && timeout == 0);
+}
+
 // With an external loop a resumed connection wakes nobody, and one epoll event can leave work behind.
 static void turn(struct http_server *server) {
     for (int i = 0; i < MAX_TURNS; i++) {
+        server->resumed = false;
         MHD_run(server->daemon);
-        MHD_UNSIGNED_LONG_LONG timeout;
-        if (MHD_get_timeout(server->daemon, &timeout) != MHD_YES || timeout > 0)
+        if (!has_work(server))
             return;
     }
 }
@@ -232,11 +240,18 @@ static void on_readable(uv_poll_t *poll, int status, int events) {
     turn(poll->data);
 }
 
+static void on_busy(uv_idle_t *idle) {
+    (void)idle;
+}
+
 static void on_prepare(uv_prepare_t *prepare) {
     struct http_server *server = prepare->data;
-    MHD_UNSIGNED_LONG_LONG timeout;
-    if (MHD_get_timeout(server->daemon, &timeout) == MHD_YES && timeout == 0)
+    if (has_work(server))
         turn(server);
+    if (has_work(server))
+        uv_idle_start(server->busy, on_busy);
+    else
+        uv_idle_stop(server->busy);
 }
 
 static void on_sweep(uv_timer_t *timer) {
@@ -435,6 +450,7 @@ static void give(struct http_exchange *exchange, int status, struct MHD_Response
     exchange->response = response;
     if (exchange->suspended) {
         exchange->suspended = false;
+        exchange->server->resumed = true;
         MHD_resume_connection(exchange->mhd);
     }
 }
@@ -510,6 +526,7 @@ static void wake(struct http_stream *stream) {
     if (!stream->suspended || !stream->mhd)
         return;
     stream->suspended = false;
+    stream->server->resumed = true;
     MHD_resume_connection(stream->mhd);
 }
 
@@ -628,12 +645,14 @@ int http_server_start(struct http_server **out, uv_loop_t *loop,
     }
     server->poll = xhandle(sizeof *server->poll, server);
     server->prepare = xhandle(sizeof *server->prepare, server);
+    server->busy = xhandle(sizeof *server->busy, server);
     server->sweep = xhandle(sizeof *server->sweep, server);
     uv_poll_init(loop, server->poll,
                  MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd);
     uv_poll_start(server->poll, UV_READABLE, on_readable);
     uv_prepare_init(loop, server->prepare);
     uv_prepare_start(server->prepare, on_prepare);
+    uv_idle_init(loop, server->busy);
     uv_timer_init(loop, server->sweep);
     uv_timer_start(server->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
     *out = server;
@@ -669,6 +688,7 @@ void http_server_stop(struct http_server *server) {
     uv_poll_stop(server->poll);
     uv_close((uv_handle_t *)server->poll, on_closed);
     uv_close((uv_handle_t *)server->prepare, on_closed);
+    uv_close((uv_handle_t *)server->busy, on_closed);
     uv_close((uv_handle_t *)server->sweep, on_closed);
     for (struct connection *c = server->connections; c; c = c->next)
         shutdown(c->fd, SHUT_RDWR);

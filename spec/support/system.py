@@ -1,0 +1,296 @@
+"""What the specs that drive the real program share: a temporary PostgreSQL, free ports, the program
+as a process, and a client that speaks plain sockets. Everything a test starts ends with it."""
+
+import atexit
+import base64
+import hashlib
+import hmac
+import http.client
+import json
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import unittest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+HOST = os.environ.get("TODO_HOST", os.path.join(ROOT, "build", "todo-host"))
+PG_BIN = "/usr/lib/postgresql/15/bin"
+SECRET = "spec-secret-0123456789-abcdefghijklmnop"
+
+
+def free_ports(count):
+    """`count` ports in a row, with those 1,000 above them, that nobody listens on."""
+    for base in range(20000 + os.getpid() % 200 * 50, 58000, 50):
+        wanted = [base + i for i in range(count)] + [base + 1000 + i for i in range(count)]
+        sockets = []
+        try:
+            for port in wanted:
+                s = socket.socket()
+                s.bind(("127.0.0.1", port))
+                sockets.append(s)
+            return base
+        except OSError:
+            continue
+        finally:
+            for s in sockets:
+                s.close()
+    raise RuntimeError("no free ports")
+
+
+def wait_until(condition, seconds=15, what="condition"):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.02)
+    raise AssertionError(f"not within {seconds} s: {what}")
+
+
+class Postgres:
+    """A cluster of its own in a temporary folder, reached over loopback."""
+
+    def __init__(self):
+        self.folder = tempfile.mkdtemp(prefix="todo-spec-pg-")
+        self.data = os.path.join(self.folder, "data")
+        self.port = None
+        self.user = "postgres" if os.getuid() == 0 else pwd.getpwuid(os.getuid()).pw_name
+        if os.getuid() == 0:
+            entry = pwd.getpwnam("postgres")
+            os.chown(self.folder, entry.pw_uid, entry.pw_gid)
+        self._run("initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "-E", "UTF8",
+                  "--locale=C.UTF-8")
+        with open(os.path.join(self.data, "postgresql.conf"), "a") as conf:
+            conf.write(f"listen_addresses = '127.0.0.1'\nunix_socket_directories = '{self.folder}'\n"
+                       "shared_buffers = 32MB\nmax_connections = 60\n")
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            self.port = s.getsockname()[1]
+        self.start()
+        atexit.register(self.remove)
+
+    def _run(self, program, *words, check=True):
+        prefix = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
+        done = subprocess.run(prefix + [os.path.join(PG_BIN, program), *words], cwd="/",
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        if check and done.returncode != 0:
+            raise RuntimeError(f"{program}: {done.stdout}")
+        return done.stdout
+
+    def start(self):
+        self._run("pg_ctl", "-D", self.data, "-w", "-t", "30", "-l",
+                  os.path.join(self.folder, "log"), "-o", f"-p {self.port}", "start")
+
+    def stop(self, mode="fast"):
+        self._run("pg_ctl", "-D", self.data, "-w", "-m", mode, "stop", check=False)
+
+    def remove(self):
+        self.stop("immediate")
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def url(self, database):
+        return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
+
+    def sql(self, text, database="postgres"):
+        return self._run("psql", "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", "-d",
+                         database, "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c",
+                         text).strip()
+
+
+_postgres = None
+
+
+def postgres():
+    """One cluster for all specs of a run; each takes a database of its own."""
+    global _postgres
+    if _postgres is None:
+        _postgres = Postgres()
+    return _postgres
+
+
+_databases = 0
+
+
+def new_database():
+    global _databases
+    _databases += 1
+    name = f"spec_{os.getpid()}_{_databases}"
+    postgres().sql(f"CREATE DATABASE {name}")
+    return name
+
+
+def b64(data):
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def make_token(claims, secret=SECRET, header=None):
+    head = b64(json.dumps(header or {"alg": "HS256", "typ": "JWT"}).encode())
+    body = b64(json.dumps(claims).encode() if not isinstance(claims, bytes) else claims)
+    mac = hmac.new(secret.encode() if isinstance(secret, str) else secret,
+                   f"{head}.{body}".encode(), hashlib.sha256).digest()
+    return f"{head}.{body}.{b64(mac)}"
+
+
+def token(user="ann", **claims):
+    now = int(time.time())
+    return make_token({"sub": user, "iat": now, "exp": now + 3600, **claims})
+
+
+class Reply:
+    def __init__(self, status, headers, body):
+        self.status = status
+        self.headers = {name.lower(): value for name, value in headers}
+        self.body = body
+
+    @property
+    def json(self):
+        return json.loads(self.body)
+
+
+class Host:
+    """A running todo-host with a database of its own."""
+
+    def __init__(self, services=("chat-api",), database=None, env=None, start=True):
+        self.database = database or new_database()
+        self.base = free_ports(8)
+        self.env = {
+            "PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"),
+            "DATABASE_URL": postgres().url(self.database), "JWT_SECRET": SECRET,
+            "PORT": str(self.base), "BIND_ADDRESS": "127.0.0.1", "DRAIN_MS": "0",
+            "SCRIPTS_DIR": os.path.join(ROOT, "scripts"), "WEB_DIR": os.path.join(ROOT, "web"),
+            **{name: os.environ[name] for name in os.environ
+               if name.startswith(("ASAN_", "TSAN_", "UBSAN_", "LSAN_"))},
+            **(env or {}),
+        }
+        self.services = services
+        self.process = None
+        self.log = tempfile.TemporaryFile("w+b")
+        if start:
+            self.migrate()
+            self.start()
+
+    def run(self, *words, **env):
+        return subprocess.run([HOST, *words], env={**self.env, **env}, cwd=ROOT, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
+
+    def migrate(self):
+        done = self.run("migrate")
+        if done.returncode != 0:
+            raise RuntimeError(done.stderr)
+
+    def start(self, wait=True):
+        self.process = subprocess.Popen([HOST, "run", *self.services], env=self.env, cwd=ROOT,
+                                        stdout=subprocess.PIPE, stderr=self.log)
+        if wait:
+            self.wait_ready()
+
+    def wait_ready(self, seconds=20):
+        def ready():
+            if self.process.poll() is not None:
+                raise AssertionError(f"todo-host ended with {self.process.returncode}: "
+                                     f"{self.log_text()}")
+            try:
+                return self.get("/ready", token=None).status == 200
+            except OSError:
+                return False
+        wait_until(ready, seconds, "ready")
+
+    def log_text(self):
+        self.log.seek(0)
+        return self.log.read().decode(errors="replace")
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self):
+        """Ends it as an operator would, and checks that it ended well."""
+        if self.process is None or self.process.poll() is not None:
+            return self.process.returncode if self.process else None
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            code = self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError("todo-host did not end within 30 s of SIGTERM")
+        finally:
+            self.process.stdout.close()
+        if code != 0:
+            raise AssertionError(f"todo-host ended with {code}: {self.log_text()[-4000:]}")
+        return code
+
+    def call(self, method, path, body=None, token="", headers=None, port=None, timeout=10):
+        connection = http.client.HTTPConnection("127.0.0.1", port or self.base, timeout=timeout)
+        head = dict(headers or {})
+        if token is not None:
+            head.setdefault("Authorization", "Bearer " + (token or globals()["token"]()))
+        if body is not None and not isinstance(body, (bytes, str)):
+            body = json.dumps(body)
+        if body is not None:
+            head.setdefault("Content-Type", "application/json")
+        try:
+            connection.request(method, path, body, head)
+            reply = connection.getresponse()
+            return Reply(reply.status, reply.getheaders(), reply.read())
+        finally:
+            connection.close()
+
+    def get(self, path, **more):
+        return self.call("GET", path, **more)
+
+    def post(self, path, body=None, **more):
+        return self.call("POST", path, body, **more)
+
+    def raw(self, data, port=None, timeout=5, half_close=False):
+        """Sends bytes and returns all that comes back until the server closes or nothing comes."""
+        with socket.create_connection(("127.0.0.1", port or self.base), timeout=timeout) as s:
+            s.sendall(data)
+            if half_close:
+                s.shutdown(socket.SHUT_WR)
+            chunks = []
+            try:
+                while True:
+                    chunk = s.recv(65536)
+                    if not chunk:
+                        return b"".join(chunks), True
+                    chunks.append(chunk)
+            except socket.timeout:
+                return b"".join(chunks), False
+            except ConnectionResetError:
+                return b"".join(chunks), True
+
+
+class HostCase(unittest.TestCase):
+    """A test class whose tests share one running program."""
+
+    services = ("chat-api",)
+    env = {}
+
+    @classmethod
+    def setUpClass(cls):
+        cls.host = Host(cls.services, env=cls.env)
+
+    @classmethod
+    def tearDownClass(cls):
+        try:
+            cls.host.stop()
+        finally:
+            postgres().sql(f"DROP DATABASE IF EXISTS {cls.host.database} WITH (FORCE)")
+
+    def assert_problem(self, reply, status, part=None):
+        self.assertEqual(reply.status, status, reply.body)
+        self.assertEqual(reply.headers["content-type"], "application/problem+json")
+        self.assertIsInstance(reply.json["detail"], str)
+        self.assertEqual(reply.json["status"], status)
+        if part:
+            self.assertIn(part, reply.json["detail"])
+
+    def create(self, user="ann", **fields):
+        reply = self.host.post("/api/tasks", {"title": "a task", **fields}, token=token(user))
+        self.assertEqual(reply.status, 201, reply.body)
+        return reply.json
