@@ -20,6 +20,8 @@ static const char PRELUDE[] =
     "local scripts = ...\n"
     "package.path = scripts .. '/?.lua'\n"
     "package.cpath = ''\n"
+    "for _, name in ipairs{'lpeg', 'cjson', 'cjson.safe'} do require(name) end\n"
+    "_G.lpeg, _G.cjson = nil, nil\n"
     "for _, name in ipairs{'coroutine', 'io', 'debug', 'dofile', 'loadfile', 'load', 'loadstring',\n"
     "                      'module', 'newproxy', 'collectgarbage', 'jit'} do _G[name] = nil end\n"
     "for _, name in ipairs{'coroutine', 'io', 'debug', 'jit', 'ffi', 'jit.util', 'jit.opt'} do\n"

@@ -1,0 +1,264 @@
+-- What days and times of day look like, as patterns over lower-case text. A day is a function of
+-- `now` that gives {year, month, day} (with hour, min, sec and exact = true for "in 2 hours"), or nil
+-- for one that does not exist; a time is {hour, min}.
+--
+-- Weeks begin on Monday. "wednesday" is the first one after today, "next wednesday" the Wednesday of
+-- next week, "next week", "next month" and "next year" their first day. 12/24 is month/day, 24.12. is
+-- day.month. An hour from 1 to 6 without am or pm is in the afternoon.
+local lpeg = require("lpeg")
+local civil = require("rules.chat_civil")
+local text = require("rules.chat_text")
+local words = require("rules.chat_words")
+
+local days = {}
+
+local P, R, S, C, Cc, Ct = lpeg.P, lpeg.R, lpeg.S, lpeg.C, lpeg.Cc, lpeg.Ct
+local any, keyed, space, edge = text.any, text.keyed, text.space, text.edge
+
+local blank = S(" \t") ^ 0
+local digit = R("09")
+local not_number = -digit
+local two = C(digit * digit ^ -1) * not_number / tonumber
+local exactly_two = C(digit * digit) * not_number / tonumber
+local four = C(digit * digit * digit * digit) * not_number / tonumber
+local minutes = C(R("05") * digit) * not_number / tonumber
+local weekday, month, unit = keyed(words.weekdays), keyed(words.months), keyed(words.units)
+local comma = (blank * P(",")) ^ -1 * blank
+local suffix = P("st") + "nd" + "rd" + "th"
+local the = (P("the") * space) ^ -1
+local count = C(digit * digit ^ -5 * (P(".") * digit * digit ^ -1) ^ -1) * not_number / tonumber * blank
+  + keyed(words.numbers) * space
+local half = P("half") * space * (P("an") + "a") * space * Cc(0.5)
+  + any({ "half an", "half a" }) * space * Cc(0.5)
+
+days.two, days.suffix, days.the, days.comma, days.blank = two, suffix, the, comma, blank
+days.weekday, days.unit, days.count = weekday, unit, count
+
+-- {count, unit}
+days.amount = (half + count) * unit * (space * P("and a half") * edge * Cc(0.5)) ^ -1
+  / function(n, what, more) return { n + (more or 0), what } end
+  + P("an hour and a half") * edge * Cc({ 1.5, "hour" })
+local amount = days.amount
+
+-- A short weekday ("sun", "sat") or a date such as 3/4 may be something else altogether; alone it
+-- counts only where nothing of a title follows.
+local follows = blank * (P(-1) + S("\n,;.!?)#@+") + digit
+  + any({ "at", "p1", "p2", "p3", "and", "in the", "noon", "midnight", "morning", "afternoon",
+    "evening", "night", "every", "remind", "with", "high", "low", "medium", "urgent", "by",
+    "from", "until", "priority", "tagged", "before", "around", "to", "then", "repeat",
+    "daily", "weekly", "monthly", "yearly", "next", "please", "description", "note" }))
+
+-- Times of day.
+
+local function clock(hour, min, half_day)
+  if half_day and (hour < 1 or hour > 12) then
+    return hour <= 23 and hour > 12 and min <= 59 and { hour = hour, min = min } or false
+  elseif half_day == "pm" and hour < 12 then
+    hour = hour + 12
+  elseif half_day == "am" and hour == 12 then
+    hour = 0
+  end
+  if hour == 24 and min == 0 then
+    hour = 0
+  end
+  return hour <= 23 and min <= 59 and { hour = hour, min = min }
+end
+
+local function loose(hour, min)
+  return clock(hour, min, hour >= 1 and hour <= 6 and "pm" or nil)
+end
+
+local function in_part(hour, min, part)
+  if part == "morning" then
+    return clock(hour, min, "am")
+  end
+  return clock(hour, min, hour >= 1 and hour <= 12 and "pm" or nil)
+end
+
+local am_pm = blank * (P("a") * P(".") ^ -1 * "m" * P(".") ^ -1 * Cc("am")
+  + P("p") * P(".") ^ -1 * "m" * P(".") ^ -1 * Cc("pm")) * edge
+local o_clock = blank * any({ "o'clock", "oclock", "uhr" })
+local hour_word = keyed(words.hours)
+local hour_number = two * edge + hour_word
+local part_tail = space * any({ "in the", "at" }) * space
+  * C(P("morning") + "afternoon" + "evening" + "night") * edge
+local exact = two * S(":.") * minutes * (P(":") * minutes / 0) ^ -1 * am_pm / clock
+  + two * ":" * minutes * part_tail / in_part
+  + two * ":" * minutes * (P(":") * minutes / 0) ^ -1 * edge
+    / function(hour, min) return clock(hour, min) end
+  + two * am_pm / function(hour, half_day)
+    return hour >= 1 and hour <= 12 and clock(hour, 0, half_day)
+  end
+  + two * (o_clock * part_tail + part_tail) / function(hour, part) return in_part(hour, 0, part) end
+  + (two + hour_word) * o_clock / function(hour) return loose(hour, 0) end
+  + two * "h" * minutes * edge / function(hour, min) return clock(hour, min) end
+  + (P("half") * Cc(30) + P("quarter") * Cc(15) + two) * space * P("past") * space * hour_number
+    / function(min, hour) return loose(hour, min) end
+  + (P("quarter") * Cc(15) + two) * space * P("to") * space * hour_number
+    / function(min, hour) return min < 60 and min > 0 and loose(hour == 1 and 12 or hour - 1, 60 - min) end
+-- A bare number is a time only behind "at" and the like, and where no title goes on ("at 5 Guys").
+local bare = hour_number * part_tail / function(hour, part) return in_part(hour, 0, part) end
+  + hour_number * #(follows + space * any(words.after_hour)) / function(hour) return loose(hour, 0) end
+local named = keyed({ noon = 12, midday = 12, midnight = 0 })
+  / function(hour) return clock(hour, 0) end
+local at = any(words.before_time) * blank
+local range_end = (blank * (P("-") + "\226\128\147" + any({ "to", "until", "till" })) * blank
+  * (exact + two * edge) / 0) ^ -1
+local range_start = two * blank * P("-") * blank * two * am_pm
+  / function(from, to, half_day) return clock(from, 0, from <= to and half_day or nil) end
+days.time = at * (range_start + exact + named + bare) * range_end
+  + (range_start + exact + named) * range_end + P("@") * blank * (exact + bare)
+
+-- A part of a day: behind a day ("friday morning"), or with "in the". Its hour is a default.
+local daypart = keyed(words.dayparts)
+days.part = any({ "in the", "at", "around", "in", "during the" }) * space * daypart
+days.bare_part = blank * daypart
+
+-- Days.
+
+local function ahead(count_of_days)
+  return function(now) return civil.add_days(now, count_of_days) end
+end
+
+local function next_weekday(now, wanted)
+  return civil.add_days(now, (wanted - civil.weekday(now) - 1) % 7 + 1)
+end
+
+local function weekday_of_next_week(wanted)
+  return function(now) return civil.add_days(now, 8 - civil.weekday(now) + wanted - 1) end
+end
+
+local function exists(date)
+  return date.month >= 1 and date.month <= 12 and date.day >= 1 and date.year >= 1970
+    and date.year <= 9998 and date.day <= civil.days_in_month(date.year, date.month)
+end
+
+-- Without a year: the next such day, looking up to the next leap year for 29 February.
+local function calendar_day(day, month_number, year)
+  return function(now)
+    if year then
+      local date = { year = year < 100 and year + 2000 or year, month = month_number, day = day }
+      return exists(date) and date or nil
+    end
+    for later = 0, 8 do
+      local date = { year = now.year + later, month = month_number, day = day }
+      if exists(date) and not civil.before(date, { year = now.year, month = now.month, day = now.day }) then
+        return date
+      elseif month_number ~= 2 and later > 0 then
+        return nil
+      end
+    end
+  end
+end
+
+local function day_of_month(day)
+  return function(now)
+    for later = 0, 2 do
+      local date = civil.add_months({ year = now.year, month = now.month, day = 1 }, later)
+      date.day = day
+      if exists(date) and (later > 0 or day >= now.day) then
+        return date
+      end
+    end
+  end
+end
+
+local function from_now(amounts)
+  local n, what = amounts[1], amounts[2]
+  return function(now)
+    local date = civil.add(now, n, what)
+    date.exact = what == "second" or what == "minute" or what == "hour" or n % 1 ~= 0
+    if not date.exact then
+      date.hour, date.min, date.sec = nil, nil, nil
+    end
+    return date.year <= 9998 and date or nil
+  end
+end
+
+local function with_part(count_of_days, part)
+  return function(now)
+    local date = civil.add_days(now, count_of_days)
+    date.part = words.dayparts[part]
+    return date
+  end
+end
+
+local FIXED = {
+  today = ahead(0), tomorrow = ahead(1), after_tomorrow = ahead(2), yesterday = ahead(-1),
+  tonight = with_part(0, "tonight"), tomorrow_night = with_part(1, "night"),
+  this_morning = with_part(0, "morning"), this_afternoon = with_part(0, "afternoon"),
+  this_evening = with_part(0, "evening"), end_of_day = with_part(0, "end of day"),
+  end_of_week = function(now) return civil.add_days(now, 7 - civil.weekday(now)) end,
+  end_of_next_week = function(now) return civil.add_days(now, 14 - civil.weekday(now)) end,
+  end_of_month = function(now)
+    return { year = now.year, month = now.month, day = civil.days_in_month(now.year, now.month) }
+  end,
+  end_of_next_month = function(now)
+    local date = civil.add_months({ year = now.year, month = now.month, day = 1 }, 1)
+    date.day = civil.days_in_month(date.year, date.month)
+    return date
+  end,
+  end_of_year = function(now) return { year = now.year, month = 12, day = 31 } end,
+  next_week = weekday_of_next_week(1),
+  next_month = function(now)
+    return civil.add_months({ year = now.year, month = now.month, day = 1 }, 1)
+  end,
+  next_year = function(now) return { year = now.year + 1, month = 1, day = 1 } end,
+  weekend = function(now)
+    return civil.weekday(now) >= 6 and civil.add_days(now, 0) or next_weekday(now, 6)
+  end,
+  next_weekend = weekday_of_next_week(6),
+}
+local fixed_day = keyed(words.days) / function(name) return FIXED[name] end
+
+local relative_day = any({ "in", "within" }) * space * amount
+    * (text.space * any({ "time", "from now" })) ^ -1 / from_now
+  + amount * space * any({ "from now", "from today", "later" }) / from_now
+  + amount * space * any({ "from", "after" }) * space * weekday / function(amounts, wanted)
+    return function(now)
+      return amounts[1] % 1 == 0 and civil.add(next_weekday(now, wanted), amounts[1], amounts[2]) or nil
+    end
+  end
+
+local month_name = month * P(".") ^ -1
+local year_tail = (comma * four * edge) ^ -1
+local named_day = the * two * suffix ^ -1 * edge * space * (P("of") * space) ^ -1 * month_name * year_tail
+    / calendar_day
+  + month_name * space * the * two * suffix ^ -1 * edge * year_tail
+    / function(name, day, year) return calendar_day(day, name, year) end
+local iso_day = four * "-" * two * "-" * two * edge
+    / function(year, number, day) return calendar_day(day, number, year) end
+  + four * "/" * exactly_two * "/" * exactly_two * edge
+    / function(year, number, day) return calendar_day(day, number, year) end
+local dotted_day = two * "." * two * "." * (four * edge + exactly_two * edge + Cc(nil) * -digit)
+  / calendar_day
+local slashed_year = two * "/" * two * "/" * (four + exactly_two) * edge
+  / function(number, day, year) return calendar_day(day, number, year) end
+local slashed_day = two * "/" * two * edge * -P("/")
+  / function(number, day) return calendar_day(day, number) end
+
+local short_weekday = keyed(words.short_weekdays)
+local week_day = P("next") * space * weekday / weekday_of_next_week
+  + weekday * space * P("next week") * edge / weekday_of_next_week
+  + P("this") * space * weekday / function(wanted)
+    return function(now)
+      return civil.weekday(now) == wanted and civil.add_days(now, 0) or next_weekday(now, wanted)
+    end
+  end
+local function plain_weekday(wanted)
+  return function(now) return next_weekday(now, wanted) end
+end
+
+local certain = relative_day + fixed_day + week_day
+  + any({ "coming", "this coming" }) * space * weekday / plain_weekday
+  + -short_weekday * weekday / plain_weekday + named_day + iso_day + slashed_year
+local of_month = the * two * suffix * edge * -(text.space * any(words.units_after_ordinal))
+  / day_of_month
+local uncertain = weekday / plain_weekday + dotted_day + slashed_day
+local prefix = any(words.before_day) * (blank * P(":")) ^ -1 * text.gap
+days.day = prefix ^ -1 * certain + prefix * (uncertain + of_month) + uncertain * #follows
+
+-- A day alone, where nothing but a day can come.
+days.any_day = prefix ^ -1 * (certain + uncertain + of_month)
+
+return days

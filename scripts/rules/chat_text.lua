@@ -1,0 +1,168 @@
+-- Small tools to match phrases at the beginning or end of a text. Patterns match lower-case text;
+-- what is cut out keeps its case. Every one runs in time linear in the text.
+local lpeg = require("lpeg")
+
+local text = {}
+
+local P, R, S, C, Cp = lpeg.P, lpeg.R, lpeg.S, lpeg.C, lpeg.Cp
+
+local letter = R("az", "AZ", "09") + R("\128\255") + "_"
+local apostrophe = P("'") + "\226\128\153"
+
+text.gap = S(" \t\n\r") ^ 0
+text.space = S(" \t\n\r") ^ 1
+text.alnum = letter + "'"
+-- The end of a word: "tomorrow's" and "one-off" do not end behind their first half.
+text.edge = -(letter + apostrophe * R("az") + P("-") * letter)
+
+-- Quoted text is never looked into. An apostrophe quotes only where a word could begin.
+text.quoted = P('"') * (1 - P('"')) ^ 0 * '"'
+  + P("\226\128\156") * (1 - P("\226\128\156") - "\226\128\157") ^ 0 * "\226\128\157"
+  + P("\226\128\152") * (1 - P("\226\128\152") - "\226\128\153") ^ 0 * "\226\128\153" * -letter
+  + P("'") * (1 - S("'\n")) ^ 1 * "'" * -letter
+text.url = P("http") * P("s") ^ -1 * "://" * (1 - S(" \t\r\n")) ^ 1
+
+local function one_phrase(phrase)
+  local pattern = P(true)
+  for char in phrase:gmatch(".") do
+    if char == " " then
+      pattern = pattern * text.space
+    elseif char == "'" then
+      pattern = pattern * apostrophe
+    else
+      pattern = pattern * P(char)
+    end
+  end
+  return phrase:find("%w$") and pattern * text.edge or pattern
+end
+
+---A pattern for any of the phrases, the longest first.
+---@param phrases string[]
+---@return any pattern
+function text.any(phrases)
+  local sorted = {}
+  for i, phrase in ipairs(phrases) do
+    sorted[i] = phrase
+  end
+  table.sort(sorted, function(a, b)
+    if #a ~= #b then
+      return #a > #b
+    end
+    return a < b
+  end)
+  local pattern = P(false)
+  for _, phrase in ipairs(sorted) do
+    pattern = pattern + one_phrase(phrase)
+  end
+  return pattern
+end
+
+---A pattern for any phrase of a table, with its meaning as capture: phrase = value, or
+---key = {phrase, …}, where the key is the value.
+---@param map table
+---@return any pattern
+function text.keyed(map)
+  local meaning, phrases = {}, {}
+  for key, value in pairs(map) do
+    if type(value) == "table" then
+      for _, phrase in ipairs(value) do
+        meaning[phrase] = key
+        phrases[#phrases + 1] = phrase
+      end
+    else
+      meaning[key] = value
+      phrases[#phrases + 1] = key
+    end
+  end
+  local spaces = lpeg.Cs((text.space / " " + apostrophe / "'" + 1) ^ 0)
+  return C(text.any(phrases)) / function(found)
+    return meaning[spaces:match(found)]
+  end
+end
+
+local trimmed = text.gap * C((text.gap * (1 - S(" \t\n\r")) ^ 1) ^ 0)
+
+---@param s string
+---@return string
+function text.trim(s)
+  return trimmed:match(s)
+end
+
+---Without the given ASCII characters, and white space, at its end.
+---@param s string
+---@param characters string
+---@return string
+function text.trim_end(s, characters)
+  local last = #s
+  while last > 0 and (s:find("^%s", last) or characters:find(s:sub(last, last), 1, true)) do
+    last = last - 1
+  end
+  return text.trim(s:sub(1, last))
+end
+
+---A function that cuts a leading phrase off: it gives what follows, and the phrase; nil without one.
+---The phrase may be followed by a colon.
+---@param phrases string[]|any  a list, or a pattern
+---@return fun(s: string): string|nil, string|nil
+function text.leading(phrases)
+  local pattern = type(phrases) == "table" and text.any(phrases) or phrases
+  pattern = text.gap * C(pattern) * (text.gap * S(":,")) ^ -1 * text.gap * Cp()
+  return function(s)
+    local phrase, behind = pattern:match(s:lower())
+    if phrase then
+      return text.trim(s:sub(behind)), phrase
+    end
+  end
+end
+
+---A function that cuts a trailing phrase off, with the space or comma before it; nil without one.
+---@param phrases string[]
+---@return fun(s: string): string|nil, string|nil
+function text.trailing(phrases)
+  local sorted = {}
+  for i, phrase in ipairs(phrases) do
+    sorted[i] = phrase
+  end
+  table.sort(sorted, function(a, b) return #a > #b end)
+  return function(s)
+    local lower = s:lower()
+    for _, phrase in ipairs(sorted) do
+      local before = #s - #phrase
+      if lower:sub(before + 1) == phrase
+        and (before == 0 or lower:sub(before, before):find("^[%s,]")) then
+        return text.trim_end(s:sub(1, before), " ,"), phrase
+      end
+    end
+  end
+end
+
+---The place of the first match of a pattern outside quotes, at the beginning of a word: the text
+---before it, what it captured, and the text behind it.
+---@param pattern any  with exactly one capture
+---@return fun(s: string): string|nil, any, string|nil
+function text.splitter(pattern)
+  local word = text.quoted + letter ^ 1 * (S("'-") * letter ^ 1) ^ 0 + 1
+  local here = pattern * Cp()
+  local search = Cp() * here + word * lpeg.V(1)
+  search = P({ search })
+  return function(s)
+    local at, found, behind = search:match(s:lower())
+    if at then
+      return text.trim(s:sub(1, at - 1)), found, text.trim(s:sub(behind))
+    end
+  end
+end
+
+local wrapped = C('"') * C((1 - P('"')) ^ 1) * '"' * -1
+  + C("'") * C((1 - P("'")) ^ 1) * "'" * -1
+  + C("\226\128\156") * C((1 - P("\226\128\157")) ^ 1) * "\226\128\157" * -1
+
+---The inside of a text that is quoted as a whole, nil for others.
+---@param s string
+---@return string|nil
+function text.unquote(s)
+  local _, inner = wrapped:match(s)
+  return inner
+end
+
+return text
