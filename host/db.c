@@ -281,14 +281,32 @@ static bool try_again(struct db *db, struct db_unit *unit, const struct db_segme
     return true;
 }
 
-static void on_failed_segment(struct db *db, struct db_segment *segment) {
-    bool shared = segment->unit_count > 1;
-    // A lock not had in time would be waited for by each in turn: only the one that met it ends.
-    bool waited = strcmp(segment->sqlstate, "55P03") == 0 || strcmp(segment->sqlstate, "57014") == 0;
+// After a lock or a statement was waited for in vain: the neighbours of the one to blame go together
+// once more. A second time they give up, or each would wait for the same lock in turn.
+static void give_up_waiting(struct db *db, struct db_segment *segment) {
     for (struct db_unit *unit = segment->units, *next; unit; unit = next) {
         next = unit->next;
-        bool to_blame = unit == segment->blame;
-        if ((shared && !(waited && to_blame)) || (!to_blame && segment->blame)) {
+        if (unit == segment->blame || unit->tries > 0) {
+            finish_failed(unit, segment);
+            continue;
+        }
+        unit->tries++;
+        db_unit_clear_rows(unit);
+        enqueue(unit->kind == DB_READ ? &db->reads : &db->writes, unit);
+        db->stats.retries++;
+    }
+}
+
+static void on_failed_segment(struct db *db, struct db_segment *segment) {
+    const char *state = segment->sqlstate;
+    if (strcmp(state, "55P03") == 0 || strcmp(state, "57014") == 0) {
+        give_up_waiting(db, segment);
+        return;
+    }
+    bool shared = segment->unit_count > 1;
+    for (struct db_unit *unit = segment->units, *next; unit; unit = next) {
+        next = unit->next;
+        if (shared) {
             unit->alone = true;
             db_unit_clear_rows(unit);
             enqueue(&db->alone, unit);

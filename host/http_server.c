@@ -276,6 +276,8 @@ static enum MHD_Result take_field(void *user, enum MHD_ValueKind kind, const cha
     struct fields *fields = user;
     if (fields->count > HTTP_MAX_FIELDS)
         return MHD_NO;
+    while (value_len > 0 && (value[value_len - 1] == ' ' || value[value_len - 1] == '\t'))
+        value_len--;
     fields->list[fields->count++] =
         (struct http_field){name, name_len, value ? value : "", value ? value_len : 0};
     return MHD_YES;
@@ -284,6 +286,24 @@ static enum MHD_Result take_field(void *user, enum MHD_ValueKind kind, const cha
 static void gather_fields(struct MHD_Connection *mhd, struct fields *fields) {
     fields->count = 0;
     MHD_get_connection_values_n(mhd, MHD_HEADER_KIND, take_field, fields);
+}
+
+// libmicrohttpd cuts a value at a NUL, and copies one that was folded over lines elsewhere. Both show
+// where the lines lie in its buffer: from the end of a value to the next name there is only the line
+// end, whose bytes it has overwritten with NUL.
+static bool is_plain(const struct fields *fields) {
+    for (size_t i = 0; i < fields->count; i++) {
+        const char *end = fields->list[i].value + fields->list[i].value_len;
+        if (fields->list[i].value_len == 0)
+            continue; // an empty value may be a constant
+        const char *next = i + 1 < fields->count ? fields->list[i + 1].name : end + 2;
+        if (next <= end || next - end > HTTP_MAX_HEAD)
+            return false;
+        for (const char *c = end; c < next; c++)
+            if (*c && !strchr(" \t\r\n", *c))
+                return false;
+    }
+    return true;
 }
 
 // The raw target, kept from the moment libmicrohttpd has read the request line.
@@ -316,6 +336,8 @@ static enum MHD_Result begin(struct http_exchange *exchange, const char *method,
         .head_size = size ? size->header_size : 0,
     };
     struct http_verdict verdict = http_check(&head, server->options.body_limit);
+    if (!verdict.status && !is_plain(&fields))
+        return refuse(exchange->mhd, 400, "A header is folded or holds a NUL");
     if (verdict.status)
         return refuse(exchange->mhd, verdict.status,
                       verdict.reason ? verdict.reason : status_sentence(verdict.status));

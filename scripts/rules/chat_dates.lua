@@ -14,7 +14,7 @@ local words = require("rules.chat_words")
 
 local dates = {}
 
-local P, S, Cp, Ct = lpeg.P, lpeg.S, lpeg.Cp, lpeg.Ct
+local S, Cp, Ct = lpeg.S, lpeg.Cp, lpeg.Ct
 
 local function tagged(kind, pattern)
   return pattern / function(value)
@@ -44,6 +44,7 @@ local BARE_PART = tagged("part", days.bare_part)
 
 local kept = text.url + text.quoted + text.any(words.keep)
 local word = (text.alnum ^ 1 * (S("-/#_.@:&?=") ^ 1 * text.alnum ^ 1) ^ 0) + 1
+local to_word = text.gap * Cp()
 local skip = (kept + word) * text.gap * Cp()
 
 -- Puts a phrase into what was found; false when there is one of its kind already, or it has no
@@ -85,28 +86,20 @@ local function take(found, phrase, now)
   return true
 end
 
----Finds the phrases, in any order and place. Quoted text and addresses are left alone.
----@param s string
----@param now table  civil: year, month, day, hour, min, sec
----@param others any|nil  a pattern of more phrases: {kind, value, many}
----@return table found   day, time, part, recurrence, offset, until_day, times, remind, and the others
----@return string[] rest  the pieces of the text between the phrases
-function dates.find(s, now, others)
+local function scan(s, now, phrase_at, part_at)
   local lower = s:lower()
-  local phrase_at = Ct((others and others + DATE_PHRASES or DATE_PHRASES) * Cp())
-  local part_at = Ct(BARE_PART * Cp())
   local found, rest = {}, {}
-  local at, first = (text.gap * Cp()):match(lower), 1
+  local at, first = to_word:match(lower), 1
   local after_day = false
   while at <= #s do
-    local match = phrase_at:match(lower, at)
-    if not match and after_day then
-      match = part_at:match(lower, at)
+    local match
+    if not kept:match(lower, at) then
+      match = phrase_at:match(lower, at) or after_day and part_at:match(lower, at)
     end
-    if match and not kept:match(lower, at) and take(found, match[1], now) then
+    if match and take(found, match[1], now) then
       rest[#rest + 1] = s:sub(first, at - 1)
       first = match[2]
-      at = (text.gap * Cp()):match(lower, first)
+      at = to_word:match(lower, first)
       after_day = match[1].kind == "day"
     else
       at = skip:match(lower, at)
@@ -116,6 +109,21 @@ function dates.find(s, now, others)
   rest[#rest + 1] = s:sub(first)
   return found, rest
 end
+
+---Makes a function that finds the phrases, in any order and place: finder(s, now) -> found, rest.
+---found has day, time, part, recurrence, offset, until_day, times, remind, and what the others name;
+---rest is the pieces of the text between the phrases. Quoted text and addresses are left alone.
+---@param others any|nil  a pattern of more phrases, each {kind, value, many}
+---@return fun(s: string, now: table): table, string[]
+function dates.finder(others)
+  local phrase_at = Ct((others and others + DATE_PHRASES or DATE_PHRASES) * Cp())
+  local part_at = Ct(BARE_PART * Cp())
+  return function(s, now)
+    return scan(s, now, phrase_at, part_at)
+  end
+end
+
+dates.find = dates.finder()
 
 local function has_passed(hour, min, now)
   return hour * 60 + min <= now.hour * 60 + now.min

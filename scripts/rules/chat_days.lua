@@ -107,7 +107,7 @@ local range_end = (blank * (P("-") + "\226\128\147" + any({ "to", "until", "till
 local range_start = two * blank * P("-") * blank * two * am_pm
   / function(from, to, half_day) return clock(from, 0, from <= to and half_day or nil) end
 days.time = at * (range_start + exact + named + bare) * range_end
-  + (range_start + exact + named) * range_end + P("@") * blank * (exact + bare)
+  + (range_start + exact + named * #(follows + space * any(words.after_hour))) * range_end + P("@") * blank * (exact + bare)
 
 -- A part of a day: behind a day ("friday morning"), or with "in the". Its hour is a default.
 local daypart = keyed(words.dayparts)

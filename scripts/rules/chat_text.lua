@@ -106,7 +106,7 @@ end
 ---@return fun(s: string): string|nil, string|nil
 function text.leading(phrases)
   local pattern = type(phrases) == "table" and text.any(phrases) or phrases
-  pattern = text.gap * C(pattern) * (text.gap * S(":,")) ^ -1 * text.gap * Cp()
+  pattern = text.gap * C(pattern / 0) * (text.gap * S(":,")) ^ -1 * text.gap * Cp()
   return function(s)
     local phrase, behind = pattern:match(s:lower())
     if phrase then

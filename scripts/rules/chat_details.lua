@@ -1,0 +1,182 @@
+-- A task in one line: its title, and what is said about it (date, tags, priority, reminder,
+-- recurrence, description). The understood parts are cut out of the title.
+local lpeg = require("lpeg")
+local dates = require("rules.chat_dates")
+local text = require("rules.chat_text")
+local words = require("rules.chat_words")
+
+local details = {}
+
+local P, R, S, C, Ct = lpeg.P, lpeg.R, lpeg.S, lpeg.C, lpeg.Ct
+local any, keyed, space = text.any, text.keyed, text.space
+
+local blank = S(" \t") ^ 0
+local tag_letter = R("az", "09") + R("\128\255") + S("_-")
+local tag_word = P("#") ^ -1 * blank * C(tag_letter ^ 1)
+local hash_tag = P("#") * -(R("09") ^ 1 * -tag_letter) * C(tag_letter ^ 1)
+local comma = blank * "," * blank
+local both = comma * (P("and") * space) ^ -1 + space * (P("and") * space + "&" * space)
+local tags = Ct(hash_tag)
+  + any({ "with tags", "with the tags", "tags", "and tags", "with labels" }) * (blank * S(":=")) ^ -1 * blank
+    * Ct(tag_word * (both * tag_word) ^ 0)
+  + any({ "tagged", "tagged as", "tagged with", "with tag", "with the tag", "tag", "tag it", "tag it as",
+    "tag it with", "labelled", "labeled", "and tag it", "and tag it as", "and tag it with", "with label",
+    "with the label", "label" }) * (blank * S(":=")) ^ -1 * blank
+    * Ct(tag_word * (comma * #P("#") * tag_word) ^ 0)
+-- In a title "tag" may be a word like any other ("price tag"): it needs a sign behind it.
+tags = -(any({ "tag", "label", "tags" }) * -(blank * S(":=#"))) * tags
+details.tag_list = Ct(tag_word * ((both + space) * tag_word) ^ 0) * blank * -1
+
+local function with_hyphen(map)
+  local result = {}
+  for level, phrases in pairs(map) do
+    result[level] = {}
+    for i, phrase in ipairs(phrases) do
+      result[level][i] = phrase .. "-priority"
+    end
+  end
+  return result
+end
+
+local level = keyed(words.priority)
+local priority_word = any({ "priority", "prio", "importance" })
+local link = any({ "and", "with", "with a", "at", "of", "as", "as a", "and a", "with the", "to", "it's",
+  "and make it", "and set it to", "make it", "set it to", "it is", "is", "and" })
+local priority = (link * space) ^ -1
+  * (any({ "priority", "prio", "with priority", "set priority to", "and set priority to", "priority of",
+      "priority to", "priority level" }) * (blank * S(":=")) ^ -1 * blank * (P("is") * space) ^ -1 * level
+    + level * space * priority_word + keyed(with_hyphen(words.priority)))
+  + (link * space) ^ -1 * keyed(words.priority_alone)
+local at_edge = keyed(words.priority_at_edge)
+priority = priority + S(",(-") * blank * at_edge * blank * P(")") ^ -1 * #(blank * (P(-1) + S(",.;!#(")))
+  + any({ "urgent", "urgently" }) / "high" * #(blank * -1)
+details.level = blank * (any({ "a", "the" }) * space) ^ -1
+  * (level * (space * priority_word) ^ -1 + keyed(with_hyphen(words.priority))
+    + keyed(words.priority_alone)) * blank * S(".!") ^ 0 * -1
+local urgent_first = text.leading(at_edge * #(blank * S(":!")))
+local level_of = lpeg.P(blank * at_edge)
+
+local find = dates.finder(tags / function(list) return { kind = "tags", value = list, many = true } end
+  + priority / function(value) return { kind = "priority", value = value } end)
+
+local split_description = text.splitter(C(any(words.description)) * (blank * ":") ^ -1)
+
+local dangling_end = text.trailing(words.dangling)
+local leading_to = text.leading({ "to", "that", "that i", "that i need to", "that i have to", "i need to",
+  "about" })
+local leading_and = text.leading({ "and", "then" })
+local tail = text.trailing(words.add_tails)
+local opening = S(" \t\r\n,;)-:.") ^ 0 * C(P(1) ^ 0)
+
+-- Removes what was left hanging before a phrase that was cut out.
+local function clean_end(piece)
+  piece = text.trim_end(piece, ",;-(:")
+  local shorter = dangling_end(piece)
+  while shorter do
+    piece = text.trim_end(shorter, ",;-(:")
+    shorter = dangling_end(piece)
+  end
+  return piece
+end
+
+-- The pieces between the phrases, as a title.
+local function join(pieces)
+  local title = ""
+  for i, piece in ipairs(pieces) do
+    if i > 1 and piece:find("%S") then
+      piece = piece:match("^%s*[!?]+%s*$") or opening:match(piece)
+      piece = title == "" and (leading_to(piece) or leading_and(piece)) or piece
+    end
+    piece = i < #pieces and clean_end(piece) or text.trim(piece)
+    if piece ~= "" then
+      local glued = title == "" or piece:find("^[!?]")
+      title = title .. (glued and "" or " ") .. piece
+    end
+  end
+  return title
+end
+
+-- A full stop ends the sentence, not the title; "etc." and "a.m." keep theirs.
+local function without_stop(title)
+  if title:sub(-1) == "." and not title:find("%.%S*%.$") and not title:lower():find("%f[%w]etc%.$") then
+    return text.trim(title:sub(1, -2))
+  end
+  return title
+end
+
+local function clean_title(pieces)
+  local title = without_stop(text.trim_end(join(pieces), ",;:"))
+  title = tail(title) or title
+  return text.unquote(title) or title
+end
+
+local function unique(list)
+  local result, seen = {}, {}
+  for _, item in ipairs(list or {}) do
+    if not seen[item] then
+      seen[item] = true
+      result[#result + 1] = item
+    end
+  end
+  return #result > 0 and result or nil
+end
+
+-- When to remind: nil, or a civil time; true when no time was said.
+local function reminder_time(found, due, now)
+  local remind = found.remind
+  if not remind or found.offset then
+    return nil
+  end
+  if not (remind.day or remind.time or remind.part) then
+    return due or true
+  end
+  if not remind.day and due and not found.recurrence then
+    remind.day = { year = due.year, month = due.month, day = due.day }
+  end
+  return dates.due(remind, now)
+end
+
+---@class chat_details.Details
+---@field title string
+---@field found table    of dates.find
+---@field marked boolean something other than a title was said
+---@field args table     of a task: without title
+
+---@param s string
+---@param now table
+---@return chat_details.Details
+function details.read(s, now)
+  local description
+  local before, _, behind = split_description(s)
+  if before and before ~= "" and behind ~= "" then
+    s, description = before, text.unquote(without_stop(behind)) or behind
+  end
+  local without_urgent, urgent = urgent_first(s)
+  local found, pieces = find(without_urgent or s, now)
+  local due = dates.due(found, now)
+  local remind_at = reminder_time(found, due, now)
+  local args = {
+    description = description, due = due, tags = unique(found.tags),
+    priority = found.priority or urgent and level_of:match(urgent),
+    reminder_offset_minutes = found.offset, remind_at = remind_at,
+    recurrence_rule = dates.rule(found),
+  }
+  return { title = clean_title(pieces), found = found, args = args,
+    marked = next(found) ~= nil or urgent ~= nil }
+end
+
+---The priority that a text names, and nothing else.
+---@param s string
+---@return string|nil
+function details.priority(s)
+  return details.level:match(s:lower())
+end
+
+---The tags that a text names, and nothing else.
+---@param s string
+---@return string[]|nil
+function details.tags(s)
+  return unique(details.tag_list:match(s:lower()))
+end
+
+return details

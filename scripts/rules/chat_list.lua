@@ -1,0 +1,278 @@
+-- Which tasks a text speaks of: "overdue tasks tagged work", "what do I have today".
+local lpeg = require("lpeg")
+local civil = require("rules.chat_civil")
+local days = require("rules.chat_days")
+local text = require("rules.chat_text")
+local words = require("rules.chat_words")
+
+local list = {}
+
+local P, R, S, C, Cc, Cp, Ct = lpeg.P, lpeg.R, lpeg.S, lpeg.C, lpeg.Cc, lpeg.Cp, lpeg.Ct
+local any, keyed, space, gap = text.any, text.keyed, text.space, text.gap
+
+local function token(kind, pattern)
+  return Ct(Cc(kind) * pattern * Cp())
+end
+
+local tag_name = (R("az", "09") + R("\128\255") + S("_-")) ^ 1
+local tag = P("#") * C(tag_name)
+  + any({ "tagged", "tagged as", "tagged with", "with tag", "with the tag", "tag", "with tags", "labelled",
+    "labeled", "with label", "with the label", "tags", "having the tag", "under" })
+    * (gap * ":") ^ -1 * gap * S("#\"'") ^ -1 * C(tag_name) * S("\"'") ^ -1
+local tag_behind = C(tag_name) * space * any({ "tag" })
+local level = keyed(words.priority)
+local plain_levels = {}
+for name, phrases in pairs(words.priority) do
+  plain_levels[name] = {}
+  for _, phrase in ipairs(phrases) do
+    if phrase:find("%a") then
+      table.insert(plain_levels[name], phrase)
+    end
+  end
+end
+local priority_word = any({ "priority", "prio", "importance" })
+local priority = (any({ "with", "of", "at" }) * space) ^ -1
+    * (priority_word * (gap * S(":=")) ^ -1 * gap * (P("is") * space) ^ -1 * level
+    + level * (space + P("-")) * priority_word) + keyed(plain_levels)
+  + P("high") * #P("-") * "-priority" * Cc("high") + P("low-priority") * Cc("low")
+  + P("medium-priority") * Cc("medium")
+local until_end = C(P(1) ^ 1)
+local search = any({ "about", "containing", "matching", "mentioning", "that contain", "with the word",
+  "called", "named", "that mention", "with the words", "related to", "including", "regarding",
+  "with the text", "that say", "titled", "contains", "concerning" }) * space * until_end
+local day = days.any_day
+local period = keyed({ this_week = { "this week", "the week", "this week's", "week's" },
+  next_week = { "next week", "the coming week", "the next week", "next week's" },
+  this_month = { "this month", "the month", "this month's" }, next_month = { "next month" },
+  this_year = { "this year" }, weekend = { "this weekend", "the weekend", "weekend" },
+  soon = { "soon", "due soon", "upcoming", "in the near future", "coming up soon", "next few days" },
+  next_weekend = { "next weekend" }, today = { "today's", "todays", "tonight", "this evening",
+    "this morning", "this afternoon" }, tomorrow = { "tomorrow's" } })
+local in_days = (any({ "in", "within", "for", "over" }) * space) ^ -1 * (P("the") * space) ^ -1
+    * any({ "next", "coming", "following" }) * space * days.amount
+  + any({ "within", "in less than" }) * space * days.amount
+local due_word = any({ "due", "for", "on", "with a due date", "due date", "that are due", "scheduled for",
+  "scheduled", "planned for", "planned", "due on", "due in", "with due date", "in", "due for", "due at" })
+local due = (due_word * space) ^ -1 * (P("the") * space) ^ -1
+local sort = any({ "sorted by", "sort by", "ordered by", "order by", "sort them by", "by" }) * space
+  * keyed({ due_date = { "due date", "date", "deadline", "due" }, priority = { "priority", "importance" },
+    title = { "title", "name", "alphabet" }, created_at = { "creation date", "created", "age",
+    "creation", "date created", "creation time" } })
+local sort_word = keyed({ newest = { "newest", "latest", "most recent", "newest first" },
+  oldest = { "oldest", "oldest first" }, alphabetical = { "alphabetically", "in alphabetical order" },
+  first_due = { "due next", "due first", "most urgent first", "next up", "up next" } })
+local limit = any({ "top", "first", "last" }) * space * C(R("09") ^ 1) * -R("az") / tonumber
+
+local TOKENS = token("search", search) + token("limit", limit) + token("no_date", any(words.no_date))
+  + token("tag", tag) + token("sort", sort) + token("order", sort_word)
+  + token("before", any({ "due before", "before", "until", "till", "up to", "earlier than" }) * space * day)
+  + token("by", any({ "due by", "by", "no later than", "due until" }) * space * day)
+  + token("after", any({ "due after", "after", "since", "from", "later than", "due from" }) * space * day)
+  + token("in_days", due * in_days) + token("period", due * period)
+  + token("day", due * day) + token("overdue", any(words.overdue))
+  + token("priority", priority) + token("recurring", any(words.recurring))
+  + token("status", keyed(words.status)) + token("tag", tag_behind)
+  + token("due", any({ "due", "have a deadline", "with a deadline", "with deadlines", "with due dates",
+    "that have a due date" }))
+  + token("filler", any(words.list_filler)) + token("filler", S(",.!?:;()") ^ 1)
+local plural = any({ "tasks", "todos", "to-dos", "items", "things", "reminders", "to dos" })
+
+local function midnight(date, plus)
+  local moved = civil.add_days(date, plus or 0)
+  return { year = moved.year, month = moved.month, day = moved.day, hour = 0, min = 0 }
+end
+
+local function between(filter, first, count)
+  filter.due_after, filter.due_before = midnight(first), midnight(first, count)
+end
+
+local PERIODS = {
+  today = function(now) return now, 1 end,
+  tomorrow = function(now) return civil.add_days(now, 1), 1 end,
+  this_week = function(now) return civil.add_days(now, 1 - civil.weekday(now)), 7 end,
+  next_week = function(now) return civil.add_days(now, 8 - civil.weekday(now)), 7 end,
+  soon = function(now) return now, 7 end,
+  weekend = function(now) return civil.add_days(now, 6 - civil.weekday(now)), 2 end,
+  next_weekend = function(now) return civil.add_days(now, 13 - civil.weekday(now)), 2 end,
+  this_month = function(now)
+    return { year = now.year, month = now.month, day = 1 }, civil.days_in_month(now.year, now.month)
+  end,
+  next_month = function(now)
+    local first = civil.add_months({ year = now.year, month = now.month, day = 1 }, 1)
+    return first, civil.days_in_month(first.year, first.month)
+  end,
+  this_year = function(now)
+    return { year = now.year, month = 1, day = 1 },
+      civil.days_in_month(now.year, 2) == 29 and 366 or 365
+  end,
+}
+
+local function day_of(found, now)
+  return found(now)
+end
+
+-- What each token adds. found = {kind, value, …, place}.
+local APPLY = {
+  filler = function() end,
+  search = function(filter, value) filter.search = text.unquote(text.trim(value)) or text.trim(value) end,
+  limit = function(filter, value) filter.limit = math.max(1, math.min(value, 100)) end,
+  no_date = function(filter) filter.has_due_date = false end,
+  tag = function(filter, value)
+    filter.tags = filter.tags or {}
+    table.insert(filter.tags, value)
+  end,
+  sort = function(filter, value)
+    filter.sort, filter.order = value, value == "priority" and "desc" or "asc"
+  end,
+  order = function(filter, value)
+    filter.sort = value == "alphabetical" and "title" or value == "first_due" and "due_date"
+      or "created_at"
+    filter.order = value == "newest" and "desc" or "asc"
+  end,
+  before = function(filter, value, now)
+    local date = day_of(value, now)
+    filter.due_before = date and midnight(date)
+  end,
+  by = function(filter, value, now)
+    local date = day_of(value, now)
+    filter.due_before = date and midnight(date, 1)
+  end,
+  after = function(filter, value, now)
+    local date = day_of(value, now)
+    filter.due_after = date and midnight(date, 1)
+  end,
+  in_days = function(filter, value, now)
+    local last = civil.add(now, value[1], value[2])
+    filter.due_after, filter.due_before = midnight(now), midnight(last, 1)
+  end,
+  period = function(filter, value, now) between(filter, PERIODS[value](now)) end,
+  day = function(filter, value, now)
+    local date = day_of(value, now)
+    if date then
+      between(filter, date, 1)
+    end
+  end,
+  overdue = function(filter) filter.overdue = true end,
+  priority = function(filter, value) filter.priority = value end,
+  recurring = function(filter) filter.is_recurring = true end,
+  status = function(filter, value) filter.status = value end,
+  due = function(filter) filter.has_due_date = true end,
+}
+
+local word = (text.alnum ^ 1 * (S("-/_.@:&") ^ 1 * text.alnum ^ 1) ^ 0) + 1
+local skip = C(text.quoted + word) * gap * Cp()
+
+local function settle(filter)
+  if filter.due_before or filter.due_after or filter.overdue then
+    filter.has_due_date = nil
+  end
+  if (filter.due_before or filter.due_after) and not filter.status and not filter.overdue then
+    filter.status = "active"
+  end
+  if filter.due_before or filter.due_after or filter.overdue or filter.has_due_date then
+    filter.sort = filter.sort or "due_date"
+    filter.order = filter.order or "asc"
+  end
+  return filter
+end
+
+---@param s string
+---@param now table
+---@return table filter    arguments of list_tasks
+---@return string rest     the words that mean nothing here
+---@return boolean named   tasks were named, or something to filter by
+---@return boolean many    the plural was used
+function list.filter(s, now)
+  local lower = s:lower()
+  local filter, rest, named, many = {}, {}, false, false
+  local at = (gap * Cp()):match(lower)
+  local only_filler = true
+  while at <= #s do
+    local found = TOKENS:match(lower, at)
+    if found then
+      local kind, place = found[1], found[#found]
+      local value = found[2]
+      if kind == "search" then
+        value = s:sub(place - #value, place - 1)
+      end
+      APPLY[kind](filter, value, now)
+      local phrase = lower:sub(at, place - 1)
+      many = many or plural:match(phrase) ~= nil
+      named = named or kind ~= "filler" or plural:match(phrase) ~= nil
+        or any({ "task", "todo", "list", "agenda", "schedule", "plate", "my list", "todo list",
+          "task list", "to-do list", "to do" }):match(phrase) ~= nil
+      only_filler = only_filler and kind == "filler"
+      at = (gap * Cp()):match(lower, place)
+    else
+      local skipped, behind = skip:match(lower, at)
+      rest[#rest + 1] = s:sub(at, at + #skipped - 1)
+      at = behind
+    end
+  end
+  return settle(filter), table.concat(rest, " "), named, many
+end
+
+local show, ask = text.leading(words.show), text.leading(words.ask)
+local search_for = text.leading(words.search)
+local question_mark = text.trailing({ "?" })
+
+-- "list buy milk" and "print the boarding pass" look for a task; so do quoted words.
+local function with_search(filter, rest)
+  local inner = text.unquote(rest)
+  if rest ~= "" then
+    filter.search = filter.search and filter.search .. " " .. (inner or rest) or inner or rest
+  end
+  return filter
+end
+
+local function without_question(s)
+  while s:sub(-1) == "?" do
+    s = text.trim(s:sub(1, -2))
+  end
+  return question_mark(s) or s
+end
+
+---@param s string
+---@param now table
+---@return table|nil call
+function list.understand(s, now)
+  s = without_question(s)
+  local rest = search_for(s)
+  if rest and rest ~= "" then
+    local inner = text.unquote(rest)
+    if inner then
+      return { tool = "list_tasks", args = { search = inner } }
+    end
+    local filter, left = list.filter(rest, now)
+    filter.search = filter.search or left ~= "" and left or nil
+    return { tool = "list_tasks", args = filter }
+  end
+  rest = show(s)
+  if rest then
+    local filter, left = list.filter(rest, now)
+    return { tool = "list_tasks", args = with_search(filter, left) }
+  end
+  local verb
+  rest, verb = ask(s)
+  if rest then
+    -- "did" belongs to the question: what did I complete yesterday.
+    local filter, left, named = list.filter(rest, now)
+    local asks_all = any({ "what do i need to do", "what should i do", "what must i do",
+      "what do i have to do", "what do i have", "what have i got", "what else" }):match(verb)
+    if left == "" and (named or asks_all) then
+      if asks_all and not filter.status then
+        filter.status = "active"
+      end
+      return { tool = "list_tasks", args = filter }
+    end
+    return nil
+  end
+  -- No verb at all: "overdue tasks", "my tasks", "tasks for today".
+  local filter, left, named, many = list.filter(s, now)
+  if left == "" and named and (many or filter.overdue or s:lower():find("list", 1, true)
+    or any({ "today", "tomorrow", "this week", "next week" }):match(s:lower())) then
+    return { tool = "list_tasks", args = filter }
+  end
+end
+
+return list

@@ -1,0 +1,252 @@
+"""Who may do what: tokens against the rows S01 to S14 of the matrix, and the inner port's token."""
+
+import base64
+import http.server
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
+from system import SECRET, Host, HostCase, b64, make_token, token  # noqa: E402
+
+
+class Tokens(HostCase):
+    def refused(self, bearer, detail=None):
+        reply = self.host.get("/api/tasks", headers={"Authorization": bearer}, token=None)
+        self.assert_problem(reply, 401)
+        self.assertEqual(reply.headers["www-authenticate"], "Bearer")
+        if detail:
+            self.assertEqual(reply.json["detail"], detail)
+
+    def test_a_good_token_is_accepted(self):
+        self.assertEqual(self.host.get("/api/tasks").status, 200)
+        self.assertEqual(self.host.get("/api/tasks", headers={"Authorization": "bearer " + token()}).status, 200)
+
+    def test_no_token_or_another_scheme(self):
+        self.assert_problem(self.host.get("/api/tasks", token=None), 401)
+        for header in ("", "Bearer", "Bearer ", "Basic YTpi", token(), "Bearer a b", "Token " + token()):
+            self.refused(header)
+
+    def test_algorithms_that_are_not_configured(self):
+        now = int(time.time())
+        claims = {"sub": "ann", "exp": now + 60}
+        body = b64(json.dumps(claims).encode())
+        for alg in ("none", "None", "nOnE", "HS384", "HS512", "RS256", "ES256", "EdDSA", "", None, 5):
+            head = b64(json.dumps({"alg": alg, "typ": "JWT"}).encode())
+            self.refused(f"Bearer {head}.{body}.")
+            self.refused(f"Bearer {head}.{body}.AAAA")
+            self.refused("Bearer " + make_token(claims, header={"alg": alg}), "Invalid token")
+
+    def test_headers_that_point_elsewhere_are_not_followed(self):
+        claims = {"sub": "ann", "exp": int(time.time()) + 60}
+        self.refused("Bearer " + make_token(claims, header={"alg": "HS256", "crit": ["exp"]}))
+        self.refused("Bearer " + make_token(claims, header={"alg": "HS256", "typ": "other"}))
+        for extra in ({"kid": "../../etc/passwd"}, {"kid": "' OR 1=1"}, {"jku": "http://127.0.0.1:1/"}, {"jwk": {"kty": "oct", "k": "AA"}}):
+            head = {"alg": "HS256", **extra}
+            self.refused("Bearer " + make_token(claims, secret="another-secret-another-secret-xx", header=head))
+
+    def test_times(self):
+        now = int(time.time())
+        self.refused("Bearer " + make_token({"sub": "ann", "exp": now - 1}), "Token expired")
+        for exp in (None, str(now + 60), [now + 60], True, {}):
+            self.refused("Bearer " + make_token({"sub": "ann", "exp": exp}), "Invalid token payload")
+        self.refused("Bearer " + make_token({"sub": "ann"}), "Invalid token payload")
+        self.refused("Bearer " + make_token(b'{"sub":"ann","exp":1e300}'), "Invalid token payload")
+        self.refused("Bearer " + make_token({"sub": "ann", "exp": now + 600, "nbf": now + 300}), "Invalid token payload")
+        self.refused("Bearer " + make_token({"sub": "ann", "exp": now + 90000, "iat": now + 80000}), "Invalid token payload")
+
+    def test_subjects(self):
+        exp = int(time.time()) + 60
+        for sub in (None, "", 5, ["ann"], "x" * 256, "a\nb", "a\u0001", {}):
+            self.refused("Bearer " + make_token({"sub": sub, "exp": exp}), "Invalid token payload")
+
+    def test_damaged_tokens(self):
+        good = token()
+        head, body, mac = good.split(".")
+        for bad in (f"{head}.{body}", f"{head}.{body}.{mac}.x", f"{head}.{body}.{mac[:-2]}", f"{head}.{body}x.{mac}",
+                    f"..{mac}", f"{head}..{mac}", "a.b.c", f"{head}.{body}.{mac}=", f"{head}.{body}.", "x" * 9000,
+                    f"{base64.b64encode(b'[]').decode().rstrip('=')}.{body}.{mac}"):
+            self.refused("Bearer " + bad)
+
+    def test_a_token_that_expires_while_it_is_known(self):
+        short = make_token({"sub": "ann", "exp": time.time() + 1.2})
+        self.assertEqual(self.host.get("/api/tasks", headers={"Authorization": "Bearer " + short}).status, 200)
+        end = time.monotonic() + 5
+        while time.monotonic() < end:
+            reply = self.host.get("/api/tasks", headers={"Authorization": "Bearer " + short})
+            if reply.status == 401:
+                self.assertEqual(reply.json["detail"], "Token expired")
+                return
+        self.fail("it never expired")
+
+    def test_the_chat_is_ones_own(self):
+        self.assert_problem(self.host.post("/api/bob/chat", {"message": "hi"}), 403)
+        self.assert_problem(self.host.get("/api/bob/chat/history"), 403)
+
+
+class Claims(HostCase):
+    env = {"JWT_AUDIENCE": "todo", "JWT_ISSUER": "https://id.example"}
+
+    def status(self, **claims):
+        return self.host.get("/api/tasks", headers={"Authorization": "Bearer " + token(**claims)}).status
+
+    def test_audience_and_issuer_are_checked_where_configured(self):
+        good = {"aud": "todo", "iss": "https://id.example"}
+        self.assertEqual(self.status(**good), 200)
+        self.assertEqual(self.status(**{**good, "aud": ["x", "todo"]}), 200)
+        for bad in ({"aud": "other"}, {"aud": ["x"]}, {"aud": None}, {"iss": "https://evil"}, {"iss": ["https://id.example"]}):
+            self.assertEqual(self.status(**{**good, **bad}), 401, bad)
+        self.assertEqual(self.host.run("token", "eve").returncode, 0)
+        made = self.host.run("token", "eve").stdout.strip()
+        self.assertEqual(self.host.get("/api/tasks", headers={"Authorization": "Bearer " + made}).status, 200)
+
+
+class BruteForce(HostCase):
+    def test_many_bad_tokens_from_one_address_are_429(self):
+        statuses = {self.host.get("/api/tasks", headers={"Authorization": "Bearer x"}).status for _ in range(400)}
+        self.assertEqual(statuses, {401, 429})
+
+
+def openssl(*words, data=None):
+    return subprocess.run(["openssl", *words], input=data, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True).stdout
+
+
+class Key:
+    """A key pair by the openssl program, its JWK, and signatures in the form of JWS."""
+
+    def __init__(self, kind, kid):
+        self.kind, self.kid = kind, kid
+        self.folder = tempfile.mkdtemp(prefix="todo-spec-key-")
+        self.private = os.path.join(self.folder, "key.pem")
+        options = {"RS256": ["RSA", "-pkeyopt", "rsa_keygen_bits:2048"], "ES256": ["EC", "-pkeyopt", "ec_paramgen_curve:P-256"],
+                   "EdDSA": ["ED25519"]}[kind]
+        openssl("genpkey", "-algorithm", *options, "-out", self.private)
+        self.public_der = openssl("pkey", "-in", self.private, "-pubout", "-outform", "DER")
+        self.public_pem = openssl("pkey", "-in", self.private, "-pubout")
+
+    def jwk(self):
+        if self.kind == "RS256":
+            modulus = openssl("rsa", "-in", self.private, "-modulus", "-noout").decode().strip().split("=")[1]
+            return {"kty": "RSA", "kid": self.kid, "alg": "RS256", "n": b64(bytes.fromhex(modulus)), "e": "AQAB"}
+        if self.kind == "ES256":
+            return {"kty": "EC", "crv": "P-256", "kid": self.kid, "x": b64(self.public_der[-64:-32]), "y": b64(self.public_der[-32:])}
+        return {"kty": "OKP", "crv": "Ed25519", "kid": self.kid, "x": b64(self.public_der[-32:])}
+
+    def sign(self, text):
+        path = os.path.join(self.folder, "text")
+        with open(path, "wb") as f:
+            f.write(text)
+        if self.kind == "EdDSA":
+            return openssl("pkeyutl", "-sign", "-inkey", self.private, "-rawin", "-in", path)
+        der = openssl("dgst", "-sha256", "-sign", self.private, path)
+        if self.kind == "RS256":
+            return der
+        at = 3 if der[1] < 0x80 else 4
+        r = der[at + 1:at + 1 + der[at]]
+        rest = der[at + 1 + der[at] + 1:]
+        s = rest[1:1 + rest[0]]
+        return r.lstrip(b"\0").rjust(32, b"\0") + s.lstrip(b"\0").rjust(32, b"\0")
+
+    def token(self, header=None, **claims):
+        head = b64(json.dumps(header or {"alg": self.kind, "kid": self.kid, "typ": "JWT"}).encode())
+        body = b64(json.dumps({"sub": "ann", "exp": int(time.time()) + 600, **claims}).encode())
+        return f"{head}.{body}.{b64(self.sign(f'{head}.{body}'.encode()))}"
+
+
+class Jwks(HostCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.keys = [Key("RS256", "r"), Key("ES256", "e"), Key("EdDSA", "d")]
+        cls.fetches = 0
+        document = json.dumps({"keys": [k.jwk() for k in cls.keys]}).encode()
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                cls.fetches += 1
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(document)))
+                self.end_headers()
+                self.wfile.write(document)
+
+            def log_message(self, *_):
+                pass
+        cls.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=cls.server.serve_forever, daemon=True).start()
+        cls.env = {"JWT_SECRET": "", "JWKS_URL": f"http://127.0.0.1:{cls.server.server_port}/jwks"}
+        super().setUpClass()
+
+    @classmethod
+    def tearDownClass(cls):
+        super().tearDownClass()
+        cls.server.shutdown()
+        cls.server.server_close()
+
+    def status(self, bearer):
+        return self.host.get("/api/tasks", headers={"Authorization": "Bearer " + bearer}).status
+
+    def test_each_algorithm_verifies(self):
+        for key in self.keys:
+            with self.subTest(key.kind):
+                good = key.token()
+                self.assertEqual(self.status(good), 200)
+                self.assertEqual(self.status(good[:-6] + ("AAAAAA" if good[-6:] != "AAAAAA" else "BBBBBB")), 401)
+                head, body, mac = key.token().split(".")
+                other = b64(json.dumps({"sub": "eve", "exp": int(time.time()) + 600}).encode())
+                self.assertEqual(self.status(f"{head}.{other}.{mac}"), 401)
+
+    def test_a_public_key_is_no_hmac_secret(self):
+        claims = {"sub": "ann", "exp": int(time.time()) + 600}
+        for key in self.keys:
+            for secret in (key.public_pem, key.public_der, key.public_der[-32:], b""):
+                for kid in (key.kid, None):
+                    header = {"alg": "HS256", **({"kid": kid} if kid else {})}
+                    self.assertEqual(self.status(make_token(claims, secret=secret, header=header)), 401)
+
+    def test_the_algorithm_must_be_the_keys(self):
+        key = self.keys[1]
+        for alg in ("RS256", "EdDSA", "none", "HS256"):
+            self.assertEqual(self.status(key.token(header={"alg": alg, "kid": "e"})), 401)
+
+    def test_unknown_kids_do_not_make_a_flood_of_fetches(self):
+        self.assertEqual(self.status(self.keys[0].token()), 200)
+        before = type(self).fetches
+        for i in range(30):
+            self.assertEqual(self.status(self.keys[0].token(header={"alg": "RS256", "kid": f"x{i}"})), 401)
+        self.assertLessEqual(type(self).fetches - before, 1)
+        self.assertEqual(self.status(self.keys[0].token()), 200)
+
+
+class InnerToken(HostCase):
+    env = {"APP_API_TOKEN": "inner-token-0123456789"}
+
+    def test_the_inner_port_needs_its_token(self):
+        inner = self.host.base + 1000
+        for headers in ({}, {"dapr-api-token": ""}, {"dapr-api-token": "wrong"}, {"dapr-api-token": "inner-token-012345678"}):
+            self.assert_problem(self.host.get("/dapr/subscribe", port=inner, headers=headers), 403)
+        good = {"dapr-api-token": "inner-token-0123456789"}
+        self.assertNotEqual(self.host.get("/dapr/subscribe", port=inner, headers=good).status, 403)
+        invoked = self.host.get("/dapr/subscribe", port=inner, headers={**good, "dapr-caller-app-id": "other"})
+        self.assert_problem(invoked, 403)
+
+
+class Secrets(HostCase):
+    def test_no_secret_is_shown(self):
+        for reply in (self.host.get("/metrics", token=None), self.host.get("/health", token=None), self.host.get("/ready", token=None)):
+            self.assertNotIn(SECRET.encode(), reply.body)
+        self.host.get("/api/tasks", headers={"Authorization": "Bearer secret-token-value.x.y"})
+        self.assertNotIn(SECRET, self.host.log_text())
+        self.assertNotIn("secret-token-value", self.host.log_text())
+
+
+class Start(HostCase):
+    def test_weak_secrets_stop_the_start(self):
+        for weak in ("short", "secret" * 8, "changeme" * 5, "a" * 40, "abababababababababababababababababab", " " + SECRET):
+            done = self.host.run("run", "chat-api", JWT_SECRET=weak)
+            self.assertEqual((done.returncode, done.stdout), (1, ""), weak)
+            self.assertRegex(done.stderr, r"^todo-host: JWT_SECRET [^\n]+\n$")
+            self.assertNotIn(f'"{weak}"', done.stderr)
+            self.assertTrue(weak == "short" or weak not in done.stderr)
