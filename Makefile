@@ -52,6 +52,30 @@ $(BUILD)/%.o: %.c
 
 $(BUILD)/test/%: host/test/%.c $(HOST_OBJ)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -o $@ $^ $(LIBS) -lcmocka
+	@echo "  CC $@"
+	@$(CC) $(ALL_CFLAGS) -o $@ $< $(HOST_OBJ) $(LIBS) -lcmocka
+
+# The host's pure modules as a library for LuaJIT, so that specs of scripts run without the host.
+build/hostmodules.so: host/test/modules.c host/json.c host/zone.c host/buf.c host/log.c host/err.c \
+                      $(addprefix host/api/,crypto.c time.c calendar.c json.c)
+	@mkdir -p $(@D)
+	@echo "  CC $@"
+	@$(CC) $(filter-out -MMD -MP,$(ALL_CFLAGS)) -fPIC -shared -o $@ $^ $(shell pkg-config --libs libcrypto libical)
+
+.PHONY: test-programs
+test-programs: $(TEST_BIN)
+
+test: ## run all tests (PARTS="c lua system tsan")
+	@ci/deps build run test
+	@ci/test $(PARTS)
+
+lint: ## check the sources
+	@ci/deps build lint
+	@ci/lint
+
+bench: ## measure against the peers
+	@ci/deps build run bench
+	@$(MAKE) --no-print-directory $(BUILD)/todo-host
+	@bench/run
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

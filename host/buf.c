@@ -95,7 +95,10 @@ static size_t utf8_len(const unsigned char *text, size_t left) {
     unsigned char a = text[0];
     if (a < 0x80)
         return 1;
-    size_t len = a >= 0xC2 && a <= 0xDF ? 2 : a >= 0xE0 && a <= 0xEF ? 3 : a >= 0xF0 && a <= 0xF4 ? 4 : 0;
+    size_t len = a >= 0xC2 && a <= 0xDF   ? 2
+                 : a >= 0xE0 && a <= 0xEF ? 3
+                 : a >= 0xF0 && a <= 0xF4 ? 4
+                                          : 0;
     if (len == 0 || len > left)
         return 0;
     for (size_t i = 1; i < len; i++)

@@ -66,7 +66,8 @@ static int index_of(const char *name) {
 static const char *check_number(const struct setting *setting, const char *value) {
     size_t digits = strspn(value, "0123456789");
     long number = strtol(value, NULL, 10);
-    if (value[digits] || digits == 0 || digits > 9 || number < setting->min || number > setting->max)
+    if (value[digits] || digits == 0 || digits > 9 || number < setting->min ||
+        number > setting->max)
         return "must be a whole number";
     return NULL;
 }
@@ -99,8 +100,9 @@ static bool is_repetition(const char *value, const char *word) {
 }
 
 static const char *check_jwt_key(const char *value) {
-    static const char *const KNOWN[] = {"secret", "changeme", "change-me", "password", "default",
-                                        "your-256-bit-secret", "test", "0123456789", "1234567890"};
+    static const char *const KNOWN[] = {"secret",   "changeme",   "change-me",
+                                        "password", "default",    "your-256-bit-secret",
+                                        "test",     "0123456789", "1234567890"};
     size_t len = strlen(value);
     bool seen[256] = {false};
     int distinct = 0;
@@ -172,12 +174,14 @@ static const char *check(const struct setting *setting, const char *value) {
 }
 
 static int check_needs(const struct config *config, enum config_needs needs, struct err *err) {
-    if ((needs == CONFIG_SERVICE || needs == CONFIG_DATABASE) && !config_string(config, "DATABASE_URL"))
+    if ((needs == CONFIG_SERVICE || needs == CONFIG_DATABASE) &&
+        !config_string(config, "DATABASE_URL"))
         return err_set(err, "DATABASE_URL is not set: a PostgreSQL connection string is needed");
     if (needs == CONFIG_SERVICE && !config_string(config, "JWT_SECRET") &&
         !config_string(config, "JWKS_URL"))
-        return err_set(err, "neither JWT_SECRET nor JWKS_URL is set: one of them is needed to verify "
-                            "tokens");
+        return err_set(err,
+                       "neither JWT_SECRET nor JWKS_URL is set: one of them is needed to verify "
+                       "tokens");
     if (needs == CONFIG_TOKEN && !config_string(config, "JWT_SECRET"))
         return err_set(err, "JWT_SECRET is not set: it is needed to sign tokens");
     return 0;
@@ -193,8 +197,8 @@ static int read_setting(struct config *config, int i, char *(*lookup)(const char
         return 0;
     const char *why = check(setting, value);
     if (why && setting->kind == NUMBER)
-        return err_set(err, "%s %s from %ld to %ld, not \"%.40s\"", setting->name, why, setting->min,
-                       setting->max, value);
+        return err_set(err, "%s %s from %ld to %ld, not \"%.40s\"", setting->name, why,
+                       setting->min, setting->max, value);
     if (why)
         return err_set(err, "%s %s", setting->name, why);
     config->values[i] = xstrdup(value);

@@ -281,8 +281,8 @@ static bool try_again(struct db *db, struct db_unit *unit, const struct db_segme
     return true;
 }
 
-// After a lock or a statement was waited for in vain: the neighbours of the one to blame go together
-// once more. A second time they give up, or each would wait for the same lock in turn.
+// After a lock or a statement was waited for in vain: the neighbours of the one to blame go
+// together once more. A second time they give up, or each would wait for the same lock in turn.
 static void give_up_waiting(struct db *db, struct db_segment *segment) {
     for (struct db_unit *unit = segment->units, *next; unit; unit = next) {
         next = unit->next;
@@ -382,7 +382,7 @@ static void on_lost(void *user, struct db_conn *conn, struct db_segment *segment
     struct db *db = slot->db;
     bool was_up = slot->backoff_ms == 0;
     slot->connect_at = uv_now(db->loop) + jitter(db, was_up ? 20 : slot->backoff_ms);
-    slot->backoff_ms = was_up                                ? BACKOFF_FIRST_MS
+    slot->backoff_ms = was_up                                  ? BACKOFF_FIRST_MS
                        : slot->backoff_ms * 2 < BACKOFF_MAX_MS ? slot->backoff_ms * 2
                                                                : BACKOFF_MAX_MS;
     if (was_up && !db->stopping) {

@@ -28,9 +28,9 @@ enum db_outcome {
 
 struct db_result {
     enum db_outcome outcome;
-    const char *message;    // a sentence when the outcome is not DB_OK
-    const char *sqlstate;   // five characters for DB_SQL, else NULL
-    const char *constraint; // the violated constraint's name, or NULL
+    const char *message;         // a sentence when the outcome is not DB_OK
+    const char *sqlstate;        // five characters for DB_SQL, else NULL
+    const char *constraint;      // the violated constraint's name, or NULL
     struct db_rows *const *rows; // one per statement when DB_OK
     size_t count;
 };
@@ -40,7 +40,7 @@ struct db_result {
 typedef void (*db_done)(void *user, const struct db_result *result);
 
 struct db_statement {
-    const char *sql; // one statement; parameters are $1, $2 …
+    const char *sql;           // one statement; parameters are $1, $2 …
     const char *const *params; // text values, NULL for SQL NULL
     int param_count;
 };
@@ -98,7 +98,8 @@ int db_rows_count(const struct db_rows *rows);
 int db_rows_columns(const struct db_rows *rows);
 const char *db_rows_name(const struct db_rows *rows, int column);
 enum db_type db_rows_type(const struct db_rows *rows, int column);
-const char *db_rows_value(const struct db_rows *rows, int row, int column, size_t *len); // NULL: null
+const char *db_rows_value(const struct db_rows *rows, int row, int column,
+                          size_t *len); // NULL: null
 long db_rows_affected(const struct db_rows *rows);
 
 // Runs the numbered *.sql files of a folder in the order of their names, each once and in a

@@ -32,7 +32,7 @@ struct db_conn {
     uint64_t connect_at;
     struct db_segment *segments; // in flight
     struct db_segment **segments_tail;
-    size_t in_flight; // units
+    size_t in_flight;     // units
     struct expect *queue; // ring
     size_t queue_cap, queue_head, queue_len;
     bool prepared[DB_MAX_PREPARED];
@@ -125,11 +125,17 @@ static int open_poll(struct db_conn *conn) {
 
 void db_conn_connect(struct db_conn *conn) {
     assert(conn->state == CLOSED);
-    const char *keywords[] = {"dbname",          "fallback_application_name", "client_encoding",
-                              "options",         "tcp_user_timeout",          "keepalives_idle",
-                              "keepalives_interval", "keepalives_count",      NULL};
-    const char *values[] = {conn->url, "todo-host", "UTF8", SESSION_OPTIONS, "5000",
-                            "5",       "2",         "2",    NULL};
+    const char *keywords[] = {"dbname",
+                              "fallback_application_name",
+                              "client_encoding",
+                              "options",
+                              "tcp_user_timeout",
+                              "keepalives_idle",
+                              "keepalives_interval",
+                              "keepalives_count",
+                              NULL};
+    const char *values[] = {conn->url, "todo-host", "UTF8", SESSION_OPTIONS, "5000", "5",
+                            "2",       "2",         NULL};
     conn->connect_at = uv_now(conn->loop);
     conn->pg = PQconnectStartParams(keywords, values, 1);
     conn->state = CONNECTING;

@@ -96,8 +96,8 @@ static void digest_hex(const struct buf *text, char hex[65]) {
 // 1: applied before with this content, 0: new, -1: error.
 static int was_applied(PGconn *pg, const char *name, const char *hex, struct err *err) {
     const char *params[] = {name};
-    PGresult *result = PQexecParams(pg, "SELECT digest FROM public.todo_migration WHERE name = $1", 1,
-                                    NULL, params, NULL, NULL, 0);
+    PGresult *result = PQexecParams(pg, "SELECT digest FROM public.todo_migration WHERE name = $1",
+                                    1, NULL, params, NULL, NULL, 0);
     int answer = 0;
     if (PQresultStatus(result) != PGRES_TUPLES_OK)
         answer = err_set(err, "migration %s: cannot read public.todo_migration", name);
@@ -125,7 +125,8 @@ static int apply(PGconn *pg, const char *folder, const char *name, struct err *e
         if (status == 0)
             status = run_sql(pg, sql.data ? sql.data : "", what, err);
         if (status == 0) {
-            PQclear(PQexecParams(pg, "INSERT INTO public.todo_migration (name, digest) VALUES ($1, $2)",
+            PQclear(PQexecParams(pg,
+                                 "INSERT INTO public.todo_migration (name, digest) VALUES ($1, $2)",
                                  2, NULL, params, NULL, NULL, 0));
             status = run_sql(pg, "COMMIT", what, err);
         }

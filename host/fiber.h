@@ -1,10 +1,10 @@
-// Coroutines of one Lua VM, each of which runs one request or one background task.
+// Coroutines of one Lua VM, each of which runs one request or some background work.
 // A fiber is FREE, READY, RUNNING or WAITING. A binding that must wait starts its operation, calls
-// fiber_wait and returns fiber_yield(L); the operation keeps the token {index, turn}. When it ends it
-// calls fiber_resume with that token. The turn changes at every wait, so a completion that comes late
-// (the deadline passed, the fiber ended) is recognised as stale, counted and dropped.
-// A fiber started while another runs is READY and runs when that one waits or ends, so the C stack
-// never nests. Loop thread only.
+// fiber_wait and returns fiber_yield(L); the operation keeps the token {index, turn}. When it ends
+// it calls fiber_resume with that token. The turn changes at every wait, so a completion that comes
+// late (the deadline passed, the fiber ended) is recognised as stale, counted and dropped. A fiber
+// started while another runs is READY and runs when that one waits or ends, so the C stack never
+// nests. Loop thread only.
 #pragma once
 
 #include <lua.h>
@@ -47,8 +47,8 @@ void fiber_pool_free(struct fiber_pool *pool);
 // done (may be NULL) is called when the fiber ends, maybe before fiber_start returns.
 // -1: max_fibers are alive; nothing was popped and done is never called.
 // context NULL: the context of the running fiber, if one runs.
-MUST_CHECK int fiber_start(struct fiber_pool *pool, lua_State *from, int arg_count,
-                           fiber_done done, void *user, const struct fiber_context *context);
+MUST_CHECK int fiber_start(struct fiber_pool *pool, lua_State *from, int arg_count, fiber_done done,
+                           void *user, const struct fiber_context *context);
 
 // The fiber that L runs in; NULL when L is not one (a script is loading).
 struct fiber *fiber_current(lua_State *L);

@@ -84,10 +84,10 @@ static struct http_verdict look(const struct http_field *field, struct seen *see
     if (!slot)
         return GOOD;
     if (*slot)
-        return bad(400, slot == &seen->host       ? "More than one Host header"
-                        : slot == &seen->length   ? "More than one Content-Length header"
-                        : slot == &seen->coding   ? "More than one Transfer-Encoding header"
-                                                  : "More than one Authorization header");
+        return bad(400, slot == &seen->host     ? "More than one Host header"
+                        : slot == &seen->length ? "More than one Content-Length header"
+                        : slot == &seen->coding ? "More than one Transfer-Encoding header"
+                                                : "More than one Authorization header");
     *slot = field;
     return GOOD;
 }
@@ -172,6 +172,5 @@ bool http_is_json(const char *content_type, size_t len) {
     if (type_len == 16 && strncasecmp(type, "application/json", 16) == 0)
         return true;
     return type_len > 17 && strncasecmp(type, "application/", 12) == 0 &&
-           is_token(type + 12, type_len - 12) &&
-           strncasecmp(type + type_len - 5, "+json", 5) == 0;
+           is_token(type + 12, type_len - 12) && strncasecmp(type + type_len - 5, "+json", 5) == 0;
 }

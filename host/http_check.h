@@ -1,5 +1,6 @@
 // Checks on a request head that libmicrohttpd 0.9.75 does not make itself, as pure functions.
-// The rules are those of RFC 9110 and RFC 9112; what HTTP/1.1 forbids is 400 and the connection ends.
+// The rules are those of RFC 9110 and RFC 9112; what HTTP/1.1 forbids is 400 and the connection
+// ends.
 #pragma once
 
 #include <stdbool.h>
@@ -38,9 +39,9 @@ struct http_verdict {
 // but HTAB in a value, no Host or more than one (HTTP/1.1), bad Host value, several or differing
 // Content-Length, a Content-Length that is not digits or overflows, Content-Length together with
 // Transfer-Encoding, any Transfer-Encoding on HTTP/1.0, two Authorization fields.
-// 414: target over HTTP_MAX_TARGET. 431: more than HTTP_MAX_FIELDS fields or head over HTTP_MAX_HEAD.
-// 413: Content-Length over body_limit. 505: a version other than HTTP/1.0 and HTTP/1.1.
-// 501: a Transfer-Encoding other than exactly "chunked" is 400 by the contract, not 501.
+// 414: target over HTTP_MAX_TARGET. 431: more than HTTP_MAX_FIELDS fields or head over
+// HTTP_MAX_HEAD. 413: Content-Length over body_limit. 505: a version other than HTTP/1.0 and
+// HTTP/1.1. 501: a Transfer-Encoding other than exactly "chunked" is 400 by the contract, not 501.
 struct http_verdict http_check(const struct http_head *head, size_t body_limit);
 
 // True when a Content-Type value names JSON: application/json or application/*+json, with no

@@ -101,7 +101,8 @@ static bool is_public(const struct sockaddr *address) {
 }
 
 // The address is known here for certain: whatever name led to it, it is what will be connected to.
-static curl_socket_t on_open_socket(void *user, curlsocktype purpose, struct curl_sockaddr *address) {
+static curl_socket_t on_open_socket(void *user, curlsocktype purpose,
+                                    struct curl_sockaddr *address) {
     (void)purpose;
     struct http_call *call = user;
     if (call->public_only && !is_public(&address->addr)) {
@@ -333,7 +334,8 @@ void http_client_free(struct http_client *client) {
 }
 
 static int check_request(const struct http_call_request *request, struct err *err) {
-    if (strncasecmp(request->url, "http://", 7) != 0 && strncasecmp(request->url, "https://", 8) != 0)
+    if (strncasecmp(request->url, "http://", 7) != 0 &&
+        strncasecmp(request->url, "https://", 8) != 0)
         return err_set(err, "only http and https addresses can be called");
     for (const char *c = request->url; *c; c++)
         if (!isgraph((unsigned char)*c))
@@ -342,7 +344,8 @@ static int check_request(const struct http_call_request *request, struct err *er
         if (!isupper((unsigned char)*c))
             return err_set(err, "the method must be capital letters");
     for (size_t i = 0; i < request->header_count; i++)
-        if (strpbrk(request->headers[i].name, ":\r\n ") || strpbrk(request->headers[i].value, "\r\n"))
+        if (strpbrk(request->headers[i].name, ":\r\n ") ||
+            strpbrk(request->headers[i].value, "\r\n"))
             return err_set(err, "the header %.60s is not valid", request->headers[i].name);
     return 0;
 }

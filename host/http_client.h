@@ -12,9 +12,9 @@
 struct http_client;
 
 struct http_client_limits {
-    long max_connections;  // all hosts together; further calls wait inside curl
-    long max_per_host;     // connections to one host
-    size_t max_in_flight;  // calls started and not ended; one more is refused at once
+    long max_connections; // all hosts together; further calls wait inside curl
+    long max_per_host;    // connections to one host
+    size_t max_in_flight; // calls started and not ended; one more is refused at once
 };
 
 MUST_CHECK int http_client_new(struct http_client **client, uv_loop_t *loop,
@@ -39,7 +39,7 @@ struct http_call_request {
     size_t body_len;
     long connect_timeout_ms; // 0: 2,000
     long timeout_ms;         // of the whole call; 0: 5,000
-    size_t max_reply;        // bytes of body kept; a longer one ends as HTTP_CALL_TOO_LARGE; 0: 1 MiB
+    size_t max_reply; // bytes of body kept; a longer one ends as HTTP_CALL_TOO_LARGE; 0: 1 MiB
     // Set for an address that a user chose: every resolved address that is not public unicast
     // (loopback, private, link-local, multicast, CGNAT, mapped or embedded IPv4 of those, ::, 0/8)
     // is refused before connecting, so that no name or redirect leads inside.
@@ -61,7 +61,7 @@ struct http_call_reply {
     struct http_field_copy {
         char *name; // lower case
         char *value;
-    } *headers;
+    } * headers;
     size_t header_count;
     struct buf body;
 };

@@ -171,8 +171,8 @@ static void on_connection(void *user, struct MHD_Connection *mhd, void **context
         struct connection *made = xcalloc(1, sizeof *made);
         made->server = server;
         made->fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-        describe_peer(made,
-                      MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr);
+        describe_peer(
+            made, MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr);
         set_phase(made, IDLE);
         made->next = server->connections;
         if (made->next)
@@ -224,7 +224,8 @@ static bool has_work(struct http_server *server) {
            (MHD_get_timeout(server->daemon, &timeout) == MHD_YES && timeout == 0);
 }
 
-// With an external loop a resumed connection wakes nobody, and one epoll event can leave work behind.
+// With an external loop a resumed connection wakes nobody, and one epoll event can leave work
+// behind.
 static void turn(struct http_server *server) {
     for (int i = 0; i < MAX_TURNS; i++) {
         server->resumed = false;
@@ -288,9 +289,9 @@ static void gather_fields(struct MHD_Connection *mhd, struct fields *fields) {
     MHD_get_connection_values_n(mhd, MHD_HEADER_KIND, take_field, fields);
 }
 
-// libmicrohttpd cuts a value at a NUL, and copies one that was folded over lines elsewhere. Both show
-// where the lines lie in its buffer: from the end of a value to the next name there is only the line
-// end, whose bytes it has overwritten with NUL.
+// libmicrohttpd cuts a value at a NUL, and copies one that was folded over lines elsewhere. Both
+// show where the lines lie in its buffer: from the end of a value to the next name there is only
+// the line end, whose bytes it has overwritten with NUL.
 static bool is_plain(const struct fields *fields) {
     for (size_t i = 0; i < fields->count; i++) {
         const char *end = fields->list[i].value + fields->list[i].value_len;
@@ -479,8 +480,8 @@ static void give(struct http_exchange *exchange, int status, struct MHD_Response
 
 void http_reply(struct http_exchange *exchange, int status, const struct http_header *headers,
                 size_t header_count, const char *body, size_t body_len) {
-    struct MHD_Response *response = MHD_create_response_from_buffer(
-        body_len, (void *)(uintptr_t)body, MHD_RESPMEM_MUST_COPY);
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(body_len, (void *)(uintptr_t)body, MHD_RESPMEM_MUST_COPY);
     add_headers(response, headers, header_count, exchange->server->draining);
     give(exchange, status, response);
 }

@@ -1,8 +1,8 @@
-// An HTTP/1.1 listener on a libuv loop by libmicrohttpd. It gathers a whole request, checks its head
-// (http_check.h), and hands it over by value; the owner answers at once or later, exactly once.
-// What libmicrohttpd 0.9.75 leaves open is closed here: a front check on the raw head, deadlines for
-// slow heads, bodies and readers, a connection limit that answers 503. Loop thread only.
-// libmicrohttpd is used in http_server.c alone.
+// An HTTP/1.1 listener on a libuv loop by libmicrohttpd. It gathers a whole request, checks its
+// head (http_check.h), and hands it over by value; the owner answers at once or later, exactly
+// once. What libmicrohttpd 0.9.75 leaves open is closed here: a front check on the raw head,
+// deadlines for slow heads, bodies and readers, a connection limit that answers 503. Loop thread
+// only. libmicrohttpd is used in http_server.c alone.
 #pragma once
 
 #include <stdbool.h>
@@ -51,7 +51,8 @@ struct http_server_options {
 MUST_CHECK int http_server_start(struct http_server **server, uv_loop_t *loop,
                                  const struct http_server_options *options, struct err *err);
 
-// True when nobody listens on the port yet; err says who cannot. SO_REUSEPORT would share it silently.
+// True when nobody listens on the port yet; err says who cannot. SO_REUSEPORT would share it
+// silently.
 bool http_port_is_free(const char *address, int port, struct err *err);
 
 // From now on each answer closes its connection.
@@ -60,8 +61,9 @@ void http_server_drain(struct http_server *server);
 void http_server_quiesce(struct http_server *server);
 // Ends every open stream after what is written so far (their owners notice by http_stream_alive).
 void http_server_end_streams(struct http_server *server);
-// Ends every connection and frees the server. Every request must have been answered and every stream
-// closed (libmicrohttpd does not stop with a suspended connection). Run the loop once more afterwards.
+// Ends every connection and frees the server. Every request must have been answered and every
+// stream closed (libmicrohttpd does not stop with a suspended connection). Run the loop once more
+// afterwards.
 void http_server_stop(struct http_server *server);
 
 size_t http_server_connections(const struct http_server *server);

@@ -10,8 +10,8 @@
 
 enum { MAX_NUMBER = 64, FEW_KEYS = 16 };
 
-// A key of an open object, for finding repeated ones: compared one by one while they are few, by the
-// table of hashes after that.
+// A key of an open object, for finding repeated ones: compared one by one while they are few, by
+// the table of hashes after that.
 struct key {
     uint64_t hash;
     size_t at, len; // unescaped text in reader.text
@@ -332,8 +332,8 @@ static bool more(struct reader *reader, char close, int *status) {
     if (reader->at < reader->end && *reader->at == close)
         reader->at++;
     else
-        *status = fail(reader, reader->at == reader->end ? "unfinished value"
-                                                         : "a comma is missing");
+        *status =
+            fail(reader, reader->at == reader->end ? "unfinished value" : "a comma is missing");
     return false;
 }
 
@@ -460,7 +460,11 @@ static int read_document(struct reader *reader) {
 
 int json_parse(const char *text, size_t len, const struct json_handler *handler, void *user,
                struct err *err) {
-    struct reader reader = {.start = text, .at = text, .end = text + len, .user = user, .err = err,
+    struct reader reader = {.start = text,
+                            .at = text,
+                            .end = text + len,
+                            .user = user,
+                            .err = err,
                             .slot_owner = SIZE_MAX};
     int status = read_document(&reader);
     if (status == 0 && handler) {

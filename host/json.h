@@ -1,10 +1,10 @@
 // A strict RFC 8259 reader that reports what it meets. Refused, each with its own message: anything
-// but one value with white space around it, NaN and Infinity, hex, leading zeros, a bare or trailing
-// comma, comments, single quotes, raw control bytes in strings, bad escapes, lone surrogates, bad
-// UTF-8 (overlong and surrogate forms too), NUL (raw or as \u0000), a repeated key in one object,
-// nesting over JSON_MAX_DEPTH, a byte order mark, numbers longer than 64 bytes or outside the
-// finite range of a double.
-// Pure C, no Lua, no allocation but a scratch buffer for unescaped strings and keys seen.
+// but one value with white space around it, NaN and Infinity, hex, leading zeros, a bare or
+// trailing comma, comments, single quotes, raw control bytes in strings, bad escapes, lone
+// surrogates, bad UTF-8 (overlong and surrogate forms too), NUL (raw or as \u0000), a repeated key
+// in one object, nesting over JSON_MAX_DEPTH, a byte order mark, numbers longer than 64 bytes or
+// outside the finite range of a double. Pure C, no Lua, no allocation but a scratch buffer for
+// unescaped strings and keys seen.
 #pragma once
 
 #include <stdbool.h>
@@ -15,7 +15,8 @@
 #define JSON_MAX_DEPTH 32
 
 // Called in document order. Strings are unescaped and borrowed until the callback returns. After
-// on_key comes its value. Containers are bracketed by begin and end; end tells the number of elements.
+// on_key comes its value. Containers are bracketed by begin and end; end tells the number of
+// elements.
 struct json_handler {
     void (*on_null)(void *user);
     void (*on_boolean)(void *user, bool value);

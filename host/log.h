@@ -32,6 +32,7 @@ struct log_context *log_context(void);
 // pairs of C strings, closed by one NULL; a NULL value leaves its pair out.
 void log_event(enum log_level level, const char *message, ...) __attribute__((sentinel));
 
-// The same with the caller's pairs already rendered as JSON members, `"a":1,"b":"x"` (may be empty).
+// The same with the caller's pairs already rendered as JSON members, `"a":1,"b":"x"` (may be
+// empty).
 void log_event_json(enum log_level level, const char *message, size_t message_len,
                     const char *members, size_t members_len);

@@ -133,8 +133,7 @@ static bool is_service(const char *scripts, const char *name) {
     return there;
 }
 
-static int find_services(const struct config *config, struct services *services,
-                         struct err *err) {
+static int find_services(const struct config *config, struct services *services, struct err *err) {
     const char *scripts = config_string(config, "SCRIPTS_DIR");
     DIR *folder = opendir(scripts);
     if (!folder)
@@ -193,7 +192,8 @@ static void raise_descriptor_limit(void) {
 struct crew {
     struct worker *workers[MAX_WORKERS];
     uint64_t seen[MAX_WORKERS]; // the last heartbeat
-    int silent[MAX_WORKERS];    // ms without a new one, as counted here: a stopped process counts nothing
+    int silent[MAX_WORKERS];    // ms without a new one, as counted here: a stopped process counts
+                                // nothing
     int count;
 };
 

@@ -377,8 +377,7 @@ static void add_family(struct buf *out, const struct metric *metric, const char 
             atomic_load_explicit(&shard->families[metric->index], memory_order_acquire);
         if (!family)
             continue;
-        for (struct metric_cell *cell =
-                 atomic_load_explicit(&family->first, memory_order_acquire);
+        for (struct metric_cell *cell = atomic_load_explicit(&family->first, memory_order_acquire);
              cell; cell = atomic_load_explicit(&cell->next, memory_order_acquire))
             merge_cell(&merge, cell, shard->service);
     }
@@ -427,7 +426,8 @@ static double start_seconds(void) {
     char line[1024];
     char *rest = file && fgets(line, sizeof line, file) ? strrchr(line, ')') : NULL;
     if (rest)
-        sscanf(rest + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
+        sscanf(rest + 2,
+               "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
                &ticks);
     if (file)
         fclose(file);

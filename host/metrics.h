@@ -1,6 +1,6 @@
-// Prometheus metrics. A family (name, kind, help) is declared once for the whole process; each worker
-// counts in its own shard without a lock, and a scrape on any thread merges the shards.
-// Only the owning thread may add to a shard; reading is safe at any time because series are only ever
+// Prometheus metrics. A family (name, kind, help) is declared once for the whole process; each
+// worker counts in its own shard without a lock, and a scrape on any thread merges the shards. Only
+// the owning thread may add to a shard; reading is safe at any time because series are only ever
 // appended (published with release order) and values are relaxed atomics.
 #pragma once
 

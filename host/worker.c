@@ -26,8 +26,8 @@ enum {
 
 struct meters {
     struct metric *requests, *seconds, *in_flight, *connections, *streams, *db_up, *db_waiting,
-        *db_in_flight, *db_segments, *db_statements, *db_retries, *db_lost, *fibers, *stale,
-        *lag, *lua_bytes;
+        *db_in_flight, *db_segments, *db_statements, *db_retries, *db_lost, *fibers, *stale, *lag,
+        *lua_bytes;
 };
 
 struct worker {
@@ -70,9 +70,8 @@ static struct metric *declare(const char *name, enum metric_kind kind, const cha
                                      0.1,    0.25,  0.5,    1,     2.5,  5};
     struct err err;
     bool histogram = kind == METRIC_HISTOGRAM;
-    struct metric *metric =
-        metrics_declare(name, kind, help, labels, label_count, SECONDS,
-                        histogram ? sizeof SECONDS / sizeof *SECONDS : 0, &err);
+    struct metric *metric = metrics_declare(name, kind, help, labels, label_count, SECONDS,
+                                            histogram ? sizeof SECONDS / sizeof *SECONDS : 0, &err);
     if (!metric) {
         log_event(LOG_ERROR, "metric not declared", "error", err.text, NULL);
         abort();
@@ -82,14 +81,13 @@ static struct metric *declare(const char *name, enum metric_kind kind, const cha
 
 static void declare_meters(struct meters *m) {
     static const char *const REQUEST[] = {"method", "route", "code"}, *const ROUTE[] = {"route"};
-    m->requests = declare("http_server_requests_total", METRIC_COUNTER, "Requests answered.",
-                          REQUEST, 3);
+    m->requests =
+        declare("http_server_requests_total", METRIC_COUNTER, "Requests answered.", REQUEST, 3);
     m->seconds = declare("http_server_request_duration_seconds", METRIC_HISTOGRAM,
                          "Time from the whole request to its answer.", ROUTE, 1);
     m->in_flight = declare("http_server_requests_in_flight", METRIC_GAUGE,
                            "Requests not answered yet.", NULL, 0);
-    m->connections =
-        declare("http_server_connections", METRIC_GAUGE, "Open connections.", NULL, 0);
+    m->connections = declare("http_server_connections", METRIC_GAUGE, "Open connections.", NULL, 0);
     m->streams = declare("http_server_streams", METRIC_GAUGE, "Open event streams.", NULL, 0);
     m->db_up = declare("db_connections_up", METRIC_GAUGE, "Usable connections.", NULL, 0);
     m->db_waiting = declare("db_units_waiting", METRIC_GAUGE, "Units not sent yet.", NULL, 0);
@@ -102,10 +100,11 @@ static void declare_meters(struct meters *m) {
     m->db_retries = declare("db_unit_retries_total", METRIC_COUNTER, "Units sent again.", NULL, 0);
     m->db_lost = declare("db_connections_lost_total", METRIC_COUNTER, "Connections lost.", NULL, 0);
     m->fibers = declare("lua_fibers", METRIC_GAUGE, "Fibers alive.", NULL, 0);
-    m->stale = declare("lua_stale_completions", METRIC_GAUGE,
-                       "Completions that came after their fiber had gone on, since start.", NULL, 0);
-    m->lag = declare("worker_loop_lag_seconds", METRIC_GAUGE,
-                     "How late the loop's last timer was.", NULL, 0);
+    m->stale =
+        declare("lua_stale_completions", METRIC_GAUGE,
+                "Completions that came after their fiber had gone on, since start.", NULL, 0);
+    m->lag = declare("worker_loop_lag_seconds", METRIC_GAUGE, "How late the loop's last timer was.",
+                     NULL, 0);
     m->lua_bytes = declare("lua_memory_bytes", METRIC_GAUGE, "Memory of the Lua VM.", NULL, 0);
 }
 
@@ -172,8 +171,9 @@ static bool is_traceparent(const char *text) {
     if (strlen(text) != sizeof SHAPE - 1)
         return false;
     for (size_t i = 0; SHAPE[i]; i++)
-        if (SHAPE[i] == '-' ? text[i] != '-'
-                            : !(isdigit((unsigned char)text[i]) || (text[i] >= 'a' && text[i] <= 'f')))
+        if (SHAPE[i] == '-'
+                ? text[i] != '-'
+                : !(isdigit((unsigned char)text[i]) || (text[i] >= 'a' && text[i] <= 'f')))
             return false;
     return true;
 }
@@ -359,7 +359,8 @@ static int listen_on(struct worker *worker, const char *address, int port, size_
         .on_request = handler,
         .user = worker,
     };
-    if (http_server_start(&worker->servers[worker->server_count], &worker->loop, &options, err) != 0)
+    if (http_server_start(&worker->servers[worker->server_count], &worker->loop, &options, err) !=
+        0)
         return -1;
     worker->server_count++;
     return 0;
@@ -374,7 +375,8 @@ static int open_parts(struct worker *worker, struct err *err) {
         .queue_wait_ms = 500,
         .reply_wait_ms = 5000,
     };
-    struct http_client_limits limits = {.max_connections = 64, .max_per_host = 32, .max_in_flight = 1024};
+    struct http_client_limits limits = {
+        .max_connections = 64, .max_per_host = 32, .max_in_flight = 1024};
     *env = (struct api_env){
         .loop = &worker->loop,
         .config = config,
@@ -425,7 +427,8 @@ static void stop(struct worker *worker) {
 static size_t unfinished(const struct worker *worker) {
     size_t count = 0;
     for (int i = 0; i < worker->server_count; i++)
-        count += http_server_exchanges(worker->servers[i]) + http_server_streams(worker->servers[i]);
+        count +=
+            http_server_exchanges(worker->servers[i]) + http_server_streams(worker->servers[i]);
     return count;
 }
 

@@ -139,8 +139,8 @@ static bool read_change(const char **at, struct change *change) {
     if (**at == 'M') {
         change->kind = MONTH_WEEK_DAY;
         (*at)++;
-        if (!read_number(at, &change->month) || *(*at)++ != '.' || !read_number(at, &change->week) ||
-            *(*at)++ != '.' || !read_number(at, &change->day))
+        if (!read_number(at, &change->month) || *(*at)++ != '.' ||
+            !read_number(at, &change->week) || *(*at)++ != '.' || !read_number(at, &change->day))
             return false;
         if (change->month < 1 || change->month > 12 || change->week < 1 || change->week > 5)
             return false;
@@ -196,13 +196,14 @@ static bool read_counts(const unsigned char *p, size_t len, struct counts *count
         return false;
     *counts = (struct counts){read_u32(p + 20), read_u32(p + 24), read_u32(p + 28),
                               read_u32(p + 32), read_u32(p + 36), read_u32(p + 40)};
-    return counts->time < 10000 && counts->type < 256 && counts->type > 0 && counts->chars < 10000 &&
-           counts->leap < 1000 && counts->isut < 256 && counts->isstd < 256;
+    return counts->time < 10000 && counts->type < 256 && counts->type > 0 &&
+           counts->chars < 10000 && counts->leap < 1000 && counts->isut < 256 &&
+           counts->isstd < 256;
 }
 
 static size_t block_size(const struct counts *c, size_t time_size) {
-    return c->time * (time_size + 1) + c->type * 6 + c->chars + c->leap * (time_size + 4) + c->isstd +
-           c->isut;
+    return c->time * (time_size + 1) + c->type * 6 + c->chars + c->leap * (time_size + 4) +
+           c->isstd + c->isut;
 }
 
 static bool parse(const unsigned char *file, size_t len, struct zone *zone) {

@@ -1,6 +1,6 @@
-// Time zones from the system's tz database (TZif files, RFC 8536, with the POSIX rule of the footer for
-// the years after the last listed change). A zone is immutable once loaded and lives until the program
-// ends, so any thread may use it.
+// Time zones from the system's tz database (TZif files, RFC 8536, with the POSIX rule of the footer
+// for the years after the last listed change). A zone is immutable once loaded and lives until the
+// program ends, so any thread may use it.
 #pragma once
 
 #include <stdint.h>

@@ -45,13 +45,20 @@ int api_push_error(lua_State *L, const char *code, const char *message) {
 
 void api_preload(lua_State *L) {
     static const luaL_Reg MODULES[] = {
-        {"host.calendar", api_open_calendar}, {"host.config", api_open_config},
-        {"host.crypto", api_open_crypto},     {"host.db", api_open_db},
-        {"host.fiber", api_open_fiber},       {"host.http", api_open_http},
-        {"host.json", api_open_json},         {"host.log", api_open_log},
-        {"host.metrics", api_open_metrics},   {"host.time", api_open_time},
-        {"host.timer", api_open_timer},       {"host.worker", api_open_worker},
-        {"cjson", luaopen_cjson},             {"cjson.safe", luaopen_cjson_safe},
+        {"host.calendar", api_open_calendar},
+        {"host.config", api_open_config},
+        {"host.crypto", api_open_crypto},
+        {"host.db", api_open_db},
+        {"host.fiber", api_open_fiber},
+        {"host.http", api_open_http},
+        {"host.json", api_open_json},
+        {"host.log", api_open_log},
+        {"host.metrics", api_open_metrics},
+        {"host.time", api_open_time},
+        {"host.timer", api_open_timer},
+        {"host.worker", api_open_worker},
+        {"cjson", luaopen_cjson},
+        {"cjson.safe", luaopen_cjson_safe},
         {"lpeg", luaopen_lpeg},
         {NULL, NULL},
     };

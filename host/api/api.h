@@ -1,7 +1,7 @@
-// What the Lua modules of the host share: where a module finds its worker's parts, and small helpers.
-// Each module is one file that offers api_open_<name>, a function like luaopen_*: it leaves the
-// module's table on the stack. A binding has three paragraphs: check the arguments (may throw), start
-// (plain C, cannot throw), yield. Nothing is owned while Lua may throw.
+// What the Lua modules of the host share: where a module finds its worker's parts, and small
+// helpers. Each module is one file that offers api_open_<name>, a function like luaopen_*: it
+// leaves the module's table on the stack. A binding has three paragraphs: check the arguments (may
+// throw), start (plain C, cannot throw), yield. Nothing is owned while Lua may throw.
 #pragma once
 
 #include <lua.h>
@@ -36,7 +36,8 @@ struct api_env {
 void api_set_env(lua_State *L, struct api_env *env);
 struct api_env *api_env(lua_State *L);
 
-// Throws when L is not in a fiber: "name waits, and may only be called while a request or timer runs".
+// Throws when L is not in a fiber: "name waits, and may only be called while a request or timer
+// runs".
 void api_need_fiber(lua_State *L, const char *name);
 
 // Pushes nil and {code = code, message = message}; returns 2.

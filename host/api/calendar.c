@@ -1,5 +1,5 @@
-// host.calendar: recurrence by libical, on local times without a zone, so that none of libical's shared
-// state is touched; zones by ../zone.h
+// host.calendar: recurrence by libical, on local times without a zone, so that none of libical's
+// shared state is touched; zones by ../zone.h
 #include "calendar.h"
 
 #include <lauxlib.h>
@@ -51,10 +51,10 @@ static int to_local(lua_State *L) {
     const struct {
         const char *name;
         int value;
-    } FIELDS[] = {{"year", time.year},   {"month", time.month},
-                  {"day", time.day},     {"hour", time.hour},
-                  {"min", time.minute},  {"sec", time.second},
-                  {"offset", offset},    {"wday", (icaltime_day_of_week(time) + 5) % 7 + 1}};
+    } FIELDS[] = {{"year", time.year},  {"month", time.month},
+                  {"day", time.day},    {"hour", time.hour},
+                  {"min", time.minute}, {"sec", time.second},
+                  {"offset", offset},   {"wday", (icaltime_day_of_week(time) + 5) % 7 + 1}};
     lua_createtable(L, 0, 8);
     for (size_t i = 0; i < sizeof FIELDS / sizeof *FIELDS; i++) {
         lua_pushinteger(L, FIELDS[i].value);
@@ -111,7 +111,7 @@ static const char *parse_rule(const char *text, size_t len, struct icalrecurrenc
     if (rule->freq == ICAL_NO_RECURRENCE || icalerrno != ICAL_NO_ERROR)
         return "it is malformed";
     if (rule->freq == ICAL_SECONDLY_RECURRENCE || rule->freq == ICAL_MINUTELY_RECURRENCE)
-        return "a task recurs hourly at the most";
+        return "it recurs more often than hourly";
     return NULL;
 }
 
@@ -130,8 +130,8 @@ static int check_rrule(lua_State *L) {
     return 1;
 }
 
-// The UNTIL of a rule is an instant, a local time or a day (RFC 5545, 3.3.10); the iterator wants it
-// local.
+// The UNTIL of a rule is an instant, a local time or a day (RFC 5545, 3.3.10); the iterator wants
+// it local.
 static void localise_until(struct icalrecurrencetype *rule, const struct zone *zone) {
     if (icaltime_is_null_time(rule->until))
         return;
@@ -180,9 +180,9 @@ static int next(lua_State *L) {
 }
 
 int api_open_calendar(lua_State *L) {
-    static const luaL_Reg FUNCTIONS[] = {{"is_zone", is_zone},       {"to_local", to_local},
-                                         {"from_local", from_local}, {"check_rrule", check_rrule},
-                                         {"next", next},             {NULL, NULL}};
+    static const luaL_Reg FUNCTIONS[] = {
+        {"is_zone", is_zone},         {"to_local", to_local}, {"from_local", from_local},
+        {"check_rrule", check_rrule}, {"next", next},         {NULL, NULL}};
     lua_newtable(L);
     luaL_register(L, NULL, FUNCTIONS);
     return 1;

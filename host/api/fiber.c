@@ -140,13 +140,14 @@ static int spawn(lua_State *L) {
     return 1;
 }
 
-static const char ALL[] = "local run_all = ...\n"
-                          "return function(functions)\n"
-                          "  local results = run_all(functions)\n"
-                          "  if results == nil then error('host.fiber.all: no end in time', 2) end\n"
-                          "  if results[0] then error(results[0], 0) end\n"
-                          "  return results\n"
-                          "end\n";
+static const char ALL[] =
+    "local run_all = ...\n"
+    "return function(functions)\n"
+    "  local results = run_all(functions)\n"
+    "  if results == nil then error('host.fiber.all: no end in time', 2) end\n"
+    "  if results[0] then error(results[0], 0) end\n"
+    "  return results\n"
+    "end\n";
 
 int api_open_fiber(lua_State *L) {
     static const luaL_Reg FUNCTIONS[] = {{"sleep", sleep_ms}, {"spawn", spawn}, {NULL, NULL}};

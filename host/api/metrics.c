@@ -46,8 +46,8 @@ static int declare(lua_State *L, enum metric_kind kind) {
     const char *labels[MAX_LABELS];
     size_t label_count = read_labels(L, histogram ? 4 : 3, labels);
     struct err err;
-    struct metric *metric = metrics_declare(name, kind, help, labels, label_count, buckets,
-                                            bucket_count, &err);
+    struct metric *metric =
+        metrics_declare(name, kind, help, labels, label_count, buckets, bucket_count, &err);
     if (!metric)
         return luaL_error(L, "%s", err.text);
     struct held *held = lua_newuserdata(L, sizeof *held);

@@ -75,6 +75,10 @@ local TOKENS = token("search", search) + token("limit", limit) + token("no_date"
   + token("due", any({ "due", "have a deadline", "with a deadline", "with deadlines", "with due dates",
     "that have a due date" }))
   + token("filler", any(words.list_filler)) + token("filler", S(",.!?:;()") ^ 1)
+local singular = any({ "task", "todo", "list", "agenda", "schedule", "plate", "my list", "todo list",
+  "task list", "to-do list", "to do", "on my plate", "on my list" })
+local named_day = any({ "today", "tomorrow", "this week", "next week", "tonight", "this month" })
+local open_question = any(words.open_questions)
 local plural = any({ "tasks", "todos", "to-dos", "items", "things", "reminders", "to dos" })
 
 local function midnight(date, plus)
@@ -186,7 +190,6 @@ function list.filter(s, now)
   local lower = s:lower()
   local filter, rest, named, many = {}, {}, false, false
   local at = (gap * Cp()):match(lower)
-  local only_filler = true
   while at <= #s do
     local found = TOKENS:match(lower, at)
     if found then
@@ -199,9 +202,7 @@ function list.filter(s, now)
       local phrase = lower:sub(at, place - 1)
       many = many or plural:match(phrase) ~= nil
       named = named or kind ~= "filler" or plural:match(phrase) ~= nil
-        or any({ "task", "todo", "list", "agenda", "schedule", "plate", "my list", "todo list",
-          "task list", "to-do list", "to do" }):match(phrase) ~= nil
-      only_filler = only_filler and kind == "filler"
+        or singular:match(phrase) ~= nil
       at = (gap * Cp()):match(lower, place)
     else
       local skipped, behind = skip:match(lower, at)
@@ -214,63 +215,55 @@ end
 
 local show, ask = text.leading(words.show), text.leading(words.ask)
 local search_for = text.leading(words.search)
-local question_mark = text.trailing({ "?" })
 
--- "list buy milk" and "print the boarding pass" look for a task; so do quoted words.
+-- Words that mean nothing as a filter are words to search for.
 local function with_search(filter, rest)
-  local inner = text.unquote(rest)
-  if rest ~= "" then
-    filter.search = filter.search and filter.search .. " " .. (inner or rest) or inner or rest
+  local inner = text.unquote(rest) or rest
+  if inner ~= "" then
+    filter.search = filter.search and filter.search .. " " .. inner or inner
   end
-  return filter
+  return { tool = "list_tasks", args = filter }
 end
 
-local function without_question(s)
-  while s:sub(-1) == "?" do
-    s = text.trim(s:sub(1, -2))
+local function answer_question(s, now, verb)
+  local filter, left, named = list.filter(s, now)
+  local open = open_question:match(verb)
+  if left ~= "" or not (named or open) then
+    return nil
   end
-  return question_mark(s) or s
+  if open and not filter.status then
+    filter.status = "active"
+  end
+  return { tool = "list_tasks", args = filter }
 end
 
 ---@param s string
 ---@param now table
 ---@return table|nil call
+---@return string|nil verb  set where the words may as well be a title: "find a plumber"
 function list.understand(s, now)
-  s = without_question(s)
-  local rest = search_for(s)
+  s = text.trim_end(s, "?")
+  local rest, verb = search_for(s)
   if rest and rest ~= "" then
-    local inner = text.unquote(rest)
-    if inner then
-      return { tool = "list_tasks", args = { search = inner } }
+    if text.unquote(rest) then
+      return with_search({}, rest)
     end
-    local filter, left = list.filter(rest, now)
-    filter.search = filter.search or left ~= "" and left or nil
-    return { tool = "list_tasks", args = filter }
+    local filter, left, named = list.filter(rest, now)
+    return with_search(filter, left), (left ~= "" or not named) and verb or nil
   end
-  rest = show(s)
+  rest, verb = show(s)
   if rest then
     local filter, left = list.filter(rest, now)
-    return { tool = "list_tasks", args = with_search(filter, left) }
+    return with_search(filter, left), left ~= "" and verb or nil
   end
-  local verb
   rest, verb = ask(s)
   if rest then
-    -- "did" belongs to the question: what did I complete yesterday.
-    local filter, left, named = list.filter(rest, now)
-    local asks_all = any({ "what do i need to do", "what should i do", "what must i do",
-      "what do i have to do", "what do i have", "what have i got", "what else" }):match(verb)
-    if left == "" and (named or asks_all) then
-      if asks_all and not filter.status then
-        filter.status = "active"
-      end
-      return { tool = "list_tasks", args = filter }
-    end
-    return nil
+    return answer_question(rest, now, verb), nil
   end
   -- No verb at all: "overdue tasks", "my tasks", "tasks for today".
   local filter, left, named, many = list.filter(s, now)
   if left == "" and named and (many or filter.overdue or s:lower():find("list", 1, true)
-    or any({ "today", "tomorrow", "this week", "next week" }):match(s:lower())) then
+    or named_day:match(s:lower())) then
     return { tool = "list_tasks", args = filter }
   end
 end

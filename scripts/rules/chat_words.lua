@@ -68,6 +68,12 @@ chat_words.ask = {
   "what i have", "who", "when", "what have i still got", "did i", "check on", "how much", "read",
   "how's", "look at", "fetch",
 }
+-- Questions that are about tasks whatever follows, and about those that are not done.
+chat_words.open_questions = {
+  "what do i need to do", "what should i do", "what must i do", "what do i have to do",
+  "what do i have", "what have i got", "what else", "what do i still have", "do i have", "have i got",
+  "what have i still got", "do i still have",
+}
 chat_words.search = {
   "search for", "search", "find", "find me", "look for", "look up", "where is", "where's",
   "search my tasks for", "search tasks for", "find tasks about", "search my list for",
@@ -413,6 +419,13 @@ chat_words.commands = {
   "move", "set", "change", "make", "tag", "search", "finish", "postpone", "reschedule", "untag",
   "reopen", "start", "what", "schedule", "don't forget",
 }
+-- A sentence that begins so asks something: it is no title, and "is … done?" completes nothing.
+chat_words.question_starts = {
+  "what", "what's", "who", "why", "how", "when", "where", "which", "is", "are", "do", "does", "did",
+  "can", "could", "should", "would", "will", "am", "was", "were", "tell me", "explain",
+}
+-- Moves by a day when nothing else is said.
+chat_words.postpone = { "postpone", "delay", "defer", "snooze", "push back", "put off" }
 chat_words.description = {
   "with description", "with the description", "with a description", "description:", "with note",
   "with the note", "with a note", "with notes", "note:", "notes:", "details:", "desc:", "with details",
