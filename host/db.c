@@ -8,7 +8,10 @@
 #include "db_conn.h"
 #include "log.h"
 
-enum { SEGMENT_UNITS = 128, QUEUE_MAX = 20000, RETRIES = 3, TICK_MS = 50 };
+enum { SEGMENT_UNITS = 128, QUEUE_MAX = 20000, RETRIES = 3, TICK_MS = 20 };
+// Writes gather while others are being committed: fewer, larger commits are the faster ones. But no
+// write waits for a commit that takes longer than this.
+enum { GATHER_MS = 5 };
 static const uint64_t BACKOFF_FIRST_MS = 100, BACKOFF_MAX_MS = 1000;
 
 struct queue {
@@ -21,6 +24,7 @@ struct slot {
     struct db *db;
     struct db_conn *conn;
     struct db_session *session;
+    bool writing;        // its segments in flight hold writes
     uint64_t connect_at; // loop time of the next attempt, while closed
     uint64_t backoff_ms;
 };
@@ -233,17 +237,36 @@ static bool is_idle(const struct slot *slot) {
     return db_conn_up(slot->conn) && !slot->session && db_conn_in_flight(slot->conn) == 0;
 }
 
+static bool may_write(const struct db *db) {
+    if (!db->writes.head)
+        return false;
+    uint64_t now = uv_now(db->loop);
+    for (int i = 0; i < db->options.connections; i++) {
+        const struct slot *slot = &db->slots[i];
+        bool busy = slot->writing && db_conn_in_flight(slot->conn) > 0;
+        if (busy && db_conn_oldest(slot->conn) + GATHER_MS > now)
+            return db->writes.len >= SEGMENT_UNITS;
+    }
+    return true;
+}
+
 static void feed(struct slot *slot) {
     struct db *db = slot->db;
+    slot->writing = false;
     if (db->alone.head) {
         for (int i = 0; i < 16 && db->alone.head && db_conn_up(slot->conn); i++)
             send_segment(slot, dequeue(&db->alone), 1);
     } else if (db->waiting) {
         grant_session(slot);
     } else {
-        bool reads = db->reads.head && !(db->read_last && db->writes.head);
+        bool writes = may_write(db);
+        bool reads = db->reads.head && !(db->read_last && writes);
         db->read_last = reads;
-        send_shared(slot, reads ? &db->reads : &db->writes);
+        slot->writing = !reads && writes;
+        if (reads)
+            send_shared(slot, &db->reads);
+        else if (writes)
+            send_shared(slot, &db->writes);
     }
 }
 

@@ -16,7 +16,7 @@
 #include "log.h"
 
 enum {
-    POOL_BYTES = 48 * 1024, // per connection; only touched pages cost memory
+    POOL_BYTES = 18 * 1024, // per connection, all of it touched; a head of HTTP_MAX_HEAD fits
     IDLE_SECONDS = 75,
     HEAD_MS = 10000,
     BODY_MS = 30000,
@@ -35,7 +35,7 @@ struct connection {
     int fd;
     enum phase phase;
     uint64_t since;        // loop time at which the phase began
-    uint64_t bytes_before; // received when the last request ended
+    uint64_t bytes_before; // received when it was first seen idle; UINT64_MAX: not seen yet
     char remote[INET6_ADDRSTRLEN];
 };
 
@@ -201,8 +201,10 @@ static bool is_late(struct connection *connection, uint64_t now) {
     uint64_t age = now - connection->since;
     switch (connection->phase) {
     case IDLE:
-        // Bytes of a next head have come since the last request ended: its deadline starts.
-        if (bytes_received(connection->fd) > connection->bytes_before)
+        // Bytes have come since the last sweep saw it idle: a head has begun, and with it its deadline.
+        if (connection->bytes_before == UINT64_MAX)
+            connection->bytes_before = bytes_received(connection->fd);
+        else if (bytes_received(connection->fd) > connection->bytes_before)
             set_phase(connection, HEAD);
         return false;
     case HEAD:
@@ -433,7 +435,7 @@ static void on_completed(void *user, struct MHD_Connection *mhd, void **context,
     if (exchange->stream)
         exchange->stream->mhd = NULL;
     if (exchange->connection) {
-        exchange->connection->bytes_before = bytes_received(exchange->connection->fd);
+        exchange->connection->bytes_before = UINT64_MAX;
         set_phase(exchange->connection, IDLE);
     }
     if (exchange->response)

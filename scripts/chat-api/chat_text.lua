@@ -1,4 +1,5 @@
--- The chat's own words: how tasks, moments and failures read, and how titles are compared.
+-- The chat's own words: how tasks, moments and failures read.
+local civil = require("rules.chat_civil")
 local json = require("lib.json")
 
 local chat_text = {}
@@ -18,42 +19,38 @@ local DAYS = { "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday
 local MONTHS = { "January", "February", "March", "April", "May", "June", "July", "August",
   "September", "October", "November", "December" }
 
-local function same_day(a, b)
-  return a.year == b.year and a.month == b.month and a.day == b.day
-end
-
--- A civil day's distance from another, roughly right only within a month: for words like "tomorrow".
 local function days_between(from, to)
-  local a = os.time({ year = from.year, month = from.month, day = from.day, hour = 12 })
-  local b = os.time({ year = to.year, month = to.month, day = to.day, hour = 12 })
-  return math.floor((b - a) / 86400 + 0.5)
+  return civil.to_days(to.year, to.month, to.day) - civil.to_days(from.year, from.month, from.day)
 end
 
 ---"today at 09:00", "tomorrow at 09:00", "on Friday at 15:00", "on 3 March 2027 at 09:00"
----@param civil table
+---@param date table  civil
 ---@param now table
 ---@return string
-function chat_text.moment(civil, now)
-  local clock = string.format("at %02d:%02d", civil.hour, civil.min)
-  if civil.sec and civil.sec > 0 then
-    clock = clock .. string.format(":%02d", civil.sec)
+function chat_text.moment(date, now)
+  local clock = string.format("at %02d:%02d", date.hour, date.min)
+  if date.sec and date.sec > 0 then
+    clock = clock .. string.format(":%02d", date.sec)
   end
-  local ahead = days_between(now, civil)
-  if same_day(civil, now) then
+  local ahead = days_between(now, date)
+  if ahead == 0 then
     return "today " .. clock
   elseif ahead == 1 then
     return "tomorrow " .. clock
   elseif ahead > 1 and ahead < 7 then
-    return "on " .. DAYS[civil.wday] .. " " .. clock
+    return "on " .. DAYS[civil.weekday(date)] .. " " .. clock
   end
-  local year = civil.year ~= now.year and " " .. civil.year or ""
-  return "on " .. civil.day .. " " .. MONTHS[civil.month] .. year .. " " .. clock
+  local year = date.year ~= now.year and " " .. date.year or ""
+  return "on " .. date.day .. " " .. MONTHS[date.month] .. year .. " " .. clock
 end
 
 local RULES = { DAILY = "every day", WEEKLY = "every week", MONTHLY = "every month",
   YEARLY = "every year" }
 local RULE_DAYS = { MO = "Monday", TU = "Tuesday", WE = "Wednesday", TH = "Thursday", FR = "Friday",
   SA = "Saturday", SU = "Sunday" }
+
+local UNITS = { HOURLY = "hours", DAILY = "days", WEEKLY = "weeks", MONTHLY = "months",
+  YEARLY = "years" }
 
 local function rule_text(rule)
   local days = rule:match("^INTERVAL:(%d+)$")
@@ -66,7 +63,12 @@ local function rule_text(rule)
   end
   local list = rule:match("^FREQ=WEEKLY;BYDAY=([%u,]+)$")
   if list then
-    return "every " .. list:gsub("%u%u", RULE_DAYS):gsub(",", ", ")
+    list = list:gsub("%u%u", RULE_DAYS):gsub(",", ", ")
+    return "every " .. list
+  end
+  local freq, interval = rule:match("^FREQ=(%u+);INTERVAL=(%d+)$")
+  if freq and UNITS[freq] then
+    return "every " .. interval .. " " .. UNITS[freq]
   end
   return "repeating (" .. rule .. ")"
 end
@@ -74,8 +76,9 @@ end
 ---@param task table   with the keys of the contract
 ---@param due table|nil  its due date, civil
 ---@param now table
+---@param without_reminder boolean|nil
 ---@return string
-function chat_text.task(task, due, now)
+function chat_text.task(task, due, now, without_reminder)
   local parts = { '"' .. task.title .. '"' }
   if due then
     parts[#parts + 1] = "due " .. chat_text.moment(due, now)
@@ -86,7 +89,7 @@ function chat_text.task(task, due, now)
   if task.recurrence_rule ~= json.null then
     parts[#parts + 1] = rule_text(task.recurrence_rule)
   end
-  if task.reminder_offset_minutes ~= json.null then
+  if task.reminder_offset_minutes ~= json.null and not without_reminder then
     local minutes = task.reminder_offset_minutes
     local amount = minutes % 1440 == 0 and minutes / 1440 .. " day"
       or minutes % 60 == 0 and minutes / 60 .. " hour" or minutes .. " minute"
@@ -163,63 +166,7 @@ end
 ---@return string
 function chat_text.failed(why)
   local detail = why.detail
-  return "That did not work: " .. detail:sub(1, 1):lower() .. detail:sub(2) .. "."
-end
-
--- Comparing titles.
-
----@param text string
----@return string  lower case, without punctuation, single spaces
-function chat_text.fold(text)
-  return (text:lower():gsub("[%p]", " "):gsub("%s+", " "):match("^%s*(.-)%s*$"))
-end
-
----@param title string   folded
----@param wanted string  folded
----@return boolean  every wanted word begins a word of the title
-function chat_text.holds_words(title, wanted)
-  if wanted == "" then
-    return false
-  end
-  local padded = " " .. title
-  for word in wanted:gmatch("%S+") do
-    if not padded:find(" " .. word, 1, true) then
-      return false
-    end
-  end
-  return true
-end
-
--- Levenshtein's distance, given up beyond `limit`.
-local function distance(a, b, limit)
-  if math.abs(#a - #b) > limit then
-    return limit + 1
-  end
-  local row = {}
-  for j = 0, #b do
-    row[j] = j
-  end
-  for i = 1, #a do
-    local diagonal, best = row[0], i
-    row[0] = i
-    for j = 1, #b do
-      local cost = a:byte(i) == b:byte(j) and diagonal or math.min(diagonal, row[j], row[j - 1]) + 1
-      diagonal, row[j] = row[j], cost
-      best = math.min(best, cost)
-    end
-    if best > limit then
-      return limit + 1
-    end
-  end
-  return row[#b]
-end
-
----@param title string   folded
----@param wanted string  folded
----@return boolean  the same but for a typing mistake in about every fourth letter
-function chat_text.is_near(title, wanted)
-  local limit = math.floor(#wanted / 4)
-  return limit > 0 and #wanted <= 60 and distance(title, wanted, limit) <= limit
+  return "That did not work: " .. detail .. (detail:find("%.$") and "" or ".")
 end
 
 return chat_text

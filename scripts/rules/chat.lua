@@ -1,7 +1,8 @@
 -- What a person means by a message to the chat: pure, no model behind it. The phrases are data, in
 -- chat_words.lua; README.md of this folder tells how they work together.
 --
--- Only the user's message is read, never the text of tasks. The time it takes grows with its length.
+-- Only the user's message is read, never the text of tasks. The time it takes grows with its
+-- length.
 local lpeg = require("lpeg")
 local change = require("rules.chat_change")
 local civil = require("rules.chat_civil")
@@ -26,13 +27,15 @@ local any, leading = text.any, text.leading
 
 local polite, closing = leading(words.polite), text.trailing(words.closing)
 local add, add_link = leading(words.add), leading(words.add_links)
+local named = leading({ "called", "named", "titled" })
 local remind_to, remind_mark = leading(words.remind_to), leading(words.remind)
 local bullet = lpeg.S("-*+") * lpeg.S(" \t") ^ 1 + "\226\128\162" * lpeg.S(" \t") ^ 0
   + lpeg.P("[") * lpeg.S(" xX") * "]" * lpeg.S(" \t") ^ 0
   + lpeg.R("09") * lpeg.R("09") ^ -1 * lpeg.S(".)") * lpeg.S(" \t") ^ 1
 local without_bullet = text.gap * bullet ^ 1 * lpeg.C(lpeg.P(1) ^ 0)
 local controls = lpeg.Cs((lpeg.R("\1\8", "\11\12", "\14\31") / " " + lpeg.P("\0") / " "
-  + lpeg.P("\127") / " " + lpeg.P("\194\160") / " " + lpeg.P("\r\n") / "\n" + lpeg.P("\r") / "\n" + 1) ^ 0)
+  + lpeg.P("\127") / " " + lpeg.P("\194\160") / " " + lpeg.P("\r\n") / "\n" + lpeg.P("\r") / "\n"
+  + 1) ^ 0)
 
 local function whole(phrases)
   local pattern = text.gap * any(phrases) * lpeg.S(" !.,?") ^ 0 * -1
@@ -48,7 +51,8 @@ local is_all = whole({ "all", "all of them", "both", "both of them", "all of tho
 -- Commands of one message.
 
 local command_start = text.gap * any(words.commands)
-local separator = lpeg.C(lpeg.S("\n;") ^ 1) + lpeg.S(",") ^ -1 * text.space * lpeg.C(any(words.next_command))
+local separator = lpeg.C(lpeg.S("\n;") ^ 1) + lpeg.S(",") ^ -1 * text.space
+  * lpeg.C(any(words.next_command))
   + lpeg.P(".") * text.space * lpeg.C(lpeg.Cc("") * #any(words.commands))
 local piece = lpeg.Cp() * (text.quoted + (1 - separator)) ^ 0 * lpeg.Cp() * separator ^ -1
 local next_piece = lpeg.Ct(piece * lpeg.Cp())
@@ -100,7 +104,8 @@ local function strip(s)
     if not rest or rest == "" then
       break
     end
-    s = rest
+    -- "Can you add …?" asks politely; its question mark is no part of a title.
+    s = text.trim_end(rest, "?")
   end
   for _ = 1, 3 do
     local rest = closing(text.trim_end(s, ".!"))
@@ -158,7 +163,7 @@ local function understand_add(s, now)
   local verb
   rest, verb = add(s)
   if rest then
-    if verb ~= "add" and verb ~= "create" or text.leading({ "called", "named", "titled" })(rest) then
+    if verb ~= "add" and verb ~= "create" or named(rest) then
       rest = add_link(rest) or rest
     end
     return new_task(rest, now, add_call)

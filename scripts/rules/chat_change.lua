@@ -1,5 +1,5 @@
--- Which task a text speaks of, and what is to become of it: complete, delete, rename, move, tag, and
--- every other change.
+-- Which task a text speaks of, and what is to become of it: complete, delete, rename, move, tag,
+-- and every other change.
 local lpeg = require("lpeg")
 local dates = require("rules.chat_dates")
 local details = require("rules.chat_details")
@@ -9,17 +9,19 @@ local words = require("rules.chat_words")
 
 local change = {}
 
----Clears a field.
-change.null = setmetatable({}, { __tostring = function() return "null" end })
+---Clears a field. No text of a person can hold it.
+change.null = "\127"
 
-local P, R, S, C, Cc, Ct = lpeg.P, lpeg.R, lpeg.S, lpeg.C, lpeg.Cc, lpeg.Ct
+local P, R, S, C = lpeg.P, lpeg.R, lpeg.S, lpeg.C
 local any, keyed, space = text.any, text.keyed, text.space
 local leading, trailing, splitter = text.leading, text.trailing, text.splitter
 
-local number = (P("#") + any({ "number", "task number", "task", "no.", "item", "todo", "nr", "task #" })
+local number = (P("#") + any({ "number", "task number", "task", "no.", "item", "todo", "nr",
+  "task #" })
     * space ^ -1 * P("#") ^ -1) ^ -1 * C(R("09") * R("09") ^ -3) / tonumber * text.gap * -1
   + (P("the") * space) ^ -1 * keyed(words.places)
-    * (space * any({ "task", "one", "item", "todo", "on the list", "one on the list" })) ^ -1 * text.gap * -1
+    * (space * any({ "task", "one", "item", "todo", "on the list", "one on the list" })) ^ -1
+    * text.gap * -1
 local it = any(words.it) * -1
 local everything = leading(words.everything)
 local every_task = any(words.everything) * -1
@@ -115,10 +117,11 @@ local start, reopen = leading(words.start), leading(words.reopen)
 local asks = any(words.question_starts)
 
 local function understand_status(s, now)
-  local rest, verb = reopen(s)
+  local rest = reopen(s)
   if rest then
     return update(change.match(rest), { status = "pending" })
   end
+  local verb
   rest, verb = start(s)
   if rest and rest ~= "" and not is_title(verb, rest, now) then
     local call = update(change.match(rest), { status = "in_progress" })
@@ -139,7 +142,8 @@ end
 
 local field = keyed(words.fields)
 local link = any({ "from", "of", "for", "on", "off", "to" })
-local clear_verb = any({ "remove", "clear", "delete", "drop", "cancel", "unset", "take off", "turn off",
+local clear_verb = any({ "remove", "clear", "delete", "drop", "cancel", "unset", "take off",
+  "turn off",
   "get rid of", "erase", "stop", "disable", "take" })
 local article = (any({ "the", "my", "its", "all", "any", "all the", "a" }) * space) ^ -1
 local clear_field = leading(clear_verb * space * article * field * space * link)
@@ -147,7 +151,8 @@ local clear_last = clear_verb * space * article * field * S(" .!") ^ 0 * -1
 local named_field = lpeg.P(clear_verb * space * article * field)
 local stop_repeating = leading({ "stop repeating", "don't repeat", "do not repeat",
   "stop the repetition of", "never repeat", "no longer repeat" })
-local stop_reminding = leading({ "stop reminding me about", "stop reminding me of", "don't remind me about",
+local stop_reminding = leading({ "stop reminding me about", "stop reminding me of",
+  "don't remind me about",
   "don't remind me of", "do not remind me about", "stop reminding me to", "don't remind me to",
   "no reminder for" })
 
@@ -159,7 +164,8 @@ local CLEARED = {
 
 local tag_article = (any({ "the", "a", "my" }) * space) ^ -1
 local tag_name = P("#") ^ -1 * (R("az", "09") + R("\128\255") + S("_-")) ^ 1
-local tag_names = C(tag_name * ((S(", ") * text.gap * (any({ "and" }) * space) ^ -1) * tag_name) ^ 0)
+local tag_names = C(tag_name * ((S(", ") * text.gap * (any({ "and" }) * space) ^ -1)
+  * tag_name) ^ 0)
 local function tag_phrase(verbs, links)
   local tag_word = any({ "tags", "tag", "label", "labels" })
   return any(verbs) * space * tag_article
@@ -253,7 +259,8 @@ function change.values(s, now)
   end
 end
 
-local status_word = keyed({ completed = words.status.completed, in_progress = words.status.in_progress,
+local status_word = keyed({ completed = words.status.completed,
+  in_progress = words.status.in_progress,
   pending = { "pending", "not started", "to do", "todo", "not done", "incomplete", "undone", "open",
     "unfinished", "not completed", "not complete", "active" } }) * S(" .!") ^ 0 * -1
 
@@ -275,7 +282,8 @@ function change.from_details(read)
     changes.due = nil
   end
   -- "make it weekly" keeps the due date; "every monday" may move it.
-  if changes.recurrence_rule and not (read.found.day or read.found.time or read.found.recurrence.first) then
+  if changes.recurrence_rule and not (read.found.day or read.found.time
+    or read.found.recurrence.first) then
     changes.due = nil
   end
   if read.found.time and not read.found.day and not read.found.recurrence and changes.due then
@@ -310,7 +318,8 @@ local function splits(s, split)
   return result
 end
 
-local to = splitter(C(any({ "to", "into", "->", "=>", "as", "=", "to be", "to read", "to say" }) + "->" + "=>"))
+local to = splitter(C(any({ "to", "into", "->", "=>", "as", "=", "to be", "to read", "to say" })
+  + "->" + "=>"))
 local rename = leading(words.rename)
 
 local function understand_rename(s)
@@ -333,7 +342,9 @@ local function understand_rename(s)
 end
 
 local move, move_earlier = leading(words.move), leading(words.move_earlier)
-local towards = splitter(C(any({ "to", "until", "till", "for", "on", "by", "from", "at", "back to", "forward to",
+local postpones = any(words.postpone)
+local towards = splitter(C(any({ "to", "until", "till", "for", "on", "by", "from", "at", "back to",
+  "forward to",
   "back by", "forward by", "back", "out to", "up to", "to be due", "out" })))
 local earlier = trailing({ "earlier", "sooner", "forward" })
 local later = trailing({ "later", "back", "out", "more" })
@@ -400,36 +411,25 @@ local function understand_move(s, now)
   local read = details.read(rest, now)
   if read.marked and read.args.due then
     return update(change.match(read.title), change.from_details(read))
-  elseif any(words.postpone):match(verb) and rest ~= "" then
+  elseif postpones:match(verb) and rest ~= "" then
     return update(change.match(rest), { due_shift = { count = 1, unit = "day" } })
   end
 end
 
 local priority_of, make = leading(words.priority_of), leading(words.make)
-local own_field = trailing((function()
-  local names = {}
-  for _, phrases in pairs(words.fields) do
-    for _, phrase in ipairs(phrases) do
-      names[#names + 1] = "'s " .. phrase
-    end
-  end
-  return names
-end)())
-local field_behind, possessive = {}, {}
+local field_behind = {}
 for name, phrases in pairs(words.fields) do
-  local with_s = {}
-  for i, phrase in ipairs(phrases) do
-    with_s[i] = "s " .. phrase
-  end
   field_behind[name] = trailing(phrases)
-  possessive[name] = phrases
 end
-local set_field = leading(any({ "set", "change", "update", "edit", "make", "put", "add", "give", "write" })
+local set_field = leading(any({ "set", "change", "update", "edit", "make", "put", "add", "give",
+  "write" })
   * space * (any({ "the", "a", "its", "my" }) * space) ^ -1 * field * space
   * any({ "of", "for", "on", "to" }))
-local set_field_name = any({ "set", "change", "update", "edit", "make", "put", "add", "give", "write" })
+local set_field_name = any({ "set", "change", "update", "edit", "make", "put", "add", "give",
+  "write" })
   * space * (any({ "the", "a", "its", "my" }) * space) ^ -1 * field
 local value_link = splitter(C(any({ "to", "as", "=" }) + S(":")))
+local nothing = any({ "none", "never", "nothing", "no" })
 local raise = { raise = "high", increase = "high", lower = "low", decrease = "low" }
 
 -- A field by its name, with a value: null when the value does not fit.
@@ -444,7 +444,7 @@ local function field_value(name, value, now)
     local level = details.priority(value)
     return level and { priority = level }
   end
-  if any({ "none", "never", "nothing", "no" }):match(value:lower()) and CLEARED[name] then
+  if nothing:match(value:lower()) and CLEARED[name] then
     return CLEARED[name]
   end
   local changes = change.values(value, now)
@@ -456,11 +456,13 @@ end
 
 -- "buy milk's priority", "buy milk due date": the task and the field.
 local function split_field(s)
-  for _, name in ipairs({ "title", "due", "priority", "description", "tags", "reminder", "recurrence",
+  for _, name in ipairs({ "title", "due", "priority", "description", "tags", "reminder",
+    "recurrence",
     "status" }) do
     local what = field_behind[name](s)
     if what and what ~= "" then
-      return what:gsub("'s$", ""):gsub("\226\128\153s$", ""), name
+      what = what:gsub("'s$", ""):gsub("\226\128\153s$", "")
+      return what, name
     end
   end
   return s, nil
@@ -495,12 +497,19 @@ local function understand_priority(s)
   return level and update(change.match(rest), { priority = level }) or nil
 end
 
+local of_it = leading(any(words.it) * (space * any({ "to", "as", "for", "a", "due", "be",
+  "is" })) ^ -1)
 local renames = any({ "change", "update", "edit", "modify" })
 
 local function understand_make(s, now)
   local rest, verb = make(s)
   if not rest or rest == "" then
     return nil
+  end
+  local values = of_it(rest)
+  values = values and values ~= "" and change.values(values, now)
+  if values then
+    return as_call({ last = true }, values)
   end
   local places = splits(rest, value_link)
   for _, place in ipairs(places) do
@@ -527,7 +536,8 @@ local function understand_make(s, now)
   end
   local what_is_it = it:match(read.title:lower()) or number:match(read.title:lower())
   if read.marked and (what_is_it or read.args.priority and not read.args.due
-    or rest:find('^"') or not is_title(verb, rest, now)) then
+    or rest:find('^"') or read.found.recurrence and rest:lower():find(" repeat", 1, true)
+    or not is_title(verb, rest, now)) then
     return as_call(change.match(read.title), change.from_details(read))
   end
   -- "make it urgent", "make buy milk important"
@@ -551,7 +561,8 @@ end
 
 local done_behind = {}
 for status, phrases in pairs({ completed = words.status.completed,
-  in_progress = words.status.in_progress, pending = { "pending", "not done", "incomplete", "undone" } }) do
+  in_progress = words.status.in_progress, pending = { "pending", "not done", "incomplete",
+    "undone" } }) do
   done_behind[status] = trailing(phrases)
 end
 
@@ -607,7 +618,8 @@ local function understand_reminder(s, now)
   local what = amount and change.after_before(left)
   if what then
     local read = details.read("remind me " .. rest:sub(1, #rest - #what), now)
-    return update(change.match(what), { reminder_offset_minutes = read.args.reminder_offset_minutes })
+    return update(change.match(what),
+      { reminder_offset_minutes = read.args.reminder_offset_minutes })
   end
   local only = dates.only(rest, now)
   if only then
@@ -616,7 +628,8 @@ local function understand_reminder(s, now)
   end
 end
 
-local before = leading({ "before", "before the", "before my", "ahead of", "prior to", "in advance of",
+local before = leading({ "before", "before the", "before my", "ahead of", "prior to",
+  "in advance of",
   "in advance", "beforehand", "earlier", "before it", "before it's due", "before it is due",
   "before that", "before the due date", "before the deadline", "ahead" })
 
@@ -653,5 +666,4 @@ function change.understand(s, now)
     or understand_delete(s, now)
 end
 
-local _ = { Cc, Ct, own_field, possessive }
 return change

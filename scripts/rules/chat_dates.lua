@@ -1,10 +1,10 @@
--- Dates, times of day, recurrence and reminders in plain English. Pure: civil (local) time only, and
--- `now` is an argument. dates.find takes the phrases out of a text; dates.due says what moment they
--- mean together. The patterns are in chat_days.lua and chat_repeat.lua.
+-- Dates, times of day, recurrence and reminders in plain English. Pure: civil (local) time only,
+-- and `now` is an argument. dates.find takes the phrases out of a text; dates.due says what moment
+-- they mean together. The patterns are in chat_days.lua and chat_repeat.lua.
 --
--- A time of day that has passed today means tomorrow, unless a day is named. A day without a time is
--- given back without one; dates.fill makes a moment of it: words.default_hour, and for today, once
--- that has passed, the next of words.later_hours.
+-- A time of day that has passed today means tomorrow, unless a day is named. A day without a time
+-- is given back without one; dates.fill makes a moment of it: words.default_hour, and for today,
+-- once that has passed, the next of words.later_hours.
 local lpeg = require("lpeg")
 local civil = require("rules.chat_civil")
 local days = require("rules.chat_days")
@@ -111,9 +111,9 @@ local function scan(s, now, phrase_at, part_at)
 end
 
 ---Makes a function that finds the phrases, in any order and place: finder(s, now) -> found, rest.
----found has day, time, part, recurrence, offset, until_day, times, remind, and what the others name;
----rest is the pieces of the text between the phrases. Quoted text and addresses are left alone.
----@param others any|nil  a pattern of more phrases, each {kind, value, many}
+---found has day, time, part, recurrence, offset, until_day, times, remind, and what the others
+---name; rest is the pieces of the text between the phrases. Quoted text and addresses are left
+---alone. @param others any|nil  a pattern of more phrases, each {kind, value, many}
 ---@return fun(s: string, now: table): table, string[]
 function dates.finder(others)
   local phrase_at = Ct((others and others + DATE_PHRASES or DATE_PHRASES) * Cp())

@@ -1,10 +1,10 @@
 -- What days and times of day look like, as patterns over lower-case text. A day is a function of
--- `now` that gives {year, month, day} (with hour, min, sec and exact = true for "in 2 hours"), or nil
--- for one that does not exist; a time is {hour, min}.
+-- `now` that gives {year, month, day} (with hour, min, sec and exact = true for "in 2 hours"), or
+-- nil for one that does not exist; a time is {hour, min}.
 --
--- Weeks begin on Monday. "wednesday" is the first one after today, "next wednesday" the Wednesday of
--- next week, "next week", "next month" and "next year" their first day. 12/24 is month/day, 24.12. is
--- day.month. An hour from 1 to 6 without am or pm is in the afternoon.
+-- Weeks begin on Monday. "wednesday" is the first one after today, "next wednesday" the Wednesday
+-- of next week, "next week", "next month" and "next year" their first day. 12/24 is month/day,
+-- 24.12. is day.month. An hour from 1 to 6 without am or pm is in the afternoon.
 local lpeg = require("lpeg")
 local civil = require("rules.chat_civil")
 local text = require("rules.chat_text")
@@ -12,7 +12,7 @@ local words = require("rules.chat_words")
 
 local days = {}
 
-local P, R, S, C, Cc, Ct = lpeg.P, lpeg.R, lpeg.S, lpeg.C, lpeg.Cc, lpeg.Ct
+local P, R, S, C, Cc = lpeg.P, lpeg.R, lpeg.S, lpeg.C, lpeg.Cc
 local any, keyed, space, edge = text.any, text.keyed, text.space, text.edge
 
 local blank = S(" \t") ^ 0
@@ -26,7 +26,8 @@ local weekday, month, unit = keyed(words.weekdays), keyed(words.months), keyed(w
 local comma = (blank * P(",")) ^ -1 * blank
 local suffix = P("st") + "nd" + "rd" + "th"
 local the = (P("the") * space) ^ -1
-local count = C(digit * digit ^ -5 * (P(".") * digit * digit ^ -1) ^ -1) * not_number / tonumber * blank
+local count = C(digit * digit ^ -5 * (P(".") * digit * digit ^ -1) ^ -1) * not_number / tonumber
+  * blank
   + keyed(words.numbers) * space
 local half = P("half") * space * (P("an") + "a") * space * Cc(0.5)
   + any({ "half an", "half a" }) * space * Cc(0.5)
@@ -95,10 +96,12 @@ local exact = two * S(":.") * minutes * (P(":") * minutes / 0) ^ -1 * am_pm / cl
   + (P("half") * Cc(30) + P("quarter") * Cc(15) + two) * space * P("past") * space * hour_number
     / function(min, hour) return loose(hour, min) end
   + (P("quarter") * Cc(15) + two) * space * P("to") * space * hour_number
-    / function(min, hour) return min < 60 and min > 0 and loose(hour == 1 and 12 or hour - 1, 60 - min) end
+    / function(min, hour) return min < 60 and min > 0 and loose(hour == 1 and 12 or hour - 1,
+      60 - min) end
 -- A bare number is a time only behind "at" and the like, and where no title goes on ("at 5 Guys").
 local bare = hour_number * part_tail / function(hour, part) return in_part(hour, 0, part) end
-  + hour_number * #(follows + space * any(words.after_hour)) / function(hour) return loose(hour, 0) end
+  + hour_number * #(follows + space * any(words.after_hour)) / function(hour) return loose(hour,
+  0) end
 local named = keyed({ noon = 12, midday = 12, midnight = 0 })
   / function(hour) return clock(hour, 0) end
 local at = any(words.before_time) * blank
@@ -107,7 +110,8 @@ local range_end = (blank * (P("-") + "\226\128\147" + any({ "to", "until", "till
 local range_start = two * blank * P("-") * blank * two * am_pm
   / function(from, to, half_day) return clock(from, 0, from <= to and half_day or nil) end
 days.time = at * (range_start + exact + named + bare) * range_end
-  + (range_start + exact + named * #(follows + space * any(words.after_hour))) * range_end + P("@") * blank * (exact + bare)
+  + (range_start + exact + named * #(follows + space * any(words.after_hour))) * range_end + P("@")
+  * blank * (exact + bare)
 
 -- A part of a day: behind a day ("friday morning"), or with "in the". Its hour is a default.
 local daypart = keyed(words.dayparts)
@@ -142,7 +146,8 @@ local function calendar_day(day, month_number, year)
     end
     for later = 0, 8 do
       local date = { year = now.year + later, month = month_number, day = day }
-      if exists(date) and not civil.before(date, { year = now.year, month = now.month, day = now.day }) then
+      if exists(date) and not civil.before(date, { year = now.year, month = now.month,
+        day = now.day }) then
         return date
       elseif month_number ~= 2 and later > 0 then
         return nil
@@ -216,13 +221,15 @@ local relative_day = any({ "in", "within" }) * space * amount
   + amount * space * any({ "from now", "from today", "later" }) / from_now
   + amount * space * any({ "from", "after" }) * space * weekday / function(amounts, wanted)
     return function(now)
-      return amounts[1] % 1 == 0 and civil.add(next_weekday(now, wanted), amounts[1], amounts[2]) or nil
+      return amounts[1] % 1 == 0 and civil.add(next_weekday(now, wanted), amounts[1], amounts[2])
+        or nil
     end
   end
 
 local month_name = month * P(".") ^ -1
 local year_tail = (comma * four * edge) ^ -1
-local named_day = the * two * suffix ^ -1 * edge * space * (P("of") * space) ^ -1 * month_name * year_tail
+local named_day = the * two * suffix ^ -1 * edge * space * (P("of") * space) ^ -1 * month_name
+  * year_tail
     / calendar_day
   + month_name * space * the * two * suffix ^ -1 * edge * year_tail
     / function(name, day, year) return calendar_day(day, name, year) end

@@ -17,10 +17,13 @@ local hash_tag = P("#") * -(R("09") ^ 1 * -tag_letter) * C(tag_letter ^ 1)
 local comma = blank * "," * blank
 local both = comma * (P("and") * space) ^ -1 + space * (P("and") * space + "&" * space)
 local tags = Ct(hash_tag)
-  + any({ "with tags", "with the tags", "tags", "and tags", "with labels" }) * (blank * S(":=")) ^ -1 * blank
+  + any({ "with tags", "with the tags", "tags", "and tags", "with labels" }) * (blank
+  * S(":=")) ^ -1 * blank
     * Ct(tag_word * (both * tag_word) ^ 0)
-  + any({ "tagged", "tagged as", "tagged with", "with tag", "with the tag", "tag", "tag it", "tag it as",
-    "tag it with", "labelled", "labeled", "and tag it", "and tag it as", "and tag it with", "with label",
+  + any({ "tagged", "tagged as", "tagged with", "with tag", "with the tag", "tag", "tag it",
+  "tag it as",
+    "tag it with", "labelled", "labeled", "and tag it", "and tag it as", "and tag it with",
+    "with label",
     "with the label", "label" }) * (blank * S(":=")) ^ -1 * blank
     * Ct(tag_word * (comma * #P("#") * tag_word) ^ 0)
 -- In a title "tag" may be a word like any other ("price tag"): it needs a sign behind it.
@@ -40,15 +43,19 @@ end
 
 local level = keyed(words.priority)
 local priority_word = any({ "priority", "prio", "importance" })
-local link = any({ "and", "with", "with a", "at", "of", "as", "as a", "and a", "with the", "to", "it's",
+local link = any({ "and", "with", "with a", "at", "of", "as", "as a", "and a", "with the", "to",
+  "it's",
   "and make it", "and set it to", "make it", "set it to", "it is", "is", "and" })
 local priority = (link * space) ^ -1
-  * (any({ "priority", "prio", "with priority", "set priority to", "and set priority to", "priority of",
-      "priority to", "priority level" }) * (blank * S(":=")) ^ -1 * blank * (P("is") * space) ^ -1 * level
+  * (any({ "priority", "prio", "with priority", "set priority to", "and set priority to",
+  "priority of",
+      "priority to", "priority level" }) * (blank * S(":=")) ^ -1 * blank * (P("is") * space) ^ -1
+      * level
     + level * space * priority_word + keyed(with_hyphen(words.priority)))
   + (link * space) ^ -1 * keyed(words.priority_alone)
 local at_edge = keyed(words.priority_at_edge)
-priority = priority + S(",(-") * blank * at_edge * blank * P(")") ^ -1 * #(blank * (P(-1) + S(",.;!#(")))
+priority = priority + S(",(-") * blank * at_edge * blank * P(")") ^ -1 * #(blank * (P(-1)
+  + S(",.;!#(")))
   + any({ "urgent", "urgently" }) / "high" * #(blank * -1)
 details.level = blank * (any({ "a", "the" }) * space) ^ -1
   * (level * (space * priority_word) ^ -1 + keyed(with_hyphen(words.priority))
@@ -56,13 +63,17 @@ details.level = blank * (any({ "a", "the" }) * space) ^ -1
 local urgent_first = text.leading(at_edge * #(blank * S(":!")))
 local level_of = lpeg.P(blank * at_edge)
 
-local find = dates.finder(tags / function(list) return { kind = "tags", value = list, many = true } end
+local find = dates.finder(tags / function(list) return { kind = "tags", value = list,
+  many = true } end
   + priority / function(value) return { kind = "priority", value = value } end)
 
 local split_description = text.splitter(C(any(words.description)) * (blank * ":") ^ -1)
 
+local behind_description = text.splitter(C(any(words.after_description) + #P("#")))
+
 local dangling_end = text.trailing(words.dangling)
-local leading_to = text.leading({ "to", "that", "that i", "that i need to", "that i have to", "i need to",
+local leading_to = text.leading({ "to", "that", "that i", "that i need to", "that i have to",
+  "i need to",
   "about" })
 local leading_and = text.leading({ "and", "then" })
 local tail = text.trailing(words.add_tails)
@@ -98,7 +109,8 @@ end
 
 -- A full stop ends the sentence, not the title; "etc." and "a.m." keep theirs.
 local function without_stop(title)
-  if title:sub(-1) == "." and not title:find("%.%S*%.$") and not title:lower():find("%f[%w]etc%.$") then
+  if title:sub(-1) == "." and not title:find("%.%S*%.$")
+    and not title:lower():find("%f[%w]etc%.$") then
     return text.trim(title:sub(1, -2))
   end
   return title
@@ -149,6 +161,11 @@ function details.read(s, now)
   local description
   local before, _, behind = split_description(s)
   if before and before ~= "" and behind ~= "" then
+    local told, sign, more = behind_description(behind)
+    if told and told ~= "" then
+      before, behind = before .. " " .. sign .. (sign == "" and "" or " ") .. more,
+        text.trim_end(told, ",;")
+    end
     s, description = before, text.unquote(without_stop(behind)) or behind
   end
   local without_urgent, urgent = urgent_first(s)

@@ -16,7 +16,8 @@ end
 
 local tag_name = (R("az", "09") + R("\128\255") + S("_-")) ^ 1
 local tag = P("#") * C(tag_name)
-  + any({ "tagged", "tagged as", "tagged with", "with tag", "with the tag", "tag", "with tags", "labelled",
+  + any({ "tagged", "tagged as", "tagged with", "with tag", "with the tag", "tag", "with tags",
+  "labelled",
     "labeled", "with label", "with the label", "tags", "having the tag", "under" })
     * (gap * ":") ^ -1 * gap * S("#\"'") ^ -1 * C(tag_name) * S("\"'") ^ -1
 local tag_behind = C(tag_name) * space * any({ "tag" })
@@ -37,7 +38,8 @@ local priority = (any({ "with", "of", "at" }) * space) ^ -1
   + P("high") * #P("-") * "-priority" * Cc("high") + P("low-priority") * Cc("low")
   + P("medium-priority") * Cc("medium")
 local until_end = C(P(1) ^ 1)
-local search = any({ "about", "containing", "matching", "mentioning", "that contain", "with the word",
+local search = any({ "about", "containing", "matching", "mentioning", "that contain",
+  "with the word",
   "called", "named", "that mention", "with the words", "related to", "including", "regarding",
   "with the text", "that say", "titled", "contains", "concerning" }) * space * until_end
 local day = days.any_day
@@ -45,39 +47,49 @@ local period = keyed({ this_week = { "this week", "the week", "this week's", "we
   next_week = { "next week", "the coming week", "the next week", "next week's" },
   this_month = { "this month", "the month", "this month's" }, next_month = { "next month" },
   this_year = { "this year" }, weekend = { "this weekend", "the weekend", "weekend" },
-  soon = { "soon", "due soon", "upcoming", "in the near future", "coming up soon", "next few days" },
+  soon = { "soon", "due soon", "upcoming", "in the near future", "coming up soon",
+    "next few days" },
   next_weekend = { "next weekend" }, today = { "today's", "todays", "tonight", "this evening",
     "this morning", "this afternoon" }, tomorrow = { "tomorrow's" } })
 local in_days = (any({ "in", "within", "for", "over" }) * space) ^ -1 * (P("the") * space) ^ -1
     * any({ "next", "coming", "following" }) * space * days.amount
   + any({ "within", "in less than" }) * space * days.amount
-local due_word = any({ "due", "for", "on", "with a due date", "due date", "that are due", "scheduled for",
-  "scheduled", "planned for", "planned", "due on", "due in", "with due date", "in", "due for", "due at" })
+local due_word = any({ "due", "for", "on", "with a due date", "due date", "that are due",
+  "scheduled for",
+  "scheduled", "planned for", "planned", "due on", "due in", "with due date", "in", "due for",
+  "due at" })
 local due = (due_word * space) ^ -1 * (P("the") * space) ^ -1
 local sort = any({ "sorted by", "sort by", "ordered by", "order by", "sort them by", "by" }) * space
-  * keyed({ due_date = { "due date", "date", "deadline", "due" }, priority = { "priority", "importance" },
+  * keyed({ due_date = { "due date", "date", "deadline", "due" }, priority = { "priority",
+  "importance" },
     title = { "title", "name", "alphabet" }, created_at = { "creation date", "created", "age",
     "creation", "date created", "creation time" } })
 local sort_word = keyed({ newest = { "newest", "latest", "most recent", "newest first" },
-  oldest = { "oldest", "oldest first" }, alphabetical = { "alphabetically", "in alphabetical order" },
+  oldest = { "oldest", "oldest first" }, alphabetical = { "alphabetically",
+    "in alphabetical order" },
   first_due = { "due next", "due first", "most urgent first", "next up", "up next" } })
 local limit = any({ "top", "first", "last" }) * space * C(R("09") ^ 1) * -R("az") / tonumber
 
-local TOKENS = token("search", search) + token("limit", limit) + token("no_date", any(words.no_date))
+local TOKENS = token("search", search) + token("limit", limit) + token("no_date",
+  any(words.no_date))
   + token("tag", tag) + token("sort", sort) + token("order", sort_word)
-  + token("before", any({ "due before", "before", "until", "till", "up to", "earlier than" }) * space * day)
+  + token("before", any({ "due before", "before", "until", "till", "up to", "earlier than" })
+  * space * day)
   + token("by", any({ "due by", "by", "no later than", "due until" }) * space * day)
-  + token("after", any({ "due after", "after", "since", "from", "later than", "due from" }) * space * day)
+  + token("after", any({ "due after", "after", "since", "from", "later than", "due from" }) * space
+  * day)
   + token("in_days", due * in_days) + token("period", due * period)
   + token("day", due * day) + token("overdue", any(words.overdue))
   + token("priority", priority) + token("recurring", any(words.recurring))
   + token("status", keyed(words.status)) + token("tag", tag_behind)
-  + token("due", any({ "due", "have a deadline", "with a deadline", "with deadlines", "with due dates",
+  + token("due", any({ "due", "have a deadline", "with a deadline", "with deadlines",
+  "with due dates",
     "that have a due date" }))
   + token("filler", any(words.list_filler)) + token("filler", S(",.!?:;()") ^ 1)
-local singular = any({ "task", "todo", "list", "agenda", "schedule", "plate", "my list", "todo list",
+local singular = any({ "task", "todo", "list", "agenda", "schedule", "plate", "my list",
+  "todo list",
   "task list", "to-do list", "to do", "on my plate", "on my list" })
-local named_day = any({ "today", "tomorrow", "this week", "next week", "tonight", "this month" })
+local opening_due = gap * any(words.list_openings)
 local open_question = any(words.open_questions)
 local plural = any({ "tasks", "todos", "to-dos", "items", "things", "reminders", "to dos" })
 
@@ -118,7 +130,8 @@ end
 -- What each token adds. found = {kind, value, …, place}.
 local APPLY = {
   filler = function() end,
-  search = function(filter, value) filter.search = text.unquote(text.trim(value)) or text.trim(value) end,
+  search = function(filter, value) filter.search = text.unquote(text.trim(value))
+    or text.trim(value) end,
   limit = function(filter, value) filter.limit = math.max(1, math.min(value, 100)) end,
   no_date = function(filter) filter.has_due_date = false end,
   tag = function(filter, value)
@@ -263,7 +276,7 @@ function list.understand(s, now)
   -- No verb at all: "overdue tasks", "my tasks", "tasks for today".
   local filter, left, named, many = list.filter(s, now)
   if left == "" and named and (many or filter.overdue or s:lower():find("list", 1, true)
-    or named_day:match(s:lower())) then
+    or opening_due:match(s:lower())) then
     return { tool = "list_tasks", args = filter }
   end
 end

@@ -1,8 +1,8 @@
 -- What recurrence and reminders look like, as patterns over lower-case text.
 --
--- A recurrence is {rule, first, hour}: rule as in a task's recurrence_rule; first(now, passed), where
--- the rule fixes the day, gives the first one (`passed`: its time of day is over for today); hour,
--- where it names a part of the day.
+-- A recurrence is {rule, first, hour}: rule as in a task's recurrence_rule; first(now, passed),
+-- where the rule fixes the day, gives the first one (`passed`: its time of day is over for today);
+-- hour, where it names a part of the day.
 local lpeg = require("lpeg")
 local civil = require("rules.chat_civil")
 local days = require("rules.chat_days")
@@ -125,7 +125,8 @@ local list_link = (S(" \t") + ",") * link + blank * "/" * blank
 local weekday_list = Ct(weekday * (list_link * weekday) ^ 0)
 local plural = keyed(words.plural_weekdays)
 local plural_list = Ct(plural * (list_link * plural) ^ 0)
-local range = weekday * (blank * P("-") * blank + space * any({ "to", "through", "thru" }) * space) * weekday
+local range = weekday * (blank * P("-") * blank + space * any({ "to", "through", "thru" }) * space)
+  * weekday
   / weekday_range
 local of_month = space * any({ "of the month", "of each month", "of every month", "of a month",
   "each month", "every month", "in the month" })
@@ -137,7 +138,8 @@ local on_the = any({ "on the", "the" }) * space
 
 repeats.recurrence = every * the * ordinal * space * weekday * of_month / nth_weekday
   + on_the ^ -1 * ordinal * space * weekday * of_month / nth_weekday
-  + any({ "monthly", "every month", "each month" }) * space * on_the * ordinal * space * weekday * edge
+  + any({ "monthly", "every month", "each month" }) * space * on_the * ordinal * space * weekday
+  * edge
     / nth_weekday
   + any({ "every last day", "last day" }) * of_month / last_of_month
   + any({ "every month end", "at the end of every month", "at the end of each month",
@@ -154,9 +156,11 @@ repeats.recurrence = every * the * ordinal * space * weekday * of_month / nth_we
     / function(n, list) return on_weekdays(list, n) end
   + every * any({ "week", "weeks" }) * space * P("on") * space * weekday_list / on_weekdays
   + every * interval * space * unit * edge / every_unit
-  + every * (any({ "month on the", "month on", "month the", "months on the" }) * space * two * suffix ^ -1
+  + every * (any({ "month on the", "month on", "month the", "months on the" }) * space * two
+  * suffix ^ -1
     * edge) / day_of_month
-  + any({ "monthly on the", "monthly on" }) * space * two * suffix ^ -1 * edge * -(P(":")) / day_of_month
+  + any({ "monthly on the", "monthly on" }) * space * two * suffix ^ -1 * edge * -(P(":"))
+  / day_of_month
   + every * the * two * suffix * edge * of_month ^ -1 / day_of_month
   + on_the * two * suffix * edge * of_month / day_of_month
   + every * days.count * unit * edge / every_unit

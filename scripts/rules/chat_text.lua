@@ -100,8 +100,8 @@ function text.trim_end(s, characters)
   return text.trim(s:sub(1, last))
 end
 
----A function that cuts a leading phrase off: it gives what follows, and the phrase; nil without one.
----The phrase may be followed by a colon.
+---A function that cuts a leading phrase off: it gives what follows, and the phrase; nil without
+---one. The phrase may be followed by a colon.
 ---@param phrases string[]|any  a list, or a pattern
 ---@return fun(s: string): string|nil, string|nil
 function text.leading(phrases)

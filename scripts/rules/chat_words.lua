@@ -1,5 +1,5 @@
--- The words the chat knows, as data: add a phrase here and the chat understands it. Everything is in
--- lower case; a phrase may have several words. Of two phrases that fit, the longer one counts.
+-- The words the chat knows, as data: add a phrase here and the chat understands it. Everything is
+-- in lower case; a phrase may have several words. Of two phrases that fit, the longer one counts.
 local chat_words = {}
 
 -- Said before the point, and left out.
@@ -35,7 +35,8 @@ chat_words.add_links = {
 }
 -- Behind the title of a new task.
 chat_words.add_tails = {
-  "to my list", "to my tasks", "to my todos", "to my todo list", "to my to-do list", "to my to do list",
+  "to my list", "to my tasks", "to my todos", "to my todo list", "to my to-do list",
+  "to my to do list",
   "to the list", "to the todo list", "to my task list", "to the task list", "on my list",
   "on my todo list", "on the list", "on my to-do list", "as a task", "as a todo", "in my list",
   "into my list", "to tasks", "to todos", "to todo", "as a new task",
@@ -63,15 +64,23 @@ chat_words.ask = {
   "get", "get me", "give me", "tell me", "what is", "what's", "whats", "what are", "what do i have",
   "what have i got", "what have i", "what do i need to do", "what should i do", "what must i do",
   "what do i have to do", "which", "which of", "do i have", "have i got", "is there", "are there",
-  "any", "how many", "what", "open", "check", "anything", "what did i", "what else", "tell me about",
+  "any", "how many", "what", "open", "check", "anything", "what did i", "what else",
+  "tell me about",
   "tell me what's", "tell me what is", "i want to see", "what do i still have", "do i still have",
   "what i have", "who", "when", "what have i still got", "did i", "check on", "how much", "read",
   "how's", "look at", "fetch",
 }
+-- A message that begins so, and names nothing but filters, asks for a list.
+chat_words.list_openings = {
+  "today", "tomorrow", "this week", "next week", "tonight", "this month", "due", "today's",
+  "tomorrow's",
+  "tagged", "upcoming", "anything", "this weekend",
+}
 -- Questions that are about tasks whatever follows, and about those that are not done.
 chat_words.open_questions = {
   "what do i need to do", "what should i do", "what must i do", "what do i have to do",
-  "what do i have", "what have i got", "what else", "what do i still have", "do i have", "have i got",
+  "what do i have", "what have i got", "what else", "what do i still have", "do i have",
+  "have i got",
   "what have i still got", "do i still have",
 }
 chat_words.search = {
@@ -82,20 +91,27 @@ chat_words.search = {
 }
 -- Words of a question about tasks that say nothing by themselves.
 chat_words.list_filler = {
-  "my", "all", "all of", "all my", "the", "task", "tasks", "todo", "todos", "to-do", "to-dos", "to do",
-  "to dos", "list", "lists", "items", "item", "things", "thing", "stuff", "me", "i", "have", "got", "need",
+  "my", "all", "all of", "all my", "the", "task", "tasks", "todo", "todos", "to-do", "to-dos",
+  "to do",
+  "to dos", "list", "lists", "items", "item", "things", "thing", "stuff", "me", "i", "have", "got",
+  "need",
   "do", "is", "are", "am", "there", "that", "which", "what", "of", "with", "for", "a", "an", "in",
-  "on", "marked", "as", "set to", "status", "only", "just", "still", "now", "right now", "currently",
+  "on", "marked", "as", "set to", "status", "only", "just", "still", "now", "right now",
+  "currently",
   "everything", "anything", "up", "coming up", "been", "i've", "ones", "to be done", "left to do",
   "going on", "on my plate", "my list", "on my list", "task list", "todo list", "to-do list",
-  "please", "to", "by", "and", "it", "next", "agenda", "schedule", "plan", "many", "any", "be", "will",
-  "should", "work on", "?", "reminders", "deadlines", "one", "at", "did", "again", "out", "today's list",
-  "at the moment", "looking like", "look like", "does", "were", "was", "whose", "supposed to", "must",
+  "please", "to", "by", "and", "it", "next", "agenda", "schedule", "plan", "many", "any", "be",
+  "will",
+  "should", "work on", "?", "reminders", "deadlines", "one", "at", "did", "again", "out",
+  "today's list",
+  "at the moment", "looking like", "look like", "does", "were", "was", "whose", "supposed to",
+  "must",
   "that are", "that is", "that have", "created", "labelled", "going", "happening", "where",
 }
 chat_words.complete = {
   "complete", "finish", "check off", "tick off", "cross off", "tick", "check", "close", "resolve",
-  "i finished", "i've finished", "i have finished", "i completed", "i've completed", "i have completed",
+  "i finished", "i've finished", "i have finished", "i completed", "i've completed",
+  "i have completed",
   "i did", "i've done", "i have done", "i'm done with", "i am done with", "done with",
   "finished with", "finished", "completed", "done", "i just finished", "i just did",
   "i just completed", "i already did", "i already finished", "i took care of", "cross out", "cross",
@@ -130,8 +146,10 @@ chat_words.move = {
   "move", "reschedule", "postpone", "push", "push back", "delay", "defer", "shift", "put off",
   "set the due date of", "set due date of", "set the deadline of", "set the due date for",
   "set due date for", "change the due date of", "change due date of", "change the date of",
-  "change the deadline of", "change the due date for", "change the time of", "update the due date of",
-  "snooze", "set the date of", "change the deadline for", "set the deadline for", "change deadline of",
+  "change the deadline of", "change the due date for", "change the time of",
+  "update the due date of",
+  "snooze", "set the date of", "change the deadline for", "set the deadline for",
+  "change deadline of",
   "set deadline of", "set deadline for", "update the due date for", "push out", "extend",
 }
 -- The same, but to an earlier time.
@@ -143,7 +161,8 @@ chat_words.priority_of = {
   "increase the priority of", "decrease the priority of", "update priority of", "give",
 }
 chat_words.make = {
-  "make", "mark", "set", "change", "turn", "put", "flag", "update", "edit", "give", "switch", "modify",
+  "make", "mark", "set", "change", "turn", "put", "flag", "update", "edit", "give", "switch",
+  "modify",
   "repeat",
 }
 chat_words.delete = {
@@ -161,13 +180,15 @@ chat_words.help = {
 chat_words.greeting = {
   "hi", "hello", "hey", "good morning", "good evening", "good afternoon", "hi there",
   "hello there", "hey there", "thanks", "thank you", "thx", "cool", "great", "nice", "how are you",
-  "thanks a lot", "thank you very much", "perfect", "awesome", "hello bot", "yo", "good night", "bye",
+  "thanks a lot", "thank you very much", "perfect", "awesome", "hello bot", "yo", "good night",
+  "bye",
 }
 chat_words.yes = {
   "yes", "y", "yes please", "yep", "yeah", "yup", "sure", "ok", "okay", "do it", "confirm",
   "go ahead", "of course", "right", "correct", "please do", "yes do it", "yes, do it", "absolutely",
   "delete them", "yes delete them", "yes, delete them", "definitely", "affirmative", "that's right",
-  "sounds good", "aye", "delete it", "add it", "yes, please", "yes add it", "yes, add it", "i'm sure",
+  "sounds good", "aye", "delete it", "add it", "yes, please", "yes add it", "yes, add it",
+  "i'm sure",
   "yes, delete it", "yes i am sure", "yes, i'm sure", "confirmed", "ja", "please",
 }
 chat_words.no = {
@@ -177,13 +198,15 @@ chat_words.no = {
   "none of them", "neither", "no, keep them", "nein",
 }
 chat_words.undo = {
-  "undo", "undo that", "undo the last", "undo it", "revert", "revert that", "take that back", "oops",
+  "undo", "undo that", "undo the last", "undo it", "revert", "revert that", "take that back",
+  "oops",
   "undo last", "undo the last change", "bring it back", "undo delete", "undelete",
 }
 
 -- The task of the last answer.
 chat_words.it = {
-  "it", "that", "this", "that one", "this one", "the last one", "the task", "that task", "this task",
+  "it", "that", "this", "that one", "this one", "the last one", "the task", "that task",
+  "this task",
   "the last task", "the one", "the previous one", "my last task", "last", "last one", "the last",
   "the one i just added", "the task i just added", "the new one", "the same",
 }
@@ -199,7 +222,8 @@ chat_words.everything = {
 chat_words.noise_before = {
   "the", "my", "a", "an", "task", "the task", "my task", "todo", "the todo", "item", "task called",
   "task named", "the task called", "the task named", "to", "off", "with", "about", "of", "for",
-  "the one about", "doing", "a task called", "reminder for", "task titled", "the one called", "number",
+  "the one about", "doing", "a task called", "reminder for", "task titled", "the one called",
+  "number",
   "task number", "the task about", "no.", "task no.", "the reminder for", "the todo called", "on",
   "the reminder to", "my reminder to", "the task to", "that",
 }
@@ -209,12 +233,14 @@ chat_words.noise_after = {
   "anymore", "any more", "from my to-do list", "from the todo list", "too", "as well", "today",
   "yesterday", "right now", "just now", "reminder", "from the tasks", "from list", "one",
 }
--- Verbs that begin many titles as well: with a date, tag or priority behind them they are a new task
--- ("cancel netflix tomorrow"), unless the task is named in quotes.
+-- Verbs that begin many titles as well: with a date, tag or priority behind them they are a new
+-- task ("cancel netflix tomorrow"), unless the task is named in quotes.
 chat_words.soft = {
-  "finish", "complete", "check", "close", "resolve", "cancel", "drop", "clear", "clear out", "scrap",
+  "finish", "complete", "check", "close", "resolve", "cancel", "drop", "clear", "clear out",
+  "scrap",
   "discard", "take off", "throw away", "throw out", "start", "begin", "get", "see", "view", "open",
-  "print", "check on", "look up", "look for", "find", "cross", "tick", "read", "give", "make", "set",
+  "print", "check on", "look up", "look for", "find", "cross", "tick", "read", "give", "make",
+  "set",
   "change", "turn", "put", "update", "edit", "switch", "bring", "extend", "push", "shift", "forget",
   "label", "restore", "bin", "get rid of", "trash", "look at", "repeat", "fetch", "flag", "mark",
   "modify", "plan", "wipe", "kill", "remove", "search", "review", "filter", "list",
@@ -242,7 +268,8 @@ chat_words.priority_at_edge = {
 chat_words.status = {
   completed = { "completed", "complete", "done", "finished", "closed", "checked off", "ticked off",
     "did", "crossed off" },
-  in_progress = { "in progress", "in-progress", "started", "ongoing", "underway", "under way", "doing",
+  in_progress = { "in progress", "in-progress", "started", "ongoing", "underway", "under way",
+    "doing",
     "working on", "in the works", "i'm working on", "begun" },
   pending = { "pending", "not started", "to do", "todo", "waiting", "unstarted" },
   active = { "active", "unfinished", "incomplete", "not done", "not completed", "not finished",
@@ -265,7 +292,8 @@ chat_words.no_date = {
 chat_words.weekdays = {
   { "monday", "mon", "mondays" }, { "tuesday", "tue", "tues", "tuesdays" },
   { "wednesday", "wed", "weds", "wednesdays" }, { "thursday", "thu", "thur", "thurs", "thursdays" },
-  { "friday", "fri", "fridays" }, { "saturday", "sat", "saturdays" }, { "sunday", "sun", "sundays" },
+  { "friday", "fri", "fridays" }, { "saturday", "sat", "saturdays" }, { "sunday", "sun",
+    "sundays" },
 }
 -- These are other words too.
 chat_words.short_weekdays = { mon = 1, wed = 3, sat = 6, sun = 7 }
@@ -280,7 +308,8 @@ chat_words.months = {
 }
 chat_words.days = {
   today = { "today", "2day", "this day", "later today" },
-  tomorrow = { "tomorrow", "tmr", "tmrw", "tomorow", "tommorow", "tommorrow", "2moro", "tomorrrow" },
+  tomorrow = { "tomorrow", "tmr", "tmrw", "tomorow", "tommorow", "tommorrow", "2moro",
+    "tomorrrow" },
   after_tomorrow = { "day after tomorrow", "the day after tomorrow", "overmorrow" },
   yesterday = { "yesterday" },
   tonight = { "tonight", "2nite", "this night", "tonite" },
@@ -330,7 +359,8 @@ chat_words.numbers = {
   ["couple of"] = 2, forty = 40, ninety = 90, fourteen = 14, another = 1, ["one more"] = 1,
 }
 chat_words.hours = {
-  one = 1, two = 2, three = 3, four = 4, five = 5, six = 6, seven = 7, eight = 8, nine = 9, ten = 10,
+  one = 1, two = 2, three = 3, four = 4, five = 5, six = 6, seven = 7, eight = 8, nine = 9,
+    ten = 10,
   eleven = 11, twelve = 12,
 }
 chat_words.ordinals = {
@@ -428,14 +458,25 @@ chat_words.question_starts = {
 chat_words.postpone = { "postpone", "delay", "defer", "snooze", "push back", "put off" }
 chat_words.description = {
   "with description", "with the description", "with a description", "description:", "with note",
-  "with the note", "with a note", "with notes", "note:", "notes:", "details:", "desc:", "with details",
+  "with the note", "with a note", "with notes", "note:", "notes:", "details:", "desc:",
+  "with details",
   "and description", "and note", "and the description", "and a note", "with the notes",
+}
+-- Behind a description these begin something else again, as do tags.
+chat_words.after_description = {
+  "due", "tagged", "with tags", "with tag", "high priority", "low priority", "medium priority",
+  "priority", "remind me", "and remind me", "with high priority", "with low priority",
+  "with medium priority", "with priority", "and due", "and tag it", "and high priority",
+  "and priority", "and low priority", "and it's due", "tags:", "and tags",
 }
 -- Left over beside a phrase that was cut out of a title.
 chat_words.dangling = {
-  "and", "with", "with a", "due", "but", "it's", "it is", "is due", "which is", "that is", "at", "by",
-  "as", "as a", "having", "set to", "repeat", "repeating", "with the", "which", "and it's", "and it is",
-  "and repeat", "to repeat", "repeats", "and is due", "is", "and set it to", "and make it", "it", "at a",
+  "and", "with", "with a", "due", "but", "it's", "it is", "is due", "which is", "that is", "at",
+  "by",
+  "as", "as a", "having", "set to", "repeat", "repeating", "with the", "which", "and it's",
+  "and it is",
+  "and repeat", "to repeat", "repeats", "and is due", "is", "and set it to", "and make it", "it",
+  "at a",
   "and tag it", "tag it", "make it", "and set", "starting", "the", "recurring", "a", "and it",
 }
 

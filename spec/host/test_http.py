@@ -60,6 +60,10 @@ class Front(HostCase):
             self.assertEqual(status_of(data), 200, (lines, data[:200]))
 
     def test_sizes(self):
+        data, _ = self.send("GET /health HTTP/1.1", "Host: a", "Connection: close", "X: " + "a" * 15000)
+        self.assertEqual(status_of(data), 200, data[:200])
+        data, _ = self.send("GET /health HTTP/1.1", "Host: a", "Connection: close", *[f"X-Header-{i}: {'y' * 100}" for i in range(90)])
+        self.assertEqual(status_of(data), 200, data[:200])
         self.assert_refused(431, "GET /health HTTP/1.1", "Host: a", "X: " + "a" * 17000)
         self.assert_refused(431, "GET /health HTTP/1.1", "Host: a", *[f"X{i}: y" for i in range(101)])
         self.assert_refused(414, "GET /health?" + "a" * 8300 + " HTTP/1.1", "Host: a")
