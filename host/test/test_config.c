@@ -1,0 +1,108 @@
+#include "test.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "config.h"
+
+static const char *names[8], *values[8];
+
+static char *lookup(const char *name) {
+    for (int i = 0; i < 8 && names[i]; i++)
+        if (strcmp(names[i], name) == 0)
+            return (char *)(uintptr_t)values[i];
+    return NULL;
+}
+
+static void set(const char *name, const char *value) {
+    int i = 0;
+    while (names[i] && strcmp(names[i], name) != 0)
+        i++;
+    names[i] = name;
+    values[i] = value;
+}
+
+static int setup(void **state) {
+    (void)state;
+    memset(names, 0, sizeof names);
+    set("DATABASE_URL", "postgresql://u@h/d");
+    set("JWT_SECRET", "0123456789abcdefghijklmnopqrstuvwxyz");
+    return 0;
+}
+
+static void test_reads_values_and_defaults(void **state) {
+    (void)state;
+    struct config *config;
+    struct err err;
+    set("WORKERS", "3");
+    set("LOG_LEVEL", "");
+    assert_int_equal(config_load(&config, CONFIG_SERVICE, lookup, &err), 0);
+    assert_int_equal(config_number(config, "WORKERS"), 3);
+    assert_string_equal(config_string(config, "LOG_LEVEL"), "info");
+    assert_null(config_string(config, "JWKS_URL"));
+    assert_null(config_find(config, "NO_SUCH"));
+    config_free(config);
+}
+
+static void assert_refused(const char *name, const char *value, const char *word) {
+    setup(NULL);
+    set(name, value);
+    struct config *config;
+    struct err err;
+    if (config_load(&config, CONFIG_SERVICE, lookup, &err) == 0)
+        fail_msg("accepted %s=%s", name, value);
+    if (strncmp(err.text, name, strlen(name)) != 0 || !strstr(err.text, word))
+        fail_msg("%s=%s: %s", name, value, err.text);
+    if (strstr(name, "SECRET") && strlen(value) > 10)
+        assert_null(strstr(err.text, value));
+}
+
+static void test_refuses_by_name(void **state) {
+    (void)state;
+    assert_refused("DATABASE_URL", "mysql://x", "PostgreSQL");
+    assert_refused("JWT_SECRET", "short", "32 bytes");
+    assert_refused("JWT_SECRET", "secretsecretsecretsecretsecretsecret", "");
+    assert_refused("JWT_SECRET", "change-mechange-mechange-mechange-me", "well-known");
+    assert_refused("JWT_SECRET", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "too simple");
+    assert_refused("JWT_SECRET", "0123456789abcdefghijklmnopqrstuvwxyz ", "white space");
+    assert_refused("WORKERS", "0", "1 to 64");
+    assert_refused("WORKERS", "1.5", "whole number");
+    assert_refused("WORKERS", "99999999999999999999", "whole number");
+    assert_refused("JWKS_URL", "file:///etc/passwd", "http");
+    assert_refused("JWKS_URL", "https://a b", "spaces");
+    assert_refused("CORS_ORIGINS", "https://a.example,b.example", "origins");
+    assert_refused("CORS_ORIGINS", "https://a.example/path", "origins");
+    assert_refused("LOG_LEVEL", "loud", "debug");
+    assert_refused("BIND_ADDRESS", "example.org", "IPv4");
+}
+
+static void test_needs(void **state) {
+    (void)state;
+    struct config *config;
+    struct err err;
+    set("DATABASE_URL", NULL);
+    assert_int_equal(config_load(&config, CONFIG_SERVICE, lookup, &err), -1);
+    assert_non_null(strstr(err.text, "DATABASE_URL is not set"));
+    assert_int_equal(config_load(&config, CONFIG_TOKEN, lookup, &err), 0);
+    config_free(config);
+    set("JWT_SECRET", NULL);
+    assert_int_equal(config_load(&config, CONFIG_TOKEN, lookup, &err), -1);
+    assert_int_equal(config_load(&config, CONFIG_NOTHING, lookup, &err), 0);
+    config_free(config);
+    set("DATABASE_URL", "host=/x");
+    assert_int_equal(config_load(&config, CONFIG_SERVICE, lookup, &err), -1);
+    assert_non_null(strstr(err.text, "JWT_SECRET"));
+    assert_non_null(strstr(err.text, "JWKS_URL"));
+    set("JWKS_URL", "https://id.example/jwks");
+    assert_int_equal(config_load(&config, CONFIG_SERVICE, lookup, &err), 0);
+    config_free(config);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_reads_values_and_defaults, setup),
+        cmocka_unit_test_setup(test_refuses_by_name, setup),
+        cmocka_unit_test_setup(test_needs, setup),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
