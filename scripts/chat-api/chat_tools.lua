@@ -339,7 +339,9 @@ local function each(turn, call, fn, past)
     record(turn, call.tool, result, not result and why.detail or nil)
     if result then
       done = done + 1
-      forget(turn, id)
+      if call.tool == "delete_task" then
+        forget(turn, id)
+      end
     elseif why.status ~= 404 then
       say(turn, chat_text.failed(why))
       break
@@ -483,7 +485,24 @@ local function input_of(turn, task, changes)
   return input
 end
 
+local function update_each(turn, call)
+  each(turn, call, function(_, id)
+    local task, why = turn.tasks.get(turn.user, id)
+    if not task then
+      return nil, why
+    end
+    return turn.tasks.update(turn.user, id, input_of(turn, task, call.args.changes))
+  end, "Changed")
+end
+
 local function update_task(turn, call)
+  if call.args.match.ids then
+    update_each(turn, call)
+    return
+  elseif call.args.match.all then
+    ask_for_all(turn, call)
+    return
+  end
   local named = resolve(turn, call)
   if not named then
     return

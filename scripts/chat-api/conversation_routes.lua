@@ -10,6 +10,10 @@ local time = require("host.time")
 local conversation_routes = {}
 
 local MAX_MESSAGE = 4000
+local DEFAULT_HISTORY, MAX_HISTORY = 100, 1000
+
+local conversation = chat.new({ tasks = tasks, conversations = conversations, calendar = calendar,
+  clock = time.now_ms })
 
 local function length(text)
   local _, continuations = text:gsub("[\128-\191]", "")
@@ -17,19 +21,21 @@ local function length(text)
 end
 
 local function check(body)
-  if type(body.message) ~= "string" or not body.message:find("%S") or length(body.message) > MAX_MESSAGE then
+  local message = body.message
+  if type(message) ~= "string" or not message:find("%S") or length(message) > MAX_MESSAGE then
     return "message must be a string of 1 to 4000 characters"
   end
   if body.stream ~= nil and body.stream ~= json.null and type(body.stream) ~= "boolean" then
     return "stream must be true or false"
   end
-  local zone = body.timezone
-  if zone ~= nil and zone ~= json.null and (type(zone) ~= "string" or not calendar.is_zone(zone)) then
-    return "timezone must be an IANA name such as Europe/Berlin"
+  for _, name in ipairs({ "timezone", "conversation_id" }) do
+    if body[name] ~= nil and body[name] ~= json.null and type(body[name]) ~= "string" then
+      return name .. " must be a string"
+    end
   end
 end
 
-local function own(request)
+local function foreign(request)
   if request.params.user_id ~= request.user then
     return problem.forbidden("This is another user's chat")
   end
@@ -39,23 +45,20 @@ local function present(value)
   return value ~= json.null and value or nil
 end
 
-local function as_events(reply)
+-- The reply as server-sent events, in the order in which things were done.
+local function as_events(events, reply)
   local out = {}
-  local function event(kind, data)
-    out[#out + 1] = "data: " .. json.encode({ type = kind, data = data }) .. "\n\n"
+  for i, event in ipairs(events) do
+    out[i] = "data: " .. json.encode(event) .. "\n\n"
   end
-  for _, tool in ipairs(reply.tools_invoked) do
-    event("tool_invocation", tool)
-  end
-  event("content", reply.message)
-  event("done", reply)
+  out[#out + 1] = "data: " .. json.encode({ type = "done", data = reply }) .. "\n\n"
   out[#out + 1] = "data: [DONE]\n\n"
   return table.concat(out)
 end
 
 function conversation_routes.chat(request)
   local body = request.json
-  local why = own(request)
+  local why = foreign(request)
   if why then
     return problem.reply(why)
   end
@@ -63,39 +66,40 @@ function conversation_routes.chat(request)
   if message then
     return problem.reply(problem.unprocessable(message))
   end
-  local conversation
-  conversation, why = conversations.open(request.user, present(body.conversation_id))
-  if not conversation then
+  local events = body.stream == true and {} or nil
+  local reply
+  reply, why = conversation.turn(request.user, body.message, {
+    timezone = present(body.timezone),
+    conversation_id = present(body.conversation_id),
+    stream = events and function(kind, data)
+      events[#events + 1] = { type = kind, data = data }
+    end,
+  })
+  if why then
     return problem.reply(why)
   end
-  local zone = present(body.timezone) or conversation.state.zone or "UTC"
-  conversation.state.zone = zone
-  local answer, tools = chat.turn(tasks, conversation, request.user, body.message,
-    { zone = zone, now_ms = time.now_ms() })
-  local saved
-  saved, why = conversations.save(request.user, conversation, body.message, answer, tools)
-  if not saved then
-    return problem.reply(why)
-  end
-  local reply = { message = answer, tools_invoked = json.list(tools), conversation_id = conversation.id }
-  if body.stream == true then
-    return 200, as_events(reply), { ["Content-Type"] = "text/event-stream" }
+  if events then
+    return 200, as_events(events, reply), { ["Content-Type"] = "text/event-stream" }
   end
   return 200, reply
 end
 
+local function whole_number(text)
+  return text:match("^%d%d?%d?%d?%d?%d?%d?%d?%d?%d?%d?%d?%d?%d?%d?$") and tonumber(text)
+end
+
 function conversation_routes.history(request)
-  local why = own(request)
+  local why = foreign(request)
   if why then
     return problem.reply(why)
   end
-  local limit = request.args.limit or "100"
-  local before = request.args.before
-  if not limit:match("^%d+$") or tonumber(limit) < 1 or before and not before:match("^%d%d?%d?%d?%d?%d?%d?%d?%d?%d?%d?%d?$") then
+  local limit = whole_number(request.args.limit or tostring(DEFAULT_HISTORY))
+  local before = request.args.before and whole_number(request.args.before)
+  if not limit or limit < 1 or request.args.before and not before then
     return problem.reply(problem.unprocessable("limit and before must be whole numbers"))
   end
   local list
-  list, why = conversations.history(request.user, math.min(tonumber(limit), 1000), before)
+  list, why = conversations.history(request.user, math.min(limit, MAX_HISTORY), before)
   if not list then
     return problem.reply(why)
   end

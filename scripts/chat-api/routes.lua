@@ -1,4 +1,5 @@
 -- The HTTP side of chat-api: what a request asks for, and how the answer looks.
+local conversation_routes = require("chat-api.conversation_routes")
 local problem = require("lib.problem")
 local tasks = require("chat-api.tasks")
 local url = require("lib.url")
@@ -118,5 +119,7 @@ function routes.complete_task(request)
   return 200, text
 end
 
+routes.chat = conversation_routes.chat
+routes.chat_history = conversation_routes.history
 
 return routes

@@ -14,6 +14,8 @@ return {
     { "PUT", "/api/tasks/{id}", routes.update_task, body = "json" },
     { "DELETE", "/api/tasks/{id}", routes.delete_task },
     { "PATCH", "/api/tasks/{id}/complete", routes.complete_task, body = "optional" },
+    { "POST", "/api/{user_id}/chat", routes.chat, body = "json" },
+    { "GET", "/api/{user_id}/chat/history", routes.chat_history },
   },
   start = function()
     timer.every(3600 * 1000, tasks.forget_answers)

@@ -155,6 +155,8 @@ local function new_task(s, now, make)
   return make(read)
 end
 
+local add_noun = leading(words.add_nouns)
+
 local function understand_add(s, now)
   local rest = remind_to(s)
   if rest then
@@ -166,7 +168,11 @@ local function understand_add(s, now)
     if verb ~= "add" and verb ~= "create" or named(rest) then
       rest = add_link(rest) or rest
     end
-    return new_task(rest, now, add_call)
+    return new_task(rest, now, function(read)
+      local noun = add_noun(read.title)
+      read.title = noun and noun ~= "" and (text.unquote(noun) or noun) or read.title
+      return add_call(read)
+    end)
   end
   -- "remind me tomorrow at 9 to call mom"
   rest = remind_mark(s)
@@ -180,9 +186,16 @@ end
 
 local function quick_add(s, now)
   local read = details.read(s, now)
-  if read.marked and read.title ~= "" then
-    return add_call(read)
+  if not read.marked or read.title == "" then
+    return nil
   end
+  -- "in 10 minutes remind me to check the oven"
+  local rest = remind_to(read.title)
+  if rest and rest ~= "" then
+    read.title = rest
+    return reminder_call(read)
+  end
+  return add_call(read)
 end
 
 -- A message that is nothing but a time: for the task of the last answer.
@@ -195,6 +208,9 @@ local function only_time(s, now, context)
   end
 end
 
+-- "complete tasks" completes, "completed tasks" lists.
+local is_imperative = any({ "complete" })
+
 local function understand_one(s, now, context)
   if is_help(s) then
     return { tool = "help", args = {} }
@@ -206,7 +222,8 @@ local function understand_one(s, now, context)
   if call and not (verb and change.is_title(verb, bare:sub(#verb + 1), now)) then
     return call
   end
-  call = change.understand(bare, now)
+  call = not is_imperative:match(bare:lower()) and list.bare(bare, now)
+    or change.understand(bare, now)
   if call then
     return call
   end
@@ -248,7 +265,7 @@ local function merged(args, more)
 end
 
 local function answer_title(s, now, pending, context)
-  if command_start:match(s:lower()) or list.understand(s, now) then
+  if command_start:match(s:lower()) or list.understand(s, now) or list.bare(s, now) then
     local call, question = understand_one(s, now, context)
     if call or question then
       return call, question

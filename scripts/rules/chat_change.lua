@@ -98,7 +98,7 @@ for _, verb in ipairs(words.soft) do
 end
 
 local function is_title(verb, rest, now)
-  if not soft[verb] or text.unquote(rest) then
+  if not soft[verb] or text.unquote(rest) or change.many(rest, now) then
     return false
   end
   local read = details.read(rest, now)
@@ -390,7 +390,13 @@ local function understand_move(s, now)
   if not rest then
     return nil
   end
-  for _, place in ipairs(splits(rest, towards)) do
+  local places = splits(rest, towards)
+  if places[1] and places[1][1] == "" then
+    -- "move to friday" is about the last task, "move to Berlin on friday" a new one.
+    local changes = change.values(places[1][2], now)
+    return changes and update({ last = true }, changes) or nil
+  end
+  for _, place in ipairs(places) do
     if place[1] ~= "" then
       local changes = shift_of(place[2], sign)
       if not changes and not change.status(place[2]) and not details.priority(place[2]) then
@@ -522,13 +528,13 @@ local function understand_make(s, now)
         changes = change.values(place[2], now)
       end
       if changes then
-        return as_call(change.match(what), changes)
+        return as_call(target(what, now), changes)
       end
     end
   end
   local status_behind = change.split_status(rest)
   if status_behind then
-    return as_call(change.match(status_behind[1]), { status = status_behind[2] })
+    return as_call(target(status_behind[1], now), { status = status_behind[2] })
   end
   local read = details.read(rest, now)
   if read.title == "" and read.marked then

@@ -70,7 +70,7 @@ local sort_word = keyed({ newest = { "newest", "latest", "most recent", "newest 
   first_due = { "due next", "due first", "most urgent first", "next up", "up next" } })
 local limit = any({ "top", "first", "last" }) * space * C(R("09") ^ 1) * -R("az") / tonumber
 
-local TOKENS = token("search", search) + token("limit", limit) + token("no_date",
+local TOKENS = token("filler", any(words.list_names)) + token("search", search) + token("limit", limit) + token("no_date",
   any(words.no_date))
   + token("tag", tag) + token("sort", sort) + token("order", sort_word)
   + token("before", any({ "due before", "before", "until", "till", "up to", "earlier than" })
@@ -262,6 +262,9 @@ function list.understand(s, now)
       return with_search({}, rest)
     end
     local filter, left, named = list.filter(rest, now)
+    if not named then
+      return with_search({}, rest), verb
+    end
     return with_search(filter, left), (left ~= "" or not named) and verb or nil
   end
   rest, verb = show(s)
@@ -273,7 +276,14 @@ function list.understand(s, now)
   if rest then
     return answer_question(rest, now, verb), nil
   end
-  -- No verb at all: "overdue tasks", "my tasks", "tasks for today".
+end
+
+---A list without a verb: "overdue tasks", "my tasks", "due this week".
+---@param s string
+---@param now table
+---@return table|nil call
+function list.bare(s, now)
+  s = text.trim_end(s, "?")
   local filter, left, named, many = list.filter(s, now)
   if left == "" and named and (many or filter.overdue or s:lower():find("list", 1, true)
     or opening_due:match(s:lower())) then

@@ -41,6 +41,14 @@ chat_words.add_tails = {
   "on my todo list", "on the list", "on my to-do list", "as a task", "as a todo", "in my list",
   "into my list", "to tasks", "to todos", "to todo", "as a new task",
 }
+-- Left of "add a high priority task to …" once its priority is understood.
+chat_words.add_nouns = {
+  "task to", "task called", "task named", "task titled", "task for me to", "todo to", "task for",
+  "recurring task to", "repeating task to", "a recurring task to", "a repeating task to",
+  "a task to", "task that says", "recurring task called", "recurring task for", "task saying",
+  "a recurring task", "recurring task", "a task called", "a task named", "task:", "reminder to",
+  "a recurring task called", "a reminder to", "new task to", "a new task to", "task about",
+}
 chat_words.remind_to = {
   "remind me to", "remind me that i need to", "remind me that i have to", "remind me that",
   "set a reminder to", "set a reminder for me to", "give me a reminder to", "send me a reminder to",
@@ -67,7 +75,7 @@ chat_words.ask = {
   "any", "how many", "what", "open", "check", "anything", "what did i", "what else",
   "tell me about",
   "tell me what's", "tell me what is", "i want to see", "what do i still have", "do i still have",
-  "what i have", "who", "when", "what have i still got", "did i", "check on", "how much", "read",
+  "what i have", "who", "when", "am i", "did i miss", "have i", "what have i still got", "did i", "check on", "how much", "read",
   "how's", "look at", "fetch",
 }
 -- A message that begins so, and names nothing but filters, asks for a list.
@@ -88,6 +96,9 @@ chat_words.search = {
   "search my tasks for", "search tasks for", "find tasks about", "search my list for",
   "find all tasks about", "find tasks with", "find tasks containing", "show tasks about",
   "show me tasks about", "list tasks about", "find the task about",
+}
+chat_words.list_names = {
+  "todo list", "to do list", "to-do list", "todo items", "task list", "list of tasks",
 }
 -- Words of a question about tasks that say nothing by themselves.
 chat_words.list_filler = {
@@ -273,11 +284,11 @@ chat_words.status = {
     "working on", "in the works", "i'm working on", "begun" },
   pending = { "pending", "not started", "to do", "todo", "waiting", "unstarted" },
   active = { "active", "unfinished", "incomplete", "not done", "not completed", "not finished",
-    "outstanding", "remaining", "left", "undone", "uncompleted", "still open", "open", "unresolved",
+    "left to do", "still to do", "outstanding", "remaining", "left", "undone", "uncompleted", "still open", "open", "unresolved",
     "not complete", "not yet done", "haven't done", "have not done", "haven't finished" },
 }
 chat_words.overdue = {
-  "overdue", "late", "past due", "missed", "behind", "behind on", "over due", "past the deadline",
+  "overdue", "late", "past due", "missed", "behind", "behind on", "late on", "over due", "past the deadline",
   "past their deadline", "running late", "expired",
 }
 chat_words.recurring = {
