@@ -14,6 +14,12 @@ enum { MAX_RULE = 255, MAX_STEPS = 20000 };
 
 void calendar_init(void) {
     icalerror_set_errors_are_fatal(0);
+    // The first iterator makes libical and ICU fill tables of their own, and ICU call tzset.
+    struct icalrecurrencetype rule = icalrecurrencetype_from_string("FREQ=DAILY;COUNT=1");
+    icalrecur_iterator *iterator =
+        icalrecur_iterator_new(rule, icaltime_from_timet_with_zone(0, 0, NULL));
+    if (iterator)
+        icalrecur_iterator_free(iterator);
 }
 
 static const struct zone *check_zone(lua_State *L, int index) {

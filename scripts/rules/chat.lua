@@ -22,6 +22,7 @@ chat.fill = dates.fill
 
 local MAX_BYTES = 16384
 local MAX_COMMANDS = 20
+local MAX_TITLE_WORDS = 25
 
 local any, leading = text.any, text.leading
 
@@ -302,8 +303,11 @@ local question_like = any(words.question_starts)
 local function ask_whether_to_add(s, now)
   local bare = strip(s)
   local _, count = bare:gsub("%S+", "")
+  if count > MAX_TITLE_WORDS then
+    return { kind = "unclear", text = "I did not understand that." }
+  end
   local title = details.read(bare, now).title
-  if title == "" or count > 25 or bare:sub(-1) == "?" or question_like:match(bare:lower())
+  if title == "" or bare:sub(-1) == "?" or question_like:match(bare:lower())
     or not bare:find("[%w\128-\255]") then
     return { kind = "unclear", text = "I did not understand that." }
   end

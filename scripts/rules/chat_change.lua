@@ -16,6 +16,10 @@ local P, R, S, C = lpeg.P, lpeg.R, lpeg.S, lpeg.C
 local any, keyed, space = text.any, text.keyed, text.space
 local leading, trailing, splitter = text.leading, text.trailing, text.splitter
 
+-- Longer texts are no dates and no filters, and no commands about a task: titles have at most 255
+-- characters, descriptions 2000.
+local MAX_VALUE, MAX_CHANGE = 300, 2400
+
 local number = (P("#") + any({ "number", "task number", "task", "no.", "item", "todo", "nr",
   "task #" })
     * space ^ -1 * P("#") ^ -1) ^ -1 * C(R("09") * R("09") ^ -3) / tonumber * text.gap * -1
@@ -73,6 +77,9 @@ end
 ---@param now table
 ---@return table|nil match  {all = true, filter = …}
 function change.many(s, now)
+  if #s > MAX_VALUE then
+    return nil
+  end
   s = text.trim_end(s, ".!")
   if text.unquote(s) then
     return nil
@@ -183,7 +190,7 @@ local from_task = splitter(C(any({ "from" })))
 local as_tags = C(tag_names) * -1
 
 local function tags_of(s)
-  return as_tags:match(s:lower()) and details.tags(s)
+  return #s <= 1100 and as_tags:match(s:lower()) and details.tags(s)
 end
 
 local function understand_tags(s)
@@ -245,6 +252,9 @@ end
 ---@param now table
 ---@return table|nil changes
 function change.values(s, now)
+  if #s > MAX_VALUE then
+    return nil
+  end
   local level = details.priority(s)
   if level then
     return { priority = level }
@@ -666,6 +676,9 @@ end
 ---@param now table
 ---@return table|nil call
 function change.understand(s, now)
+  if #s > MAX_CHANGE then
+    return nil
+  end
   return understand_tags(s) or understand_clearing(s) or understand_rename(s)
     or understand_field(s, now) or understand_priority(s) or understand_reminder(s, now)
     or understand_move(s, now) or understand_make(s, now) or understand_status(s, now)

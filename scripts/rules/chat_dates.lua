@@ -270,11 +270,16 @@ function dates.leading_amount(s)
   end
 end
 
+local MAX_ONLY = 300
+
 ---What a text means when it is nothing but date phrases: "friday at 3pm", "every monday".
 ---@param s string
 ---@param now table
 ---@return table|nil found
 function dates.only(s, now)
+  if #s > MAX_ONLY then
+    return nil
+  end
   local found, rest = dates.find(s, now)
   for _, piece in ipairs(rest) do
     if piece:find("[^%s,.!]") then

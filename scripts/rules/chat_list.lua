@@ -226,6 +226,9 @@ function list.filter(s, now)
   return settle(filter), table.concat(rest, " "), named, many
 end
 
+-- Longer texts are no filters.
+local MAX_FILTER = 300
+
 local show, ask = text.leading(words.show), text.leading(words.ask)
 local search_for = text.leading(words.search)
 
@@ -261,19 +264,22 @@ function list.understand(s, now)
     if text.unquote(rest) then
       return with_search({}, rest)
     end
-    local filter, left, named = list.filter(rest, now)
-    if not named then
+    local filter, left, named = list.filter(rest:sub(1, MAX_FILTER), now)
+    if not named or #rest > MAX_FILTER then
       return with_search({}, rest), verb
     end
     return with_search(filter, left), (left ~= "" or not named) and verb or nil
   end
   rest, verb = show(s)
   if rest then
+    if #rest > MAX_FILTER then
+      return with_search({}, rest), verb
+    end
     local filter, left = list.filter(rest, now)
     return with_search(filter, left), left ~= "" and verb or nil
   end
   rest, verb = ask(s)
-  if rest then
+  if rest and #rest <= MAX_FILTER then
     return answer_question(rest, now, verb), nil
   end
 end
@@ -283,6 +289,9 @@ end
 ---@param now table
 ---@return table|nil call
 function list.bare(s, now)
+  if #s > MAX_FILTER then
+    return nil
+  end
   s = text.trim_end(s, "?")
   local filter, left, named, many = list.filter(s, now)
   if left == "" and named and (many or filter.overdue or s:lower():find("list", 1, true)
