@@ -145,7 +145,8 @@ local DEFAULTS = { status = "pending", priority = "medium", repeat_from = "due_d
 -- The columns a change is named by in `changed`.
 task_fields.ORDER = ORDER
 
--- Puts what the input says into the task. null clears, or means the default of a field that has one.
+-- Puts what the input says into the task. null clears, or means the default of a field that has
+-- one.
 local function apply(task, input)
   for _, name in ipairs(ORDER) do
     local value = input[name]

@@ -1,5 +1,5 @@
--- GET /api/tasks: what the query string may say, as SQL. Every value is a parameter; only words from
--- the tables below become SQL text.
+-- GET /api/tasks: what the query string may say, as SQL. Every value is a parameter; only words
+-- from the tables below become SQL text.
 local crypto = require("host.crypto")
 local json = require("lib.json")
 local time = require("host.time")

@@ -1,6 +1,6 @@
 -- The tasks of a user: every change is one statement that writes the task and its outbox rows
--- together, guarded by the version that was read. The statement is atomic by itself, so the host may
--- commit it together with those of other requests. REST, chat and MCP all come through here.
+-- together, guarded by the version that was read. The statement is atomic by itself, so the host
+-- may commit it together with those of other requests. REST, chat and MCP all come through here.
 -- Expected failure is nil and a problem (lib/problem.lua).
 local crypto = require("host.crypto")
 local db = require("host.db")
@@ -85,7 +85,7 @@ local function first_answer(user, key, hash)
     return nil, store.problem(err)
   end
   if not rows[1] then
-    return nil, problem.conflict("The Idempotency-Key has just been forgotten; send the request again")
+    return nil, problem.conflict("The Idempotency-Key has just been forgotten; send it again")
   end
   if rows[1].request_hash ~= hash then
     return nil, problem.unprocessable("This Idempotency-Key was used with another body")
@@ -98,7 +98,8 @@ local function create_once(task, change, options)
   local rows, err
   for _ = 1, 2 do
     -- With the key it is safe to send again what may or may not have been done.
-    rows, err = write(INSERT_ONCE, task, change, options.traceparent, options.key, hash, change.text)
+    rows, err = write(INSERT_ONCE, task, change, options.traceparent, options.key, hash,
+      change.text)
     if rows or err.code ~= "unknown" then
       break
     end
@@ -193,7 +194,8 @@ function tasks.get(user, id)
   return json.decode(text)
 end
 
--- Reads the task, lets `decide` make the change from it, writes it if nobody was faster, else again.
+-- Reads the task, lets `decide` make the change from it, writes it if nobody was faster, else
+-- again.
 -- decide(task, now_ms) -> after, change | nil (nothing to do: the task stays as it is), problem
 local function change_task(user, id, expected_version, apply)
   for _ = 1, MAX_RACES do

@@ -1,5 +1,6 @@
 -- JSON both ways. Reading is strict (host.json); writing is lua-cjson's, mended in two places where
--- Debian's 2.1.0 falls short: an empty list is written as [], and whole numbers keep all their digits.
+-- Debian's 2.1.0 falls short: an empty list is written as [], and whole numbers keep all their
+-- digits.
 local cjson = require("cjson.safe")
 local host_json = require("host.json")
 

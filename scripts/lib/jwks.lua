@@ -28,7 +28,8 @@ local function read_keys(document)
         found[type(jwk.kid) == "string" and jwk.kid or ""] = { alg = alg, key = key }
         count = count + 1
       else
-        log.warn("a key of the JWKS is not used", { kid = tostring(jwk.kid), why = message or "alg" })
+        log.warn("a key of the JWKS is not used",
+          { kid = tostring(jwk.kid), why = message or "alg" })
       end
     end
   end

@@ -1,7 +1,7 @@
 ---@meta
 -- The modules that the host gives to scripts: require("host.db") and so on.
--- Everything that waits (marked "waits") may be called only inside a fiber, that is: from a handler,
--- a timer or something they call; never while a file is being loaded.
+-- Everything that waits (marked "waits") may be called only inside a fiber, that is: from a
+-- handler, a timer or something they call; never while a file is being loaded.
 -- Expected failure returns nil and an error table; misuse (a wrong type) throws.
 
 ---@class host.Error
@@ -116,8 +116,8 @@ local db = {}
 ---@class host.db.Error : host.Error
 ---@field sqlstate string|nil    for code "sql"
 ---@field constraint string|nil  the constraint's name where PostgreSQL tells it
----code: "unavailable" (not sent, or known to be rolled back: nothing happened), "unknown" (sent, and
----the connection was lost before the answer: it may have happened), "timeout", "sql".
+---code: "unavailable" (not sent, or known to be rolled back: nothing happened), "unknown" (sent,
+---and the connection was lost before the answer: it may have happened), "timeout", "sql".
 ---Values: string, number, boolean, nil or json.null (NULL), and lists of strings (as text[]).
 ---Rows come as tables by column name: bool, int2/4/8, float and numeric as boolean and number,
 ---timestamptz as RFC 3339 with milliseconds and Z, text[] as list, NULL absent, all else a string.
