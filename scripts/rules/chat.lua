@@ -81,7 +81,7 @@ local function split(s)
     if mark and mark:find("%a") then
       local behind = found[#found]
       if keeps_words[mark] then
-        glue = s:sub(last, behind - 1) .. " "
+        glue = s:sub(last, behind - 1)
       else
         -- The words that ended this command begin the next one.
         result.words = mark:gsub("^and%s+", "")

@@ -125,7 +125,8 @@ local list_link = (S(" \t") + ",") * link + blank * "/" * blank
 local weekday_list = Ct(weekday * (list_link * weekday) ^ 0)
 local plural = keyed(words.plural_weekdays)
 local plural_list = Ct(plural * (list_link * plural) ^ 0)
-local range = weekday * (blank * P("-") * blank + space * any({ "to", "through", "thru" }) * space)
+local range_day = keyed(words.weekdays, -text.alnum)
+local range = range_day * (blank * P("-") * blank + space * any({ "to", "through", "thru" }) * space)
   * weekday
   / weekday_range
 local of_month = space * any({ "of the month", "of each month", "of every month", "of a month",
@@ -198,7 +199,7 @@ local remind = any(words.remind) * space
 repeats.offset = remind ^ -1 * amount * before / to_minutes
   + remind * any({ "the day", "a day", "one day", "the evening", "the night" }) * before * Cc(1440)
   + P("+") * amount / to_minutes
-  + any({ "reminder", "remind" }) * (blank * ":" + space) * amount * before ^ -1 / to_minutes
+  + any({ "reminder", "remind" }) * (blank * ":" * blank + space) * amount * before ^ -1 / to_minutes
 -- "remind me", with a day or a time behind it, or nothing.
 repeats.mark = any(words.remind) * -(space * any(words.after_remind_me))
 

@@ -22,7 +22,7 @@ text.quoted = P('"') * (1 - P('"')) ^ 0 * '"'
   + P("'") * (1 - S("'\n")) ^ 1 * "'" * -letter
 text.url = P("http") * P("s") ^ -1 * "://" * (1 - S(" \t\r\n")) ^ 1
 
-local function one_phrase(phrase)
+local function one_phrase(phrase, ending)
   local pattern = P(true)
   for char in phrase:gmatch(".") do
     if char == " " then
@@ -33,13 +33,14 @@ local function one_phrase(phrase)
       pattern = pattern * P(char)
     end
   end
-  return phrase:find("%w$") and pattern * text.edge or pattern
+  return phrase:find("%w$") and pattern * ending or pattern
 end
 
 ---A pattern for any of the phrases, the longest first.
 ---@param phrases string[]
+---@param ending any|nil  what must follow a phrase that ends with a letter or digit: text.edge
 ---@return any pattern
-function text.any(phrases)
+function text.any(phrases, ending)
   local sorted = {}
   for i, phrase in ipairs(phrases) do
     sorted[i] = phrase
@@ -52,7 +53,7 @@ function text.any(phrases)
   end)
   local pattern = P(false)
   for _, phrase in ipairs(sorted) do
-    pattern = pattern + one_phrase(phrase)
+    pattern = pattern + one_phrase(phrase, ending or text.edge)
   end
   return pattern
 end
@@ -60,8 +61,9 @@ end
 ---A pattern for any phrase of a table, with its meaning as capture: phrase = value, or
 ---key = {phrase, …}, where the key is the value.
 ---@param map table
+---@param ending any|nil  as in text.any
 ---@return any pattern
-function text.keyed(map)
+function text.keyed(map, ending)
   local meaning, phrases = {}, {}
   for key, value in pairs(map) do
     if type(value) == "table" then
@@ -75,7 +77,7 @@ function text.keyed(map)
     end
   end
   local spaces = lpeg.Cs((text.space / " " + apostrophe / "'" + 1) ^ 0)
-  return C(text.any(phrases)) / function(found)
+  return C(text.any(phrases, ending)) / function(found)
     return meaning[spaces:match(found)]
   end
 end
