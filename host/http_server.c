@@ -201,7 +201,8 @@ static bool is_late(struct connection *connection, uint64_t now) {
     uint64_t age = now - connection->since;
     switch (connection->phase) {
     case IDLE:
-        // Bytes have come since the last sweep saw it idle: a head has begun, and with it its deadline.
+        // Bytes have come since the last sweep saw it idle: a head has begun, and with it its
+        // deadline.
         if (connection->bytes_before == UINT64_MAX)
             connection->bytes_before = bytes_received(connection->fd);
         else if (bytes_received(connection->fd) > connection->bytes_before)
@@ -443,6 +444,8 @@ static void on_completed(void *user, struct MHD_Connection *mhd, void **context,
     exchange->response = NULL;
     exchange->mhd = NULL;
     exchange->connection = NULL;
+    if (exchange->dispatched && exchange->status > 0)
+        exchange->server->exchange_count--;
     if (!exchange->dispatched || exchange->status > 0)
         free_exchange(exchange); // nobody holds it any more
 }
@@ -465,9 +468,9 @@ static void add_headers(struct MHD_Response *response, const struct http_header 
 }
 
 static void give(struct http_exchange *exchange, int status, struct MHD_Response *response) {
-    exchange->server->exchange_count--;
     exchange->status = status;
     if (!exchange->mhd) { // the client has left
+        exchange->server->exchange_count--;
         MHD_destroy_response(response);
         free_exchange(exchange);
         return;
@@ -692,6 +695,7 @@ void http_server_quiesce(struct http_server *server) {
     if (server->quiesced)
         return;
     server->quiesced = true;
+    turn(server); // whoever has connected already is let in
     MHD_socket fd = MHD_quiesce_daemon(server->daemon);
     if (fd != MHD_INVALID_SOCKET)
         close(fd);
@@ -724,6 +728,13 @@ void http_server_stop(struct http_server *server) {
 
 size_t http_server_connections(const struct http_server *server) {
     return server->connection_count;
+}
+
+size_t http_server_busy(const struct http_server *server) {
+    size_t count = 0;
+    for (const struct connection *c = server->connections; c; c = c->next)
+        count += c->phase != IDLE;
+    return count > server->exchange_count ? count : server->exchange_count;
 }
 
 size_t http_server_exchanges(const struct http_server *server) {

@@ -67,8 +67,10 @@ void http_server_end_streams(struct http_server *server);
 void http_server_stop(struct http_server *server);
 
 size_t http_server_connections(const struct http_server *server);
-size_t http_server_exchanges(const struct http_server *server); // requests not answered yet
-size_t http_server_streams(const struct http_server *server);   // answers that still go on
+size_t http_server_exchanges(const struct http_server *server); // answers not wholly sent yet
+// Connections in the middle of a request, an answer or a stream (walks over all connections).
+size_t http_server_busy(const struct http_server *server);
+size_t http_server_streams(const struct http_server *server); // answers that still go on
 
 // Answers. body is copied. A header with CR, LF or NUL in it is left out and logged. The caller's
 // Content-Type must be among the headers when there is a body.

@@ -20,6 +20,7 @@ enum {
     INNER_BODY_LIMIT = 256 * 1024,
     BACKGROUND_FIBERS = 256,
     BEAT_MS = 100,
+    LINGER_MS = 100,   // for requests of connections accepted last
     FINISH_MS = 15000, // after DRAIN_MS, for requests that are still running
     MAX_REPLY_HEADERS = 32,
 };
@@ -48,6 +49,7 @@ struct worker {
     struct http_server *servers[2]; // for users, for the sidecar
     int server_count;
     uint64_t drain_at; // loop time; 0: not draining
+    uint64_t quiet_at; // from when on it may end, when nothing is unfinished
     struct meters meters;
     struct db_stats db_before;
     uint64_t random;
@@ -427,8 +429,7 @@ static void stop(struct worker *worker) {
 static size_t unfinished(const struct worker *worker) {
     size_t count = 0;
     for (int i = 0; i < worker->server_count; i++)
-        count +=
-            http_server_exchanges(worker->servers[i]) + http_server_streams(worker->servers[i]);
+        count += http_server_busy(worker->servers[i]);
     return count;
 }
 
@@ -441,7 +442,9 @@ static void go_on_draining(struct worker *worker) {
         http_server_quiesce(worker->servers[i]);
         http_server_end_streams(worker->servers[i]);
     }
-    if (unfinished(worker) == 0) {
+    if (!worker->quiet_at)
+        worker->quiet_at = uv_now(&worker->loop) + LINGER_MS;
+    if (unfinished(worker) == 0 && uv_now(&worker->loop) >= worker->quiet_at) {
         stop(worker);
     } else if (drained > serve_ms + FINISH_MS) {
         log_event(LOG_ERROR, "requests did not finish while draining", NULL);

@@ -66,7 +66,8 @@ local function new_tasks()
         return { status = 422, detail = "the reminder would be in the past" }
       end
       local at = calendar.to_local(ms, "UTC")
-      task.remind_at = string.format("%04d-%02d-%02dT%02d:%02d:%02d.000Z", at.year, at.month, at.day,
+      task.remind_at = string.format("%04d-%02d-%02dT%02d:%02d:%02d.000Z", at.year, at.month,
+        at.day,
         at.hour, at.min, at.sec)
     end
   end
@@ -110,7 +111,8 @@ local function new_tasks()
         and (not query.status or query.status == "all" or query.status == task.status
           or query.status == "active" and task.status ~= "completed")
         and (not query.priority or query.priority == task.priority)
-        and (not query.due_before or task.due_date ~= json.null and task.due_date < query.due_before)
+        and (not query.due_before or task.due_date ~= json.null
+        and task.due_date < query.due_before)
         and (not query.due_after or task.due_date ~= json.null and task.due_date >= query.due_after)
         and (not query.search or task.title:lower():find(query.search:lower(), 1, true))
       if good then
@@ -208,7 +210,8 @@ describe("chat", function()
   it("adds a task and says so, with the local date", function()
     local reply = tell("Add buy milk tomorrow at 9am #home high priority",
       { timezone = "Europe/Berlin" })
-    assert.are.equal('Added "buy milk", due tomorrow at 09:00, high priority, #home.', reply.message)
+    assert.are.equal('Added "buy milk", due tomorrow at 09:00, high priority, #home.',
+      reply.message)
     local task = tasks.items[1]
     assert.are.equal("2026-11-25T08:00:00.000Z", task.due_date)
     assert.are.equal("high", task.priority)
@@ -297,7 +300,8 @@ describe("chat", function()
 
     it("without a time ask for one", function()
       assert.is_truthy(said("remind me to buy milk"):find("When should I remind you", 1, true))
-      assert.are.equal('I will remind you of "buy milk" tomorrow at 09:00.', said("tomorrow at 9am"))
+      assert.are.equal('I will remind you of "buy milk" tomorrow at 09:00.',
+        said("tomorrow at 9am"))
       assert.are.equal("2026-11-25T09:00:00.000Z", tasks.items[1].remind_at)
       assert.are.equal(1, #tasks.items)
     end)

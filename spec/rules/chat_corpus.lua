@@ -1,5 +1,6 @@
 -- What people say, by intent, and the call each sentence must become. `now` is Tuesday, 24 November
--- 2026, 10:00. A test may give its own context as third value. "?" as call: a question of that kind.
+-- 2026, 10:00. A test may give its own context as third value. "?" as call: a question of that
+-- kind.
 local corpus = {}
 
 local YEAR = 2026
@@ -97,7 +98,8 @@ corpus.groups = {
     { "Add buy milk tomorrow at 9am #home high priority", add("buy milk",
       { due = at(11, 25, 9), tags = { "home" }, priority = "high" }) },
     { "Meeting with Sarah next wed 3pm #work p1 +30m", add("Meeting with Sarah",
-      { due = at(12, 2, 15), tags = { "work" }, priority = "high", reminder_offset_minutes = 30 }) },
+      { due = at(12, 2, 15), tags = { "work" }, priority = "high",
+        reminder_offset_minutes = 30 }) },
     { "buy milk today", add("buy milk", { due = day(11, 24) }) },
     { "buy milk tomorrow", add("buy milk", { due = day(11, 25) }) },
     { "Tomorrow buy milk", add("buy milk", { due = day(11, 25) }) },
@@ -197,7 +199,8 @@ corpus.groups = {
       { due = day(3, 3, 2027), recurrence_rule = "YEARLY" }) },
     { "take vitamins every day at 8am", add("take vitamins",
       { due = at(11, 25, 8), recurrence_rule = "DAILY" }) },
-    { "take vitamins daily", add("take vitamins", { due = day(11, 25), recurrence_rule = "DAILY" }) },
+    { "take vitamins daily", add("take vitamins", { due = day(11, 25),
+      recurrence_rule = "DAILY" }) },
     { "take vitamins every morning", add("take vitamins",
       { due = at(11, 25, 9), recurrence_rule = "DAILY" }) },
     { "yoga every tuesday and thursday at 18:00", add("yoga",
@@ -208,7 +211,8 @@ corpus.groups = {
       { due = day(11, 25), recurrence_rule = "INTERVAL:3" }) },
     { "backup every 3 months", add("backup",
       { due = day(11, 25), recurrence_rule = "FREQ=MONTHLY;INTERVAL=3" }) },
-    { "backup every other day", add("backup", { due = day(11, 25), recurrence_rule = "INTERVAL:2" }) },
+    { "backup every other day", add("backup", { due = day(11, 25),
+      recurrence_rule = "INTERVAL:2" }) },
     { "team lunch every last friday of the month", add("team lunch",
       { due = day(11, 27), recurrence_rule = "FREQ=MONTHLY;BYDAY=-1FR" }) },
     { "retro every first monday of the month at 10am", add("retro",
@@ -406,7 +410,8 @@ corpus.groups = {
     { "undo", { tool = "undo", args = {} } },
     { "yes", { tool = "answer_yes", args = {} } },
     { "no, thanks", { tool = "answer_no", args = {} } },
-    { "2", { tool = "pick", args = { number = 2 } }, { pending = { kind = "pick", choices = {} } } },
+    { "2", { tool = "pick", args = { number = 2 } }, { pending = { kind = "pick",
+      choices = {} } } },
     { "the second one", { tool = "pick", args = { number = 2 } },
       { pending = { kind = "pick", choices = {} } } },
     { "oat milk", { tool = "pick", args = { words = "oat milk" } },
@@ -416,7 +421,8 @@ corpus.groups = {
     { "nope", { tool = "answer_no", args = {} }, { pending = { kind = "confirm" } } },
     { "Buy milk tomorrow", add("Buy milk", { due = day(11, 25), priority = "high" }),
       { pending = { kind = "title", args = { priority = "high" } } } },
-    { "tomorrow at 9am", update(LAST, { remind_at = at(11, 25, 9) }), { pending = { kind = "when" } } },
+    { "tomorrow at 9am", update(LAST, { remind_at = at(11, 25, 9) }),
+      { pending = { kind = "when" } } },
     { "friday 3pm", update(LAST, { due = at(11, 27, 15) }),
       { last_task = { id = "1", title = "x" } } },
   } },

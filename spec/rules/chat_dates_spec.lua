@@ -39,15 +39,18 @@ describe("a day", function()
     ["friday"] = "2026-11-27", ["on fri"] = "2026-11-27", ["this friday"] = "2026-11-27",
     ["next friday"] = "2026-12-04", ["friday next week"] = "2026-12-04",
     ["tuesday"] = "2026-12-01", ["this tuesday"] = "2026-11-24", ["next tuesday"] = "2026-12-01",
-    ["next monday"] = "2026-11-30", ["next sunday"] = "2026-12-06", ["coming sunday"] = "2026-11-29",
+    ["next monday"] = "2026-11-30", ["next sunday"] = "2026-12-06",
+      ["coming sunday"] = "2026-11-29",
     ["in 3 days"] = "2026-11-27", ["in a week"] = "2026-12-01", ["in two weeks"] = "2026-12-08",
-    ["in 2 months"] = "2027-01-24", ["in a year"] = "2027-11-24", ["3 days from now"] = "2026-11-27",
+    ["in 2 months"] = "2027-01-24", ["in a year"] = "2027-11-24",
+      ["3 days from now"] = "2026-11-27",
     ["a week from friday"] = "2026-12-04",
     ["next week"] = "2026-11-30", ["next month"] = "2026-12-01", ["next year"] = "2027-01-01",
     ["this weekend"] = "2026-11-28", ["next weekend"] = "2026-12-05",
     ["end of month"] = "2026-11-30", ["end of the week"] = "2026-11-29",
     ["end of the year"] = "2026-12-31", ["by the end of next month"] = "2026-12-31",
-    ["5 March"] = "2027-03-05", ["March 5th"] = "2027-03-05", ["on the 5th of march"] = "2027-03-05",
+    ["5 March"] = "2027-03-05", ["March 5th"] = "2027-03-05",
+      ["on the 5th of march"] = "2027-03-05",
     ["March 5, 2028"] = "2028-03-05", ["24 nov"] = "2026-11-24", ["23 nov"] = "2027-11-23",
     ["dec 1st"] = "2026-12-01", ["on the 30th"] = "2026-11-30", ["by the 1st"] = "2026-12-01",
     ["5.3."] = "2027-03-05", ["24.12.2026"] = "2026-12-24", ["24.12.26"] = "2026-12-24",
@@ -68,7 +71,8 @@ describe("a day", function()
   end)
 
   it("is not seen inside other words, addresses and quotes", function()
-    for _, text in ipairs({ "todayish", "one-today", "today's news", "https://x.org/today/2026-12-24",
+    for _, text in ipairs({ "todayish", "one-today", "today's news",
+      "https://x.org/today/2026-12-24",
       "\"tomorrow\"", "“tomorrow”", "'next friday'", "buy sun cream", "the cat sat there",
       "10.0.0.1", "v1.2.3", "1/2 cup", "24/7 support", "may I ask", "Black Friday deals" }) do
       local found = dates.find(text, NOW)
@@ -86,8 +90,10 @@ describe("a time of day", function()
   local TIMES = {
     ["at 9"] = "2026-11-25 09:00", ["at 11"] = "2026-11-24 11:00", ["at 5"] = "2026-11-24 17:00",
     ["9am"] = "2026-11-25 09:00", ["9 pm"] = "2026-11-24 21:00", ["9:30pm"] = "2026-11-24 21:30",
-    ["9.30 p.m."] = "2026-11-24 21:30", ["12am"] = "2026-11-25 00:00", ["12pm"] = "2026-11-24 12:00",
-    ["21:00"] = "2026-11-24 21:00", ["at 7:05"] = "2026-11-25 07:05", ["@ 15:15"] = "2026-11-24 15:15",
+    ["9.30 p.m."] = "2026-11-24 21:30", ["12am"] = "2026-11-25 00:00",
+      ["12pm"] = "2026-11-24 12:00",
+    ["21:00"] = "2026-11-24 21:00", ["at 7:05"] = "2026-11-25 07:05",
+      ["@ 15:15"] = "2026-11-24 15:15",
     ["half past nine"] = "2026-11-25 09:30", ["quarter past 4"] = "2026-11-24 16:15",
     ["quarter to six"] = "2026-11-24 17:45", ["5 o'clock"] = "2026-11-24 17:00",
     ["at noon"] = "2026-11-24 12:00", ["at midnight"] = "2026-11-25 00:00",
@@ -176,7 +182,8 @@ end)
 
 describe("recurrence", function()
   local RULES = {
-    ["every day"] = "DAILY", ["daily"] = "DAILY", ["every morning"] = "DAILY", ["weekly"] = "WEEKLY",
+    ["every day"] = "DAILY", ["daily"] = "DAILY", ["every morning"] = "DAILY",
+      ["weekly"] = "WEEKLY",
     ["every week"] = "WEEKLY", ["every month"] = "MONTHLY", ["annually"] = "YEARLY",
     ["every 10 days"] = "INTERVAL:10", ["every other day"] = "INTERVAL:2",
     ["every two weeks"] = "FREQ=WEEKLY;INTERVAL=2", ["fortnightly"] = "FREQ=WEEKLY;INTERVAL=2",
@@ -227,7 +234,8 @@ end)
 describe("a reminder", function()
   local OFFSETS = {
     ["remind me 1 hour before"] = 60, ["with a reminder 30 minutes before"] = 30, ["+30m"] = 30,
-    ["+2h"] = 120, ["15 min before"] = 15, ["a day before"] = 1440, ["remind me 2 days in advance"] = 2880,
+    ["+2h"] = 120, ["15 min before"] = 15, ["a day before"] = 1440,
+      ["remind me 2 days in advance"] = 2880,
     ["remind me the day before"] = 1440, ["reminder: 10 minutes"] = 10, ["a week earlier"] = 10080,
     ["half an hour before it's due"] = 30,
   }

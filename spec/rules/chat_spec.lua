@@ -45,13 +45,16 @@ describe("several commands in a message", function()
   end)
 
   it("are split by \"then\" only before a command", function()
-    assert.are.equal("complete_task report; list_tasks -", outline("complete report then show my tasks"))
-    assert.are.equal("add_task boil water then add salt", outline("add \"boil water then add salt\""))
+    assert.are.equal("complete_task report; list_tasks -",
+      outline("complete report then show my tasks"))
+    assert.are.equal("add_task boil water then add salt",
+      outline("add \"boil water then add salt\""))
     assert.are.equal("add_task wash the car then dry it", outline("add wash the car then dry it"))
   end)
 
   it("are not split inside quotes", function()
-    assert.are.equal("add_task milk; bread and add eggs", outline("add \"milk; bread and add eggs\""))
+    assert.are.equal("add_task milk; bread and add eggs",
+      outline("add \"milk; bread and add eggs\""))
   end)
 
   it("make a task of every line of a list", function()
@@ -152,7 +155,8 @@ describe("hostile input", function()
       seed = (seed * 1103515245 + 12345) % 2147483648
       return math.floor(seed / 65536) % n
     end
-    local parts = { "add ", "every ", "tomorrow", "\"", "'", " to ", "#", "\0", "\255", "move ", "9",
+    local parts = { "add ", "every ", "tomorrow", "\"", "'", " to ", "#", "\0", "\255", "move ",
+      "9",
       "at ", ";", "\n", "delete ", "all ", "remind me ", "before ", " is done", "friday", "-", "(" }
     for _ = 1, 2000 do
       local text = {}

@@ -162,7 +162,7 @@ class Host:
             "PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"),
             "DATABASE_URL": postgres().url(self.database), "JWT_SECRET": SECRET,
             "PORT": str(self.base), "BIND_ADDRESS": "127.0.0.1", "DRAIN_MS": "0",
-            "SCRIPTS_DIR": os.path.join(ROOT, "scripts"), "WEB_DIR": os.path.join(ROOT, "web"),
+            "SCRIPTS_DIR": os.environ.get("SCRIPTS_DIR") or os.path.join(ROOT, "scripts"), "WEB_DIR": os.path.join(ROOT, "web"),
             **{name: os.environ[name] for name in os.environ
                if name.startswith(("ASAN_", "TSAN_", "UBSAN_", "LSAN_"))},
             **(env or {}),
