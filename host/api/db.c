@@ -374,7 +374,7 @@ static const char TRANSACTION[] =
     "  end}\n"
     "  local ok, value, why = pcall(fn, tx)\n"
     "  if not ok then return false, nil, nil, value end\n"
-    "  if value == nil then return false, nil, why or failed end\n"
+    "  if value == nil or failed then return false, nil, failed or why end\n"
     "  local done\n"
     "  done, err = session:query('COMMIT')\n"
     "  if not done then return false, nil, err end\n"

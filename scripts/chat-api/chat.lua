@@ -116,7 +116,7 @@ end
 ---@field conversation_id string
 
 ---@param parts chat.Parts
----@return {turn: fun(user: string, text: string, options: chat.Options|nil): chat.Reply|nil, table|nil}
+---@return {turn: fun(user: string, text: string, options: chat.Options|nil): chat.Reply|nil, any}
 function chat.new(parts)
   local self = {}
 

@@ -52,13 +52,12 @@ local RULE_DAYS = { MO = "Monday", TU = "Tuesday", WE = "Wednesday", TH = "Thurs
 local UNITS = { HOURLY = "hours", DAILY = "days", WEEKLY = "weeks", MONTHLY = "months",
   YEARLY = "years" }
 
-local function rule_text(rule)
-  local days = rule:match("^INTERVAL:(%d+)$")
-  if RULES[rule] then
-    return RULES[rule]
-  elseif days then
-    return "every " .. days .. " days"
-  elseif rule == "FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR" then
+local PLACES = { ["1"] = "first", ["2"] = "second", ["3"] = "third", ["4"] = "fourth",
+  ["5"] = "fifth", ["-1"] = "last" }
+
+-- An RRULE without its end, in words; nil for those that need a calendar to say.
+local function series_text(rule)
+  if rule == "FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR" then
     return "every weekday"
   end
   local list = rule:match("^FREQ=WEEKLY;BYDAY=([%u,]+)$")
@@ -66,11 +65,37 @@ local function rule_text(rule)
     list = list:gsub("%u%u", RULE_DAYS):gsub(",", ", ")
     return "every " .. list
   end
+  local place, name = rule:match("^FREQ=MONTHLY;BYDAY=(%-?%d)(%u%u)$")
+  if place and PLACES[place] then
+    return "every " .. PLACES[place] .. " " .. RULE_DAYS[name] .. " of the month"
+  end
+  local day = rule:match("^FREQ=MONTHLY;BYMONTHDAY=(%-?%d+)$")
+  if day then
+    return day == "-1" and "on the last day of every month" or "on day " .. day .. " of every month"
+  end
   local freq, interval = rule:match("^FREQ=(%u+);INTERVAL=(%d+)$")
   if freq and UNITS[freq] then
     return "every " .. interval .. " " .. UNITS[freq]
   end
-  return "repeating (" .. rule .. ")"
+  freq = rule:match("^FREQ=(%u+)$")
+  return freq and UNITS[freq] and "every " .. UNITS[freq]:sub(1, -2)
+end
+
+local function rule_text(rule)
+  local days = rule:match("^INTERVAL:(%d+)$")
+  if RULES[rule] then
+    return RULES[rule]
+  elseif days then
+    return "every " .. days .. " days"
+  end
+  local series, year, month, day = rule:match("^(.*);UNTIL=(%d%d%d%d)(%d%d)(%d%d)T?[%dZ]*$")
+  local text = series_text(series or rule)
+  if not text then
+    return "repeating (" .. rule .. ")"
+  elseif series then
+    text = text .. " until " .. tonumber(day) .. " " .. MONTHS[tonumber(month)] .. " " .. year
+  end
+  return text
 end
 
 ---@param task table   with the keys of the contract

@@ -96,20 +96,19 @@ local function record(turn, name, result, why)
   end
 end
 
+local function fail(turn, name, why)
+  record(turn, name, nil, why.detail)
+  say(turn, chat_text.failed(why))
+end
+
 local function invoke(turn, name, fn, ...)
   local result, why = fn(turn.user, ...)
   if not result then
-    record(turn, name, nil, why.detail)
-    say(turn, chat_text.failed(why))
+    fail(turn, name, why)
     return nil, why
   end
   record(turn, name, name == "list_tasks" and json.list(result.items) or result)
   return result
-end
-
-local function fail(turn, name, message)
-  record(turn, name, nil, message)
-  say(turn, message)
 end
 
 local function remember(turn, task)
@@ -225,22 +224,25 @@ local function resolve(turn, call)
     return turn.state.last_task
   elseif wanted.number then
     local shown = turn.state.shown and turn.state.shown[wanted.number]
-    if not shown then
-      fail(turn, call.tool, "There is no number " .. wanted.number .. " in what I listed last.")
+    if shown then
+      return shown
     end
-    return shown
+    -- A title may be a number, too.
+    wanted.words = wanted.text
   end
   local found, why = search(turn, call)
   if not found then
-    fail(turn, call.tool, chat_text.failed(why))
+    fail(turn, call.tool, why)
   elseif #found == 1 then
     return found[1]
   elseif #found > 1 then
     ask_which(turn, call, found)
+  elseif wanted.number then
+    say(turn, "There is no number " .. wanted.number .. " in what I listed last.")
   elseif call.otherwise then
     chat_tools.run(turn, call.otherwise)
   else
-    fail(turn, call.tool, 'I found no task that matches "' .. wanted.words .. '".')
+    say(turn, 'I found no task that matches "' .. wanted.words .. '".')
   end
   return nil
 end
@@ -324,7 +326,7 @@ local function ask_for_all(turn, call)
   end
   local found, why = turn.tasks.list(turn.user, query)
   if not found then
-    fail(turn, call.tool, chat_text.failed(why))
+    fail(turn, call.tool, why)
   elseif #found.items == 0 then
     say(turn, "There is nothing to " .. VERBS[call.tool] .. ".")
   else
@@ -510,7 +512,7 @@ local function update_task(turn, call)
   local changes = call.args.changes
   local task, why = turn.tasks.get(turn.user, named.id)
   if not task then
-    fail(turn, "update_task", chat_text.failed(why))
+    fail(turn, "update_task", why)
     return
   end
   remember(turn, task)

@@ -1,5 +1,6 @@
 -- chat-api: tasks over HTTP and by chat.
 local routes = require("chat-api.routes")
+local static = require("lib.static")
 local tasks = require("chat-api.tasks")
 local timer = require("host.timer")
 
@@ -16,6 +17,8 @@ return {
     { "PATCH", "/api/tasks/{id}/complete", routes.complete_task, body = "optional" },
     { "POST", "/api/{user_id}/chat", routes.chat, body = "json" },
     { "GET", "/api/{user_id}/chat/history", routes.chat_history },
+    { "GET", "/", static.file("web/index.html"), auth = false },
+    { "GET", "/style.css", static.file("web/style.css"), auth = false },
   },
   start = function()
     timer.every(3600 * 1000, tasks.forget_answers)

@@ -142,7 +142,7 @@ function db.execute(sql, ...) end
 ---@return host.db.Error|nil
 function db.batch(statements) end
 ---A transaction on a connection of its own (waits). fn gets tx with tx:query(sql, …). It commits
----when fn returns a value that is not nil, rolls back when fn returns nil or throws, and returns
+---when fn returns a value that is not nil and no statement failed, else rolls back, and returns
 ---what fn returned. Serialisation failures and deadlocks run fn again, at most 3 times.
 ---@param fn fun(tx: table): any, any
 ---@return any

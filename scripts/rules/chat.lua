@@ -9,20 +9,22 @@ local civil = require("rules.chat_civil")
 local dates = require("rules.chat_dates")
 local details = require("rules.chat_details")
 local list = require("rules.chat_list")
+local target = require("rules.chat_target")
 local text = require("rules.chat_text")
+local values = require("rules.chat_values")
 local words = require("rules.chat_words")
 
 local chat = {}
 
 ---Stands for "clear this" in changes.
-chat.null = change.null
+chat.null = values.null
 ---Civil arithmetic and the default time of day, for those who carry calls out.
 chat.civil = civil
 chat.fill = dates.fill
 
 local MAX_BYTES = 16384
 local MAX_COMMANDS = 20
-local MAX_TITLE_WORDS = 25
+local MAX_TITLE_WORDS, MAX_TITLE = 25, 255
 
 local any, leading = text.any, text.leading
 
@@ -156,7 +158,7 @@ local function new_task(s, now, make)
   return make(read)
 end
 
-local add_noun = leading(words.add_nouns)
+local add_noun, quoted_noun = leading(words.add_nouns), leading({ "task", "todo", "item" })
 
 local function understand_add(s, now)
   local rest = remind_to(s)
@@ -171,7 +173,9 @@ local function understand_add(s, now)
     end
     return new_task(rest, now, function(read)
       local noun = add_noun(read.title)
-      read.title = noun and noun ~= "" and (text.unquote(noun) or noun) or read.title
+      local quoted = quoted_noun(read.title)
+      quoted = quoted and text.unquote(quoted)
+      read.title = quoted or noun and noun ~= "" and (text.unquote(noun) or noun) or read.title
       return add_call(read)
     end)
   end
@@ -209,9 +213,6 @@ local function only_time(s, now, context)
   end
 end
 
--- "complete tasks" completes, "completed tasks" lists.
-local is_imperative = any({ "complete" })
-
 local function understand_one(s, now, context)
   if is_help(s) then
     return { tool = "help", args = {} }
@@ -220,10 +221,10 @@ local function understand_one(s, now, context)
   end
   local bare = strip(s)
   local call, verb = list.understand(bare, now)
-  if call and not (verb and change.is_title(verb, bare:sub(#verb + 1), now)) then
+  if call and not (verb and target.is_title(verb, bare:sub(#verb + 1), now)) then
     return call
   end
-  call = not is_imperative:match(bare:lower()) and list.bare(bare, now)
+  call = not command_start:match(bare:lower()) and list.bare(bare, now)
     or change.understand(bare, now)
   if call then
     return call
@@ -246,7 +247,7 @@ end
 -- Answers to what the last answer asked.
 
 local function answer_pick(s)
-  local n = change.number(s)
+  local n = target.number(s)
   if n then
     return { tool = "pick", args = { number = n } }
   elseif is_all(s) then
@@ -307,7 +308,7 @@ local function ask_whether_to_add(s, now)
     return { kind = "unclear", text = "I did not understand that." }
   end
   local title = details.read(bare, now).title
-  if title == "" or bare:sub(-1) == "?" or question_like:match(bare:lower())
+  if title == "" or #title > MAX_TITLE or bare:sub(-1) == "?" or question_like:match(bare:lower())
     or not bare:find("[%w\128-\255]") then
     return { kind = "unclear", text = "I did not understand that." }
   end
@@ -317,13 +318,13 @@ end
 
 local function pick_by_words(s, pending)
   if pending and pending.kind == "pick" then
-    return { tool = "pick", args = { words = strip(s) } }
+    return { tool = "pick", args = { words = target.match(strip(s)).words or strip(s) } }
   end
 end
 
 ---@class chat.Call
----@field tool string      add_task, list_tasks, complete_task, update_task, delete_task, help, undo,
----                        answer_yes, answer_no, pick
+---@field tool string      add_task, list_tasks, complete_task, update_task, delete_task, help,
+---                        undo, answer_yes, answer_no, pick
 ---@field args table
 ---@field otherwise chat.Call|nil  to be done where the task that `args.match` names is not there
 

@@ -73,6 +73,10 @@ local function take(found, phrase, now)
       table.insert(bucket[kind], item)
     end
     return true
+  elseif kind == "recurrence" and found.recurrence and not found.recurrence.first then
+    -- "weekly meeting every monday": the more exact one counts.
+    found.recurrence = value.first and value or found.recurrence
+    return true
   elseif bucket[kind] ~= nil then
     return false
   end

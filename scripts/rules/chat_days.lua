@@ -105,8 +105,10 @@ local bare = hour_number * part_tail / function(hour, part) return in_part(hour,
 local named = keyed({ noon = 12, midday = 12, midnight = 0 })
   / function(hour) return clock(hour, 0) end
 local at = any(words.before_time) * blank
-local range_end = (blank * (P("-") + "\226\128\147" + any({ "to", "until", "till" })) * blank
-  * (exact + two * edge) / 0) ^ -1
+-- "3pm to 4pm", "3pm-4": but "10am until 24 december" is no range.
+local range_end = (blank * ((P("-") + "\226\128\147" + any({ "to" })) * blank
+    * (exact + two * edge * -(space * month)) + any({ "until", "till" }) * blank * exact)
+  / 0) ^ -1
 local range_start = two * blank * P("-") * blank * two * am_pm
   / function(from, to, half_day) return clock(from, 0, from <= to and half_day or nil) end
 days.time = at * (range_start + exact + named + bare) * range_end

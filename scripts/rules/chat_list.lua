@@ -70,16 +70,18 @@ local sort_word = keyed({ newest = { "newest", "latest", "most recent", "newest 
   first_due = { "due next", "due first", "most urgent first", "next up", "up next" } })
 local limit = any({ "top", "first", "last" }) * space * C(R("09") ^ 1) * -R("az") / tonumber
 
-local TOKENS = token("filler", any(words.list_names)) + token("search", search) + token("limit", limit) + token("no_date",
+local TOKENS = token("filler", any(words.list_names)) + token("search", search) + token("limit",
+  limit) + token("no_date",
   any(words.no_date))
-  + token("tag", tag) + token("sort", sort) + token("order", sort_word)
+  + token("tag", tag) + token("sort", sort)
   + token("before", any({ "due before", "before", "until", "till", "up to", "earlier than" })
   * space * day)
   + token("by", any({ "due by", "by", "no later than", "due until" }) * space * day)
   + token("after", any({ "due after", "after", "since", "from", "later than", "due from" }) * space
   * day)
   + token("in_days", due * in_days) + token("period", due * period)
-  + token("day", due * day) + token("overdue", any(words.overdue))
+  + token("day", due * day) + token("order", sort_word)
+  + token("overdue", any(words.overdue))
   + token("priority", priority) + token("recurring", any(words.recurring))
   + token("status", keyed(words.status)) + token("tag", tag_behind)
   + token("due", any({ "due", "have a deadline", "with a deadline", "with deadlines",

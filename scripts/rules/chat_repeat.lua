@@ -126,11 +126,14 @@ local weekday_list = Ct(weekday * (list_link * weekday) ^ 0)
 local plural = keyed(words.plural_weekdays)
 local plural_list = Ct(plural * (list_link * plural) ^ 0)
 local range_day = keyed(words.weekdays, -text.alnum)
-local range = range_day * (blank * P("-") * blank + space * any({ "to", "through", "thru" }) * space)
+local range = range_day * (blank * P("-") * blank + space * any({ "to", "through", "thru" })
+  * space)
   * weekday
   / weekday_range
 local of_month = space * any({ "of the month", "of each month", "of every month", "of a month",
   "each month", "every month", "in the month" })
+local of_every_month = space * any({ "of each month", "of every month", "each month",
+  "every month" })
 local ordinal = keyed(words.ordinals)
 local interval = keyed(words.intervals)
 local weekday_word = any({ "weekday", "workday", "work day", "business day", "working day",
@@ -164,6 +167,7 @@ repeats.recurrence = every * the * ordinal * space * weekday * of_month / nth_we
   / day_of_month
   + every * the * two * suffix * edge * of_month ^ -1 / day_of_month
   + on_the * two * suffix * edge * of_month / day_of_month
+  + on_the * keyed(words.places) * of_every_month / day_of_month
   + every * days.count * unit * edge / every_unit
   + every * keyed(words.dayparts) / function(hour) return { rule = "DAILY", hour = hour } end
   + every * weekday_list * (blank * keyed(words.dayparts)) ^ -1 / function(list, hour)
@@ -199,7 +203,8 @@ local remind = any(words.remind) * space
 repeats.offset = remind ^ -1 * amount * before / to_minutes
   + remind * any({ "the day", "a day", "one day", "the evening", "the night" }) * before * Cc(1440)
   + P("+") * amount / to_minutes
-  + any({ "reminder", "remind" }) * (blank * ":" * blank + space) * amount * before ^ -1 / to_minutes
+  + any({ "reminder", "remind" }) * (blank * ":" * blank + space) * amount * before ^ -1
+  / to_minutes
 -- "remind me", with a day or a time behind it, or nothing.
 repeats.mark = any(words.remind) * -(space * any(words.after_remind_me))
 

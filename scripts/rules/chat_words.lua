@@ -17,7 +17,8 @@ chat_words.closing = {
 
 -- What follows is a new task.
 chat_words.add = {
-  "add", "add a task", "add a new task", "add new task", "add task", "add a todo", "add todo",
+  "add", "note:", "add a task", "add a new task", "add new task", "add task", "add a todo",
+  "add todo",
   "add an item", "add the task", "create", "create a task", "create a new task", "create task",
   "create new task", "create a todo", "create todo", "new task", "new todo", "a new task",
   "make a task", "make a new task", "make a todo", "todo", "to do", "task", "remember to",
@@ -65,7 +66,7 @@ chat_words.remind_about = {
 -- Looking at tasks. What follows these must be about tasks, or be words to search for.
 chat_words.show = {
   "show", "show me", "list", "display", "view", "print", "read me", "let me see", "pull up",
-  "see", "filter", "filter by", "list out", "go through",
+  "see", "sort", "filter", "filter by", "list out", "go through",
 }
 -- The same, but what follows must be about tasks and nothing else.
 chat_words.ask = {
@@ -75,7 +76,8 @@ chat_words.ask = {
   "any", "how many", "what", "open", "check", "anything", "what did i", "what else",
   "tell me about",
   "tell me what's", "tell me what is", "i want to see", "what do i still have", "do i still have",
-  "what i have", "who", "when", "am i", "did i miss", "have i", "what have i still got", "did i", "check on", "how much", "read",
+  "what i have", "who", "when", "am i", "did i miss", "have i", "what have i still got", "did i",
+  "check on", "how much", "read",
   "how's", "look at", "fetch",
 }
 -- A message that begins so, and names nothing but filters, asks for a list.
@@ -254,7 +256,7 @@ chat_words.soft = {
   "set",
   "change", "turn", "put", "update", "edit", "switch", "bring", "extend", "push", "shift", "forget",
   "label", "restore", "bin", "get rid of", "trash", "look at", "repeat", "fetch", "flag", "mark",
-  "modify", "plan", "wipe", "kill", "remove", "search", "review", "filter", "list",
+  "modify", "plan", "wipe", "kill", "remove", "search", "review", "sort", "filter", "list",
 }
 
 chat_words.priority = {
@@ -284,11 +286,13 @@ chat_words.status = {
     "working on", "in the works", "i'm working on", "begun" },
   pending = { "pending", "not started", "to do", "todo", "waiting", "unstarted" },
   active = { "active", "unfinished", "incomplete", "not done", "not completed", "not finished",
-    "left to do", "still to do", "outstanding", "remaining", "left", "undone", "uncompleted", "still open", "open", "unresolved",
+    "left to do", "still to do", "outstanding", "remaining", "left", "undone", "uncompleted",
+    "still open", "open", "unresolved",
     "not complete", "not yet done", "haven't done", "have not done", "haven't finished" },
 }
 chat_words.overdue = {
-  "overdue", "late", "past due", "missed", "behind", "behind on", "late on", "over due", "past the deadline",
+  "overdue", "late", "past due", "missed", "behind", "behind on", "late on", "over due",
+  "past the deadline",
   "past their deadline", "running late", "expired",
 }
 chat_words.recurring = {
@@ -497,7 +501,7 @@ chat_words.fields = {
   reminder = { "reminder", "reminders", "alarm", "alert", "notification" },
   recurrence = { "recurrence", "repetition", "repeat", "recurring", "repeating", "recurrence rule",
     "schedule" },
-  priority = { "priority", "prio", "importance" },
+  priority = { "priority", "high priority", "low priority", "prio", "importance" },
   description = { "description", "note", "notes", "details" },
   tags = { "tags", "all tags", "labels", "tag", "label" },
   title = { "title", "name" },

@@ -1,9 +1,9 @@
 -- Conversations: the chat with tasks kept in memory, a clock that stands still and two time zones.
 local cjson = require("cjson")
 
-local LIST = {}
-package.preload["host.json"] = package.preload["host.json"] or function()
-  return { null = cjson.null, list_mt = LIST, decode = cjson.decode }
+-- lib/json stands on the host's decoder; outside the host, where that is not built, cjson will do.
+if not pcall(require, "host.json") then
+  package.loaded["host.json"] = { null = cjson.null, list_mt = {}, decode = cjson.decode }
 end
 
 local chat = require("chat-api.chat")
@@ -371,7 +371,7 @@ describe("chat", function()
     it("says which words found nothing", function()
       local reply = tell("complete paint the moon")
       assert.are.equal('I found no task that matches "paint the moon".', reply.message)
-      assert.is_false(reply.tools_invoked[1].success)
+      assert.are.equal(0, #reply.tools_invoked)
     end)
 
     it("knows the numbers of the last list", function()
@@ -396,7 +396,7 @@ describe("chat", function()
 
     it("never touches another user's tasks", function()
       local reply = assert(bot.turn("bob", "delete buy milk"))
-      assert.is_false(reply.tools_invoked[1].success)
+      assert.are.equal('I found no task that matches "buy milk".', reply.message)
       assert.are.equal(3, #tasks.items)
     end)
   end)
@@ -408,8 +408,8 @@ describe("chat", function()
 
     it("asks first and does it on yes only", function()
       local reply = tell("delete all completed tasks")
-      assert.are.equal('This will delete 2 tasks:\n- "one"\n- "two"\nShall I delete them? (yes or no)',
-        reply.message)
+      assert.are.equal('This will delete 2 tasks:\n- "one"\n- "two"\n'
+        .. "Shall I delete them? (yes or no)", reply.message)
       assert.are.equal(0, #reply.tools_invoked)
       assert.are.equal("one, two, three", titles())
       reply = tell("yes")
@@ -470,6 +470,14 @@ describe("chat", function()
       assert.are.equal('Renamed "dentist" to "Dr. Who".', said("rename dentist to Dr. Who"))
     end)
 
+    it("of several asks first, too", function()
+      tell("add call mom today at 5pm; push everything to tomorrow")
+      assert.are.equal("2026-11-27T15:00:00.000Z", tasks.items[1].due_date)
+      assert.are.equal("Changed 2 tasks.", said("yes"))
+      assert.are.equal("2026-11-25T15:00:00.000Z", tasks.items[1].due_date)
+      assert.are.equal("2026-11-25T17:00:00.000Z", tasks.items[2].due_date)
+    end)
+
     it("of what is asked about survives the question", function()
       tell("add dentist bill friday 1pm; add dentist call friday 2pm; delete dentist")
       tell("remove the due date from dentist")
@@ -495,6 +503,22 @@ describe("chat", function()
       assert.are.equal("2026-11-23T23:00:00.000Z", query.due_after)
       assert.are.equal("2026-11-24T23:00:00.000Z", query.due_before)
       assert.are.equal("active", query.status)
+    end)
+
+    it("says how a task repeats", function()
+      local SAID = {
+        ["every weekday at 9am"] = "every weekday",
+        ["every mon and fri at 9am until 24 december"] =
+          "every Monday, Friday until 24 December 2026",
+        ["every month on the 1st"] = "on day 1 of every month",
+        ["every last friday of the month"] = "every last Friday of the month",
+        ["every 2 weeks"] = "every 2 weeks", ["every 10 days"] = "every 10 days",
+        ["daily"] = "every day", ["hourly"] = "every hour",
+      }
+      for phrase, expected in pairs(SAID) do
+        local answer = said("add x " .. phrase)
+        assert.is_truthy(answer:find(", " .. expected .. ".", 1, true), answer)
+      end
     end)
 
     it("says when there is nothing", function()

@@ -108,6 +108,11 @@ describe("a question of the chat", function()
     assert.are.equal(25, calls[1].args.due.day)
   end)
 
+  it("offers to add nothing that no title could hold", function()
+    assert.are.equal("? unclear", outline(("x"):rep(256)))
+    assert.are.equal("? confirm", outline(("x"):rep(255)))
+  end)
+
   it("offers to add what has no sign of a command, without date words in the title", function()
     local _, question = understand("buy milk")
     assert.are.equal('Shall I add "buy milk"?', question.text)

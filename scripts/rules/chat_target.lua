@@ -1,0 +1,123 @@
+-- Which task a text speaks of: "it", "number 3", "buy milk", "all completed tasks".
+local lpeg = require("lpeg")
+local details = require("rules.chat_details")
+local list = require("rules.chat_list")
+local text = require("rules.chat_text")
+local words = require("rules.chat_words")
+
+local target = {}
+
+local P, R, C = lpeg.P, lpeg.R, lpeg.C
+local any, keyed, space = text.any, text.keyed, text.space
+local leading, trailing = text.leading, text.trailing
+
+-- Longer texts are no filters.
+local MAX_FILTER = 300
+
+local number = (P("#") + any({ "number", "task number", "task", "no.", "item", "todo", "nr",
+  "task #" })
+    * space ^ -1 * P("#") ^ -1) ^ -1 * C(R("09") * R("09") ^ -3) / tonumber * text.gap * -1
+  + (P("the") * space) ^ -1 * keyed(words.places)
+    * (space * any({ "task", "one", "item", "todo", "on the list", "one on the list" })) ^ -1
+    * text.gap * -1
+local it = any(words.it) * -1
+local everything = leading(words.everything)
+local every_task = any(words.everything) * -1
+local noise_before, noise_after = leading(words.noise_before), trailing(words.noise_after)
+
+---The place in a list that a text names: "2", "the second one".
+---@param s string
+---@return integer|nil
+function target.number(s)
+  local lower = text.trim_end(s:lower(), ".!")
+  return number:match(lower)
+end
+
+---@param s string
+---@return boolean  "it", "that one"
+function target.is_it(s)
+  return it:match(s:lower()) ~= nil
+end
+
+---@param s string
+---@return table match  {last = true}, {number = n, text = …} or {words = …, text = … where
+---                      it differs}; text is what was said
+function target.match(s)
+  s = text.trim_end(text.trim(s), ".!,:")
+  local inner = text.unquote(s)
+  if inner then
+    return { words = inner }
+  end
+  local lower = s:lower()
+  if lower == "" or it:match(lower) then
+    return { last = true }
+  end
+  local n = number:match(lower)
+  if n then
+    return { number = n, text = s }
+  end
+  local cut = s
+  for _ = 1, 4 do
+    local shorter = noise_before(cut) or noise_after(cut)
+    if not shorter or shorter == "" then
+      break
+    end
+    cut = shorter
+  end
+  inner = text.unquote(cut)
+  cut = inner or cut
+  n = not inner and number:match(cut:lower())
+  if n then
+    return { number = n, text = s }
+  end
+  return { words = cut, text = cut ~= s and s or nil }
+end
+
+---The tasks that a text names together ("all completed tasks"), as a filter.
+---@param s string
+---@param now table
+---@return table|nil match  {all = true, filter = …}
+function target.many(s, now)
+  if #s > MAX_FILTER then
+    return nil
+  end
+  s = text.trim_end(s, ".!")
+  if text.unquote(s) then
+    return nil
+  end
+  if every_task:match(s:lower()) then
+    return { all = true, filter = {} }
+  end
+  local rest = everything(s)
+  local filter, left, named, many = list.filter(rest or s, now)
+  if left == "" and (rest and named or many) then
+    return { all = true, filter = filter }
+  end
+end
+
+---@param s string
+---@param now table
+---@return table match  of one task or of several
+function target.of(s, now)
+  return target.many(s, now) or target.match(s)
+end
+
+-- Whether a clause that begins with this verb is rather a new task: see chat_words.soft.
+local soft = {}
+for _, verb in ipairs(words.soft) do
+  soft[verb] = true
+end
+
+---@param verb string
+---@param rest string
+---@param now table
+---@return boolean
+function target.is_title(verb, rest, now)
+  if not soft[verb] or text.unquote(rest) or target.many(rest, now) then
+    return false
+  end
+  local read = details.read(rest, now)
+  return read.marked and read.title ~= "" and not target.is_it(read.title)
+end
+
+return target

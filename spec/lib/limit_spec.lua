@@ -1,0 +1,30 @@
+local limit = require("lib.limit")
+
+describe("lib.limit", function()
+  it("lets a burst through and then the rate", function()
+    local bucket = limit.new(10, 3)
+    for _ = 1, 3 do
+      assert.is_true((bucket:take("a", 0)))
+    end
+    local allowed, wait = bucket:take("a", 0)
+    assert.is_false(allowed)
+    assert.equal(1, wait)
+    assert.is_true((bucket:take("a", 100)))
+    assert.is_false((bucket:take("a", 100)))
+  end)
+
+  it("counts each key by itself", function()
+    local bucket = limit.new(1, 1)
+    assert.is_true((bucket:take("a", 0)))
+    assert.is_true((bucket:take("b", 0)))
+    assert.is_false((bucket:take("a", 0)))
+  end)
+
+  it("saves up no more than the burst, however long it waits", function()
+    local bucket = limit.new(10, 2)
+    bucket:take("a", 0)
+    bucket:take("a", 3600000)
+    assert.is_true((bucket:take("a", 3600000)))
+    assert.is_false((bucket:take("a", 3600000)))
+  end)
+end)
