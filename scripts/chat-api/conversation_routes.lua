@@ -3,6 +3,7 @@ local calendar = require("host.calendar")
 local chat = require("chat-api.chat")
 local conversations = require("chat-api.conversations")
 local json = require("lib.json")
+local log = require("host.log")
 local problem = require("lib.problem")
 local tasks = require("chat-api.tasks")
 local time = require("host.time")
@@ -75,8 +76,12 @@ function conversation_routes.chat(request)
       events[#events + 1] = { type = kind, data = data }
     end,
   })
-  if why then
+  if not reply then
     return problem.reply(why)
+  end
+  if why then
+    -- Everything was done: a 503 would make the client say it again.
+    log.error("a conversation could not be stored", { error = why.detail })
   end
   if events then
     return 200, as_events(events, reply), { ["Content-Type"] = "text/event-stream" }

@@ -8,7 +8,8 @@ local static = {}
 local TYPES = {
   html = "text/html; charset=utf-8", css = "text/css; charset=utf-8", svg = "image/svg+xml",
   js = "text/javascript; charset=utf-8", json = "application/json", png = "image/png",
-  ico = "image/x-icon", txt = "text/plain; charset=utf-8", webmanifest = "application/manifest+json",
+  ico = "image/x-icon", txt = "text/plain; charset=utf-8",
+  webmanifest = "application/manifest+json",
 }
 -- No script, style or picture but our own; nothing may frame the page.
 local POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
