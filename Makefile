@@ -57,7 +57,7 @@ $(BUILD)/test/%: host/test/%.c $(HOST_OBJ)
 
 # The host's pure modules as a library for LuaJIT, so that specs of scripts run without the host.
 build/hostmodules.so: host/test/modules.c host/json.c host/zone.c host/buf.c host/log.c host/err.c \
-                      $(addprefix host/api/,crypto.c time.c calendar.c json.c)
+                      $(addprefix host/api/,crypto.c text.c time.c calendar.c json.c)
 	@mkdir -p $(@D)
 	@echo "  CC $@"
 	@$(CC) $(filter-out -MMD -MP,$(ALL_CFLAGS)) -fPIC -shared -o $@ $^ $(shell pkg-config --libs libcrypto libical)

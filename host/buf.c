@@ -1,14 +1,25 @@
 #include "buf.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "log.h"
 
+// A log line takes memory too: when there is none even for that, a constant one has to do.
 static void out_of_memory(void) {
+    static const char LAST[] = "{\"level\":\"error\",\"msg\":\"out of memory\"}\n";
+    static _Thread_local bool again;
+    if (again) {
+        ssize_t written = write(STDERR_FILENO, LAST, sizeof LAST - 1);
+        (void)written; // the abort says it as well
+        abort();
+    }
+    again = true;
     log_event(LOG_ERROR, "out of memory", NULL);
     abort();
 }

@@ -76,7 +76,7 @@ static const char *check_url(const char *value) {
     const char *rest = strncmp(value, "http://", 7) == 0    ? value + 7
                        : strncmp(value, "https://", 8) == 0 ? value + 8
                                                             : NULL;
-    if (!rest || !*rest || *rest == '/')
+    if (!rest || strchr("/:?#@", *rest)) // matches the end as well
         return "must be a URL that begins with http:// or https:// and names a host";
     for (; *rest; rest++)
         if (!isgraph((unsigned char)*rest))
@@ -85,8 +85,9 @@ static const char *check_url(const char *value) {
 }
 
 static const char *check_database(const char *value) {
+    size_t key = strspn(value, "abcdefghijklmnopqrstuvwxyz_ ");
     if (strncmp(value, "postgres://", 11) == 0 || strncmp(value, "postgresql://", 13) == 0 ||
-        strchr(value, '='))
+        (key > 0 && value[key] == '='))
         return NULL;
     return "must be a PostgreSQL connection string, such as postgresql://user@host/database";
 }
@@ -100,9 +101,19 @@ static bool is_repetition(const char *value, const char *word) {
 }
 
 static const char *check_jwt_key(const char *value) {
-    static const char *const KNOWN[] = {"secret",   "changeme",   "change-me",
-                                        "password", "default",    "your-256-bit-secret",
-                                        "test",     "0123456789", "1234567890"};
+    static const char *const KNOWN[] = {"secret",
+                                        "changeme",
+                                        "change-me",
+                                        "password",
+                                        "default",
+                                        "test",
+                                        "0123456789",
+                                        "1234567890",
+                                        "your-secret-key",
+                                        "supersecret",
+                                        "my-secret-key",
+                                        "your-256-bit-secret",
+                                        "a-string-secret-at-least-256-bits-long"};
     size_t len = strlen(value);
     bool seen[256] = {false};
     int distinct = 0;
@@ -128,10 +139,19 @@ static bool is_origin(const char *text, size_t len) {
     size_t scheme = len > 7 && strncmp(text, "http://", 7) == 0    ? 7
                     : len > 8 && strncmp(text, "https://", 8) == 0 ? 8
                                                                    : 0;
-    for (size_t i = scheme; i < len; i++)
-        if (!isgraph((unsigned char)text[i]) || strchr("/?#@*", text[i]))
+    size_t end = len; // of the host
+    while (end > scheme && isdigit((unsigned char)text[end - 1]))
+        end--;
+    if (end > scheme && text[end - 1] == ':' && end < len && len - end <= 5)
+        end--;
+    else
+        end = len;
+    bool bracketed = end - scheme > 2 && text[scheme] == '[' && text[end - 1] == ']';
+    size_t from = scheme + bracketed, to = end - bracketed;
+    for (size_t i = from; i < to; i++)
+        if (!isalnum((unsigned char)text[i]) && !strchr(bracketed ? ":." : "-._", text[i]))
             return false;
-    return scheme > 0;
+    return scheme > 0 && to > from;
 }
 
 static const char *check_origins(const char *value) {

@@ -1,20 +1,26 @@
 #include "json.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "buf.h"
+#include "log.h"
 
-enum { MAX_NUMBER = 64, FEW_KEYS = 16 };
+enum { MAX_NUMBER = 64, FEW_KEYS = 16, SHOWN_KEY = 60 };
 
 // A key of an open object, for finding repeated ones: compared one by one while they are few, by
-// the table of hashes after that.
+// the table of hashes after that. Only the innermost open object gains keys, and closing it takes
+// them away again, so keys and table are stacks: what is removed from the table was added last, and
+// leaves no hole in the probe sequence of another key.
 struct key {
     uint64_t hash;
     size_t at, len; // unescaped text in reader.text
+    size_t slot;    // in the table; SIZE_MAX: not there
 };
 
 struct reader {
@@ -27,9 +33,8 @@ struct reader {
     struct buf text;    // unescaped keys of the open objects, one after the other
     struct key *keys;
     size_t key_count, key_cap;
-    size_t *slots; // open addressing; serves one object at a time
-    size_t slot_cap;
-    size_t slot_owner; // index of that object's first key; SIZE_MAX: nobody's
+    size_t *slots; // open addressing, index of a key or SIZE_MAX
+    size_t slot_count, slot_cap;
 };
 
 static int fail(struct reader *reader, const char *what) {
@@ -220,9 +225,9 @@ static int read_number(struct reader *reader) {
             return -1;
     }
     size_t len = (size_t)(reader->at - begin);
-    if (len >= MAX_NUMBER)
+    if (len > MAX_NUMBER)
         return fail(reader, "number too long");
-    char text[MAX_NUMBER];
+    char text[MAX_NUMBER + 1];
     memcpy(text, begin, len);
     text[len] = 0;
     double value = strtod(text, NULL);
@@ -235,69 +240,117 @@ static int read_number(struct reader *reader) {
 
 // Keys of objects, remembered in the checking pass.
 
-static uint64_t hash_bytes(const char *bytes, size_t len) {
-    uint64_t hash = 14695981039346656037u;
-    for (size_t i = 0; i < len; i++)
-        hash = (hash ^ (unsigned char)bytes[i]) * 1099511628211u;
-    return hash ^ (hash >> 29);
+// Secret, so that nobody can prepare keys that fall on one slot.
+static uint64_t seed[2];
+static pthread_once_t seeded = PTHREAD_ONCE_INIT;
+
+static void make_seed(void) {
+    if (getrandom(seed, sizeof seed, 0) != sizeof seed) {
+        log_event(LOG_ERROR, "no random numbers", NULL);
+        abort();
+    }
+    seed[1] |= 1;
+}
+
+static uint64_t mix(uint64_t a, uint64_t b) {
+    unsigned __int128 product = (unsigned __int128)a * b;
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+// first: tells the open objects apart, whose keys share the table.
+static uint64_t hash_key(const char *bytes, size_t len, size_t first) {
+    uint64_t hash = seed[0] + first, word;
+    for (; len >= sizeof word; bytes += sizeof word, len -= sizeof word) {
+        memcpy(&word, bytes, sizeof word);
+        hash = mix(hash ^ word, seed[1]);
+    }
+    word = 0;
+    memcpy(&word, bytes, len);
+    return mix(hash ^ word, seed[1] ^ (len << 1));
 }
 
 static bool is_key(const struct reader *reader, const struct key *key, uint64_t hash) {
     return key->hash == hash && key->len == reader->scratch.len &&
-           (key->len == 0 ||
-            memcmp(reader->text.data + key->at, reader->scratch.data, key->len) == 0);
+           memcmp(reader->text.data + key->at, reader->scratch.data, key->len) == 0;
 }
 
-static void fill_slots(struct reader *reader, size_t first) {
-    size_t count = reader->key_count - first;
-    size_t cap = 64;
-    while (cap < count * 4)
-        cap *= 2;
-    if (cap > reader->slot_cap) {
-        reader->slots = xrealloc(reader->slots, cap * sizeof *reader->slots);
-        reader->slot_cap = cap;
-    }
-    memset(reader->slots, 0xFF, reader->slot_cap * sizeof *reader->slots);
-    for (size_t i = first; i < reader->key_count; i++) {
-        size_t slot = reader->keys[i].hash & (reader->slot_cap - 1);
-        while (reader->slots[slot] != SIZE_MAX)
-            slot = (slot + 1) & (reader->slot_cap - 1);
-        reader->slots[slot] = i;
-    }
+static void place_key(struct reader *reader, size_t index) {
+    size_t slot = reader->keys[index].hash & (reader->slot_cap - 1);
+    while (reader->slots[slot] != SIZE_MAX)
+        slot = (slot + 1) & (reader->slot_cap - 1);
+    reader->slots[slot] = index;
+    reader->keys[index].slot = slot;
 }
 
-static bool find_large(struct reader *reader, size_t first, uint64_t hash) {
-    if (reader->slot_owner != first || reader->slot_cap < (reader->key_count - first) * 2)
-        fill_slots(reader, first);
-    reader->slot_owner = first;
+// Puts a key into the table, which stays half empty.
+static void table_key(struct reader *reader, size_t index) {
+    if (++reader->slot_count * 2 > reader->slot_cap) {
+        reader->slot_cap = reader->slot_cap ? reader->slot_cap * 2 : 64;
+        reader->slots = xrealloc(reader->slots, reader->slot_cap * sizeof *reader->slots);
+        memset(reader->slots, 0xFF, reader->slot_cap * sizeof *reader->slots);
+        for (size_t i = 0; i < index; i++)
+            if (reader->keys[i].slot != SIZE_MAX)
+                place_key(reader, i);
+    }
+    place_key(reader, index);
+}
+
+static bool find_key(const struct reader *reader, size_t first, uint64_t hash) {
+    if (reader->key_count - first < FEW_KEYS) {
+        for (size_t i = first; i < reader->key_count; i++)
+            if (is_key(reader, &reader->keys[i], hash))
+                return true;
+        return false;
+    }
     size_t slot = hash & (reader->slot_cap - 1);
     for (; reader->slots[slot] != SIZE_MAX; slot = (slot + 1) & (reader->slot_cap - 1))
-        if (is_key(reader, &reader->keys[reader->slots[slot]], hash))
+        if (reader->slots[slot] >= first &&
+            is_key(reader, &reader->keys[reader->slots[slot]], hash))
             return true;
-    reader->slots[slot] = reader->key_count; // the one that is about to be added
     return false;
 }
 
-static int remember_key(struct reader *reader, size_t first) {
-    const struct buf *name = &reader->scratch;
-    uint64_t hash = hash_bytes(name->data ? name->data : "", name->len);
-    bool repeated = false;
-    if (reader->key_count - first < FEW_KEYS)
-        for (size_t i = first; i < reader->key_count && !repeated; i++)
-            repeated = is_key(reader, &reader->keys[i], hash);
-    else
-        repeated = find_large(reader, first, hash);
-    if (repeated) {
-        char what[96];
-        snprintf(what, sizeof what, "repeated key \"%.60s\"", name->data ? name->data : "");
-        return fail(reader, what);
-    }
+static void add_key(struct reader *reader, size_t first, uint64_t hash) {
     if (reader->key_count == reader->key_cap) {
         reader->key_cap = reader->key_cap ? reader->key_cap * 2 : 32;
         reader->keys = xrealloc(reader->keys, reader->key_cap * sizeof *reader->keys);
     }
-    reader->keys[reader->key_count++] = (struct key){hash, reader->text.len, name->len};
-    buf_add(&reader->text, name->data ? name->data : "", name->len);
+    const struct buf *name = &reader->scratch;
+    reader->keys[reader->key_count++] = (struct key){hash, reader->text.len, name->len, SIZE_MAX};
+    buf_add(&reader->text, name->data, name->len);
+    if (reader->key_count - first == FEW_KEYS)
+        for (size_t i = first; i < reader->key_count; i++)
+            table_key(reader, i);
+    else if (reader->key_count - first > FEW_KEYS)
+        table_key(reader, reader->key_count - 1);
+}
+
+// Those of the object that ends.
+static void forget_keys(struct reader *reader, size_t first) {
+    for (size_t i = first; i < reader->key_count; i++)
+        if (reader->keys[i].slot != SIZE_MAX) {
+            reader->slots[reader->keys[i].slot] = SIZE_MAX;
+            reader->slot_count--;
+        }
+    reader->key_count = first;
+}
+
+static int fail_repeated(struct reader *reader) {
+    const struct buf *name = &reader->scratch;
+    size_t shown = name->len < SHOWN_KEY ? name->len : SHOWN_KEY;
+    while (shown < name->len && (name->data[shown] & 0xC0) == 0x80)
+        shown--;
+    char what[SHOWN_KEY + 32];
+    snprintf(what, sizeof what, "repeated key \"%.*s\"", (int)shown, name->data);
+    return fail(reader, what);
+}
+
+// reader->scratch always has data here: reading a string, even "", has put it there.
+static int remember_key(struct reader *reader, size_t first) {
+    uint64_t hash = hash_key(reader->scratch.data, reader->scratch.len, first);
+    if (find_key(reader, first, hash))
+        return fail_repeated(reader);
+    add_key(reader, first, hash);
     return 0;
 }
 
@@ -358,8 +411,6 @@ static int read_member(struct reader *reader, size_t first) {
 
 static int read_object(struct reader *reader) {
     size_t first = reader->key_count, text = reader->text.len, count = 0;
-    if (reader->slot_owner == first)
-        reader->slot_owner = SIZE_MAX;
     if (enter(reader) != 0)
         return -1;
     if (reader->handler)
@@ -374,7 +425,7 @@ static int read_object(struct reader *reader) {
         } while (status == 0 && more(reader, '}', &status));
     }
     reader->depth--;
-    reader->key_count = first;
+    forget_keys(reader, first);
     reader->text.len = text;
     if (status == 0 && reader->handler)
         reader->handler->on_object_end(reader->user, count);
@@ -460,12 +511,8 @@ static int read_document(struct reader *reader) {
 
 int json_parse(const char *text, size_t len, const struct json_handler *handler, void *user,
                struct err *err) {
-    struct reader reader = {.start = text,
-                            .at = text,
-                            .end = text + len,
-                            .user = user,
-                            .err = err,
-                            .slot_owner = SIZE_MAX};
+    struct reader reader = {.start = text, .at = text, .end = text + len, .user = user, .err = err};
+    pthread_once(&seeded, make_seed);
     int status = read_document(&reader);
     if (status == 0 && handler) {
         reader.at = text;

@@ -9,7 +9,7 @@
 
 #include "buf.h"
 
-enum { MAX_VALUE = 2048, MAX_LINE = 16384 };
+enum { MAX_VALUE = 2048, MAX_LINE = 16384, LINE_END = sizeof ",\"cut\":true}\n" - 1 };
 
 static const char *const NAMES[] = {"debug", "info", "warn", "error"};
 static _Atomic int threshold = LOG_INFO;
@@ -34,69 +34,82 @@ struct log_context *log_context(void) {
     return &context;
 }
 
-static void add_pair(struct buf *line, const char *key, const char *value) {
-    if (!value)
+// A line that grows. What no longer fits is left out whole, and the line says so.
+struct line {
+    struct buf text;
+    bool cut;
+};
+
+static void keep_if_fits(struct line *line, size_t before) {
+    if (line->text.len + LINE_END <= MAX_LINE)
         return;
-    size_t len = strnlen(value, MAX_VALUE);
-    buf_addc(line, ',');
-    buf_add_json(line, key, strlen(key));
-    buf_addc(line, ':');
-    buf_add_json(line, value, len);
+    line->text.len = before;
+    line->cut = true;
 }
 
-static void begin(struct buf *line, enum log_level level, const char *message, size_t len) {
+static void add_pair(struct line *line, const char *key, const char *value) {
+    if (!value)
+        return;
+    size_t before = line->text.len;
+    buf_addc(&line->text, ',');
+    buf_add_json(&line->text, key, strlen(key));
+    buf_addc(&line->text, ':');
+    buf_add_json(&line->text, value, strnlen(value, MAX_VALUE));
+    keep_if_fits(line, before);
+}
+
+// A message of MAX_VALUE bytes fits even if each of them takes the six of an escape.
+static void begin(struct line *line, enum log_level level, const char *message, size_t len) {
     struct timespec now;
     struct tm utc;
     clock_gettime(CLOCK_REALTIME, &now);
     gmtime_r(&now.tv_sec, &utc);
-    buf_addf(line, "{\"ts\":\"%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ\",\"level\":\"%s\",\"msg\":",
+    buf_addf(&line->text,
+             "{\"ts\":\"%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ\",\"level\":\"%s\",\"msg\":",
              utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec,
              now.tv_nsec / 1000000, NAMES[level]);
-    buf_add_json(line, message, len < MAX_VALUE ? len : MAX_VALUE);
+    buf_add_json(&line->text, message, len < MAX_VALUE ? len : MAX_VALUE);
     add_pair(line, "service", context.service);
+    size_t before = line->text.len;
     if (context.worker >= 0)
-        buf_addf(line, ",\"worker\":%d", context.worker);
+        buf_addf(&line->text, ",\"worker\":%d", context.worker);
+    keep_if_fits(line, before);
     add_pair(line, "request_id", context.request_id);
     add_pair(line, "traceparent", context.traceparent);
 }
 
-// One write(2), so that lines of several threads do not mix. A line that would not fit the limit is
-// cut before the members that are too many, and says so.
-static void end(struct buf *line, size_t keep) {
-    if (line->len + 2 > MAX_LINE) {
-        line->len = keep;
-        buf_adds(line, ",\"cut\":true");
-    }
-    buf_adds(line, "}\n");
-    ssize_t written = write(STDERR_FILENO, line->data, line->len);
+// One write(2), so that lines of several threads do not mix.
+static void end(struct line *line) {
+    buf_adds(&line->text, line->cut ? ",\"cut\":true}\n" : "}\n");
+    ssize_t written = write(STDERR_FILENO, line->text.data, line->text.len);
     (void)written; // there is nowhere left to say that logging failed
-    buf_free(line);
+    buf_free(&line->text);
 }
 
 void log_event(enum log_level level, const char *message, ...) {
     if (!log_enabled(level))
         return;
-    struct buf line = {0};
+    struct line line = {0};
     begin(&line, level, message, strlen(message));
-    size_t keep = line.len;
     va_list args;
     va_start(args, message);
     for (const char *key; (key = va_arg(args, const char *));)
         add_pair(&line, key, va_arg(args, const char *));
     va_end(args);
-    end(&line, keep);
+    end(&line);
 }
 
 void log_event_json(enum log_level level, const char *message, size_t message_len,
                     const char *members, size_t members_len) {
     if (!log_enabled(level))
         return;
-    struct buf line = {0};
+    struct line line = {0};
     begin(&line, level, message, message_len);
-    size_t keep = line.len;
+    size_t before = line.text.len;
     if (members_len > 0) {
-        buf_addc(&line, ',');
-        buf_add(&line, members, members_len);
+        buf_addc(&line.text, ',');
+        buf_add(&line.text, members, members_len);
     }
-    end(&line, keep);
+    keep_if_fits(&line, before);
+    end(&line);
 }

@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 #include <dirent.h>
+#include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -94,12 +95,16 @@ static int check_declaration(const char *name, enum metric_kind kind,
         if (!is_name(label_names[i], false) || strcmp(label_names[i], "le") == 0 ||
             strcmp(label_names[i], "service") == 0 || strncmp(label_names[i], "__", 2) == 0)
             return err_set(err, "\"%s\" is not a label for %s", label_names[i], name);
+    for (size_t i = 0; i < label_count; i++)
+        for (size_t j = 0; j < i; j++)
+            if (strcmp(label_names[i], label_names[j]) == 0)
+                return err_set(err, "%s has the label %s twice", name, label_names[i]);
     if (kind != METRIC_HISTOGRAM)
         return 0;
     if (bucket_count == 0 || bucket_count > MAX_BUCKETS)
         return err_set(err, "the histogram %s needs 1 to %d buckets", name, MAX_BUCKETS);
-    for (size_t i = 1; i < bucket_count; i++)
-        if (!(buckets[i] > buckets[i - 1]))
+    for (size_t i = 0; i < bucket_count; i++)
+        if (!isfinite(buckets[i]) || (i > 0 && buckets[i] <= buckets[i - 1]))
             return err_set(err, "the buckets of %s do not ascend", name);
     return 0;
 }
@@ -306,7 +311,8 @@ struct merge {
 static void merge_cell(struct merge *merge, const struct metric_cell *cell, const char *service) {
     struct merged *found = NULL;
     for (size_t i = 0; i < merge->count && !found; i++)
-        if (has_values(merge->list[i].cell, cell->hash, (const char *const *)cell->values_text))
+        if (!merge->list[i].service == !service &&
+            has_values(merge->list[i].cell, cell->hash, (const char *const *)cell->values_text))
             found = &merge->list[i];
     if (!found) {
         if (merge->count == merge->cap) {
@@ -320,18 +326,23 @@ static void merge_cell(struct merge *merge, const struct metric_cell *cell, cons
         found->values[i] += get(&cell->values[i]);
 }
 
+// Help text escapes less than a label's value.
+static void add_escaped(struct buf *out, const char *text, bool quoted) {
+    for (; *text; text++) {
+        if (*text == '\n')
+            buf_adds(out, "\\n");
+        else if (*text == '\\' || (quoted && *text == '"'))
+            buf_addf(out, "\\%c", *text);
+        else
+            buf_addc(out, *text);
+    }
+}
+
 static void add_label(struct buf *out, bool *first, const char *name, const char *value) {
     buf_addc(out, *first ? '{' : ',');
     *first = false;
     buf_addf(out, "%s=\"", name);
-    for (; *value; value++) {
-        if (*value == '\n')
-            buf_adds(out, "\\n");
-        else if (*value == '"' || *value == '\\')
-            buf_addf(out, "\\%c", *value);
-        else
-            buf_addc(out, *value);
-    }
+    add_escaped(out, value, true);
     buf_addc(out, '"');
 }
 
@@ -381,9 +392,11 @@ static void add_family(struct buf *out, const struct metric *metric, const char 
              cell; cell = atomic_load_explicit(&cell->next, memory_order_acquire))
             merge_cell(&merge, cell, shard->service);
     }
-    if (merge.count > 0)
-        buf_addf(out, "# HELP %s %s\n# TYPE %s %s\n", metric->name, metric->help, metric->name,
-                 KINDS[metric->kind]);
+    if (merge.count > 0) {
+        buf_addf(out, "# HELP %s ", metric->name);
+        add_escaped(out, metric->help, false);
+        buf_addf(out, "\n# TYPE %s %s\n", metric->name, KINDS[metric->kind]);
+    }
     for (size_t i = 0; i < merge.count; i++)
         add_series(out, &merge.list[i]);
     free(merge.list);
@@ -396,50 +409,55 @@ static void add_plain(struct buf *out, const char *name, const char *kind, const
     buf_addf(out, "# HELP %s %s\n# TYPE %s %s\n%s %.17g\n", name, help, name, kind, name, value);
 }
 
+// Reading /proc takes a file descriptor: without one left the value is NaN, not a made-up number.
 static double resident_bytes(void) {
-    long pages = 0;
+    double pages = NAN;
+    long count;
     FILE *file = fopen("/proc/self/statm", "r");
-    if (file && fscanf(file, "%*s %ld", &pages) != 1)
-        pages = 0;
+    if (file && fscanf(file, "%*s %ld", &count) == 1)
+        pages = (double)count;
     if (file)
         fclose(file);
-    return (double)pages * (double)sysconf(_SC_PAGESIZE);
+    return pages * (double)sysconf(_SC_PAGESIZE);
 }
 
 static double open_files(void) {
     DIR *folder = opendir("/proc/self/fd");
+    if (!folder)
+        return NAN;
     int count = -3; // ".", ".." and the folder itself
-    while (folder && readdir(folder))
+    while (readdir(folder))
         count++;
-    if (folder)
-        closedir(folder);
+    closedir(folder);
     return count;
 }
 
-static double start_seconds(void) {
-    static double started;
+static double started;
+static pthread_once_t start_once = PTHREAD_ONCE_INIT;
+
+static void find_start(void) {
     struct timespec wall, boot;
     unsigned long long ticks = 0;
-    if (started > 0)
-        return started;
     FILE *file = fopen("/proc/self/stat", "r");
     char line[1024];
     char *rest = file && fgets(line, sizeof line, file) ? strrchr(line, ')') : NULL;
-    if (rest)
-        sscanf(rest + 2,
-               "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
-               &ticks);
+    bool known = rest && sscanf(rest + 2,
+                                "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d "
+                                "%*d %*d %*d %llu",
+                                &ticks) == 1;
     if (file)
         fclose(file);
     clock_gettime(CLOCK_REALTIME, &wall);
     clock_gettime(CLOCK_BOOTTIME, &boot);
-    started = (double)(wall.tv_sec - boot.tv_sec) + (double)ticks / (double)sysconf(_SC_CLK_TCK);
-    return started;
+    double now = (double)wall.tv_sec + (double)wall.tv_nsec / 1e9,
+           up = (double)boot.tv_sec + (double)boot.tv_nsec / 1e9;
+    started = known ? now - up + (double)ticks / (double)sysconf(_SC_CLK_TCK) : NAN;
 }
 
 static void add_process(struct buf *out) {
     struct rusage usage;
     struct rlimit limit;
+    pthread_once(&start_once, find_start);
     getrusage(RUSAGE_SELF, &usage);
     getrlimit(RLIMIT_NOFILE, &limit);
     double cpu = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
@@ -449,8 +467,7 @@ static void add_process(struct buf *out) {
     add_plain(out, "process_open_fds", "gauge", "Open file descriptors.", open_files());
     add_plain(out, "process_max_fds", "gauge", "Limit of open file descriptors.",
               (double)limit.rlim_cur);
-    add_plain(out, "process_start_time_seconds", "gauge", "Start, seconds since 1970.",
-              start_seconds());
+    add_plain(out, "process_start_time_seconds", "gauge", "Start, seconds since 1970.", started);
 }
 
 void metrics_render(struct buf *out, const char *service) {

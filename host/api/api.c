@@ -5,6 +5,7 @@
 #include "calendar.h"
 #include "crypto.h"
 #include "json.h"
+#include "text.h"
 #include "time.h"
 
 // Debian links these two libraries statically and has their headers for PUC Lua only.
@@ -55,6 +56,7 @@ void api_preload(lua_State *L) {
         {"host.log", api_open_log},
         {"host.metrics", api_open_metrics},
         {"host.time", api_open_time},
+        {"host.text", api_open_text},
         {"host.timer", api_open_timer},
         {"host.worker", api_open_worker},
         {"cjson", luaopen_cjson},

@@ -2,6 +2,7 @@
 #include "../log.h"
 
 #include <lauxlib.h>
+#include <math.h>
 
 #include "api.h"
 #include "buf.h"
@@ -19,7 +20,7 @@ static void add_fields(lua_State *L, struct buf *out) {
             buf_addc(out, ':');
             if (lua_type(L, -1) == LUA_TBOOLEAN)
                 buf_adds(out, lua_toboolean(L, -1) ? "true" : "false");
-            else if (lua_type(L, -1) == LUA_TNUMBER)
+            else if (lua_type(L, -1) == LUA_TNUMBER && isfinite(lua_tonumber(L, -1)))
                 buf_addf(out, "%.14g", lua_tonumber(L, -1));
             else if (lua_type(L, -1) == LUA_TSTRING) {
                 const char *text = lua_tolstring(L, -1, &len);

@@ -6,16 +6,16 @@
 #include "api/calendar.h"
 #include "api/crypto.h"
 #include "api/json.h"
+#include "api/text.h"
 #include "api/time.h"
 
 int luaopen_hostmodules(lua_State *L);
 
 int luaopen_hostmodules(lua_State *L) {
-    static const luaL_Reg MODULES[] = {{"host.calendar", api_open_calendar},
-                                       {"host.crypto", api_open_crypto},
-                                       {"host.json", api_open_json},
-                                       {"host.time", api_open_time},
-                                       {NULL, NULL}};
+    static const luaL_Reg MODULES[] = {
+        {"host.calendar", api_open_calendar}, {"host.crypto", api_open_crypto},
+        {"host.json", api_open_json},         {"host.text", api_open_text},
+        {"host.time", api_open_time},         {NULL, NULL}};
     calendar_init();
     lua_getglobal(L, "package");
     lua_getfield(L, -1, "loaded");

@@ -1,9 +1,23 @@
 #include "test.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "buf.h"
+
+// realloc as the program under test sees it: the sanitizer's, or the C library's without one.
+void *__interceptor_realloc(void *old, size_t size) __attribute__((weak));
+void *__libc_realloc(void *old, size_t size) __attribute__((weak));
+static bool out_of_memory;
+
+void *realloc(void *old, size_t size) {
+    if (out_of_memory)
+        return NULL;
+    return __interceptor_realloc ? __interceptor_realloc(old, size) : __libc_realloc(old, size);
+}
 
 static void test_grows_and_stays_terminated(void **state) {
     (void)state;
@@ -48,11 +62,38 @@ static void test_copies_strings(void **state) {
     free(copy);
 }
 
+// Also when there is no memory left for the line that says so.
+static void test_out_of_memory_aborts_with_a_line(void **state) {
+    (void)state;
+    int ends[2], status;
+    assert_int_equal(pipe(ends), 0);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        dup2(ends[1], STDERR_FILENO);
+        out_of_memory = true;
+        free(xrealloc(NULL, 10));
+        _exit(0);
+    }
+    close(ends[1]);
+    char text[4096];
+    size_t len = 0;
+    for (ssize_t more; (more = read(ends[0], text + len, sizeof text - 1 - len)) > 0;)
+        len += (size_t)more;
+    text[len] = 0;
+    close(ends[0]);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGABRT);
+    assert_string_equal(text, "{\"level\":\"error\",\"msg\":\"out of memory\"}\n");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_grows_and_stays_terminated),
         cmocka_unit_test(test_writes_json_strings),
         cmocka_unit_test(test_copies_strings),
+        cmocka_unit_test(test_out_of_memory_aborts_with_a_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -60,8 +60,11 @@ static void assert_refused(const char *name, const char *value, const char *word
 static void test_refuses_by_name(void **state) {
     (void)state;
     assert_refused("DATABASE_URL", "mysql://x", "PostgreSQL");
+    assert_refused("DATABASE_URL", "mysql://h/d?ssl=1", "PostgreSQL");
+    assert_refused("DATABASE_URL", "=x", "PostgreSQL");
     assert_refused("JWT_SECRET", "short", "32 bytes");
     assert_refused("JWT_SECRET", "secretsecretsecretsecretsecretsecret", "");
+    assert_refused("JWT_SECRET", "a-string-secret-at-least-256-bits-long", "well-known");
     assert_refused("JWT_SECRET", "change-mechange-mechange-mechange-me", "well-known");
     assert_refused("JWT_SECRET", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "too simple");
     assert_refused("JWT_SECRET", "0123456789abcdefghijklmnopqrstuvwxyz ", "white space");
@@ -70,10 +73,47 @@ static void test_refuses_by_name(void **state) {
     assert_refused("WORKERS", "99999999999999999999", "whole number");
     assert_refused("JWKS_URL", "file:///etc/passwd", "http");
     assert_refused("JWKS_URL", "https://a b", "spaces");
+    assert_refused("JWKS_URL", "https://", "names a host");
+    assert_refused("JWKS_URL", "https://:443/keys", "names a host");
+    assert_refused("PORT", "60001", "1 to 60000");
+    assert_refused("PORT", "+80", "whole number");
+    assert_refused("DRAIN_MS", "20001", "0 to 20000");
     assert_refused("CORS_ORIGINS", "https://a.example,b.example", "origins");
     assert_refused("CORS_ORIGINS", "https://a.example/path", "origins");
+    assert_refused("CORS_ORIGINS", "https://", "origins");
+    assert_refused("CORS_ORIGINS", "https://:80", "origins");
+    assert_refused("CORS_ORIGINS", "https://a.example:port", "origins");
+    assert_refused("CORS_ORIGINS", "https://a.example:123456", "origins");
+    assert_refused("CORS_ORIGINS", "https://u:p@a.example", "origins");
+    assert_refused("CORS_ORIGINS", "https://[::1", "origins");
+    assert_refused("CORS_ORIGINS", "null", "origins");
     assert_refused("LOG_LEVEL", "loud", "debug");
     assert_refused("BIND_ADDRESS", "example.org", "IPv4");
+}
+
+static void test_accepts_what_is_well_formed(void **state) {
+    (void)state;
+    static const char *const GOOD[][2] = {
+        {"DATABASE_URL", "postgres://h/d?sslmode=disable"},
+        {"DATABASE_URL", "host = /run/pg dbname=todo"},
+        {"CORS_ORIGINS", "*"},
+        {"CORS_ORIGINS",
+         "https://a.example, http://localhost:3000,http://[::1]:80,http://10.0.0.1"},
+        {"JWKS_URL", "http://[::1]:8080/keys?a=b"},
+        {"BIND_ADDRESS", "::1"},
+        {"PORT", "60000"},
+        {"DRAIN_MS", "0"},
+    };
+    for (size_t i = 0; i < sizeof GOOD / sizeof *GOOD; i++) {
+        struct config *config;
+        struct err err;
+        setup(NULL);
+        set(GOOD[i][0], GOOD[i][1]);
+        if (config_load(&config, CONFIG_SERVICE, lookup, &err) != 0)
+            fail_msg("%s", err.text);
+        assert_string_equal(config_string(config, GOOD[i][0]), GOOD[i][1]);
+        config_free(config);
+    }
 }
 
 static void test_needs(void **state) {
@@ -102,6 +142,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_reads_values_and_defaults, setup),
         cmocka_unit_test_setup(test_refuses_by_name, setup),
+        cmocka_unit_test_setup(test_accepts_what_is_well_formed, setup),
         cmocka_unit_test_setup(test_needs, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

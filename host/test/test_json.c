@@ -1,6 +1,7 @@
 #include "test.h"
 
 #include <string.h>
+#include <time.h>
 
 #include "buf.h"
 #include "json.h"
@@ -88,6 +89,19 @@ static void test_reads_what_is_valid(void **state) {
         {"-12.5e-1", "-1.25"},
         {"1E3", "1000"},
         {"9007199254740993", "9007199254740992"},
+        {"1e-999", "0"},
+        {"0e0", "0"},
+        {"1.7976931348623157e308", "1.7976931348623157e+308"},
+        {"-0.0000000000000000000000000000000000000000000000000000000000001", // 64 bytes
+         "-1e-61"},
+        {"\"\\b\\f\\n\\r\\t\"", "\"\\u0008\\u000c\\u000a\\u000d\\u0009\""},
+        {"\"\\ud7ff\\ue000\\uFFFF\"", "\"\xED\x9F\xBF\xEE\x80\x80\xEF\xBF\xBF\""},
+        {"\"\\udbff\\udfff\\ud800\\udc00\"", "\"\xF4\x8F\xBF\xBF\xF0\x90\x80\x80\""},
+        {"\"\xC2\x80\xE0\xA0\x80\xED\x9F\xBF\xF0\x90\x80\x80\xF4\x8F\xBF\xBF\"",
+         "\"\xC2\x80\xE0\xA0\x80\xED\x9F\xBF\xF0\x90\x80\x80\xF4\x8F\xBF\xBF\""},
+        {" [ 1 , { \"a\" : [ ] } ] ", "[1,{\"a\":[]}]"},
+        {"[[],[],{},{}]", "[[],[],{},{}]"},
+        {"{\"a\":1,\"A\":2,\"a \":3}", "{\"a\":1,\"A\":2,\"a \":3}"},
         {"\"\"", "\"\""},
         {"\"a\\u0041\\n\\/\\\\\\\"\"", "\"aA\\u000a/\\\\\\\"\""},
         {"\"\\u00e9\\ud83e\\udd8a\"", "\"\xC3\xA9\xF0\x9F\xA6\x8A\""},
@@ -119,6 +133,47 @@ static void test_refuses_what_is_not(void **state) {
         {"", 0, "no value"},
         {"  ", 0, "no value"},
         {"nul", 0, "not a JSON value"},
+        {"nulL", 0, "not a JSON value"},
+        {"truee", 0, "text after the value"},
+        {"undefined", 0, "not a JSON value"},
+        {"--1", 0, "not a number"},
+        {"-a", 0, "not a number"},
+        {"1.e1", 0, "not a number"},
+        {"1e1.5", 0, "text after the value"},
+        {"1_000", 0, "text after the value"},
+        {"-1e309", 0, "out of range"},
+        {"\xEF\xBC\x91", 0, "not a JSON value"},
+        {"-0.00000000000000000000000000000000000000000000000000000000000001", 0, // 65 bytes
+         "number too long"},
+        {"[}", 0, "not a JSON value"},
+        {"[1}", 0, "comma"},
+        {"{\"a\":1]", 0, "comma"},
+        {"[1,,2]", 0, "not a JSON value"},
+        {"{\"a\":1,,\"b\":2}", 0, "key"},
+        {"{,}", 0, "key"},
+        {"{\"a\":", 0, "unfinished value"},
+        {"{\"a\":1", 0, "unfinished value"},
+        {"{\"a\":1,", 0, "key"},
+        {"{\"a\"1}", 0, "colon"},
+        {"{\"a\"::1}", 0, "not a JSON value"},
+        {"[1]]", 0, "text after the value"},
+        {"1,2", 0, "text after the value"},
+        {"\"\\u\"", 0, "hex digits"},
+        {"\"\\u00G0\"", 0, "hex digits"},
+        {"\"\\U0041\"", 0, "unknown escape"},
+        {"\"\\'\"", 0, "unknown escape"},
+        {"\"\\\n\"", 0, "unknown escape"},
+        {"\"\\ud800", 0, "lone surrogate"},
+        {"\"\\ud800\\u00", 0, "lone surrogate"},
+        {"\"\\ud800\\ud800\"", 0, "lone surrogate"},
+        {"\"\t\"", 0, "control character"},
+        {"\"\x1f\"", 0, "control character"},
+        {"\"\xF0\x80\x80\x80\"", 0, "invalid UTF-8"},
+        {"\"\xC1\xBF\"", 0, "invalid UTF-8"},
+        {"\"\xE2\x82\"", 0, "invalid UTF-8"},
+        {"{\"\xFF\":1}", 0, "invalid UTF-8"},
+        {"{\"a\":1,\"b\":{\"c\":1,\"c\":2}}", 0, "repeated key \"c\" at byte 21"},
+        {"{\"a\":{\"b\":1},\"a\":2}", 0, "repeated key \"a\" at byte 16"},
         {"True", 0, "not a JSON value"},
         {"NaN", 0, "not a JSON value"},
         {"-Infinity", 0, "not a number"},
@@ -210,6 +265,86 @@ static void test_limits_the_depth(void **state) {
     buf_free(&text);
 }
 
+// Around the number of keys where the table takes over: an object whose last key repeats any other
+// is refused, and one whose values are objects with its own keys is not.
+static void test_repeated_keys_of_every_size(void **state) {
+    (void)state;
+    struct err err;
+    for (int count = 2; count < 40; count++) {
+        for (int repeated = 0; repeated < count; repeated++) {
+            struct buf text = {0};
+            for (int i = 0; i < count; i++) {
+                buf_addf(&text, "%c\"key %d\":", i ? ',' : '{', i < count - 1 ? i : repeated);
+                for (int j = 0; j <= count && i % 3 == 0; j++)
+                    buf_addf(&text, "%c\"key %d\":0", j ? ',' : '{', j);
+                buf_adds(&text, i % 3 == 0 ? "}" : "0");
+            }
+            buf_addc(&text, '}');
+            bool good = repeated == count - 1;
+            if ((json_parse(text.data, text.len, NULL, NULL, &err) == 0) != good)
+                fail_msg("%s: %s", good ? err.text : "accepted", text.data);
+            buf_free(&text);
+        }
+    }
+}
+
+static void test_shows_a_repeated_key_without_breaking_it(void **state) {
+    (void)state;
+    struct err err;
+    struct buf text = {0};
+    for (int i = 0; i < 2; i++) {
+        buf_addc(&text, i ? ',' : '{');
+        buf_adds(&text, "\"123456789012345678901234567890123456789012345678901234567");
+        buf_adds(&text, "\xF0\x9F\xA6\x8A\":1");
+    }
+    buf_addc(&text, '}');
+    assert_int_equal(json_parse(text.data, text.len, NULL, NULL, &err), -1);
+    assert_non_null(strstr(err.text, "34567\" at byte"));
+    buf_free(&text);
+}
+
+static double parse_ms(const struct buf *text) {
+    double best = 1e9;
+    for (int i = 0; i < 5; i++) {
+        struct timespec before, after;
+        struct err err;
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &before);
+        assert_int_equal(json_parse(text->data, text->len, NULL, NULL, &err), 0);
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &after);
+        double ms = (double)(after.tv_sec - before.tv_sec) * 1e3 +
+                    (double)(after.tv_nsec - before.tv_nsec) / 1e6;
+        best = ms < best ? ms : best;
+    }
+    return best;
+}
+
+// A large object with objects inside costs little more than as many bytes of a flat one.
+static void test_many_keys_cost_their_number(void **state) {
+    (void)state;
+    enum { LEN = 256 * 1024 };
+    struct buf flat = {0}, nested = {0};
+    buf_addc(&flat, '{');
+    for (int i = 0; flat.len < LEN; i++)
+        buf_addf(&flat, "\"%x\":1,", i);
+    buf_adds(&flat, "\"last\":1}");
+    buf_addc(&nested, '{');
+    int count = 0;
+    while (nested.len < LEN / 2)
+        buf_addf(&nested, "\"%x\":1,", count++);
+    while (nested.len < LEN) {
+        buf_addf(&nested, "\"%x\":{", count++);
+        for (int j = 0; j < 17; j++)
+            buf_addf(&nested, "%s\"%c\":1", j ? "," : "", 'a' + j);
+        buf_adds(&nested, "},");
+    }
+    buf_adds(&nested, "\"last\":1}");
+    double flat_ms = parse_ms(&flat), nested_ms = parse_ms(&nested);
+    if (nested_ms > 4 * flat_ms)
+        fail_msg("%.1f ms flat, %.1f ms nested", flat_ms, nested_ms);
+    buf_free(&flat);
+    buf_free(&nested);
+}
+
 // A number of distinct keys, then a repeated one; objects inside, so that the table changes hands.
 static void test_finds_repeated_keys_among_many(void **state) {
     (void)state;
@@ -275,6 +410,9 @@ int main(void) {
         cmocka_unit_test(test_reads_what_is_valid),
         cmocka_unit_test(test_refuses_what_is_not),
         cmocka_unit_test(test_limits_the_depth),
+        cmocka_unit_test(test_repeated_keys_of_every_size),
+        cmocka_unit_test(test_shows_a_repeated_key_without_breaking_it),
+        cmocka_unit_test(test_many_keys_cost_their_number),
         cmocka_unit_test(test_finds_repeated_keys_among_many),
         cmocka_unit_test(test_siblings_may_have_the_same_keys),
         cmocka_unit_test(test_survives_damaged_documents),

@@ -1,10 +1,14 @@
 #include "test.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "metrics.h"
 
@@ -67,6 +71,7 @@ static void test_histograms_are_cumulative(void **state) {
     assert_line("h", "t_seconds_bucket{service=\"h\",le=\"0.1\"} 2", true);
     assert_line("h", "t_seconds_bucket{service=\"h\",le=\"1\"} 3", true);
     assert_line("h", "t_seconds_bucket{service=\"h\",le=\"+Inf\"} 4", true);
+    assert_line("h", "t_seconds_sum{service=\"h\"} 7.6500000000000004", true);
     assert_line("h", "t_seconds_count{service=\"h\"} 4", true);
     metrics_shard_free(shard);
 }
@@ -79,6 +84,13 @@ static void test_refuses_bad_declarations(void **state) {
     assert_null(declare("t_a", METRIC_GAUGE, "le"));
     assert_null(declare("t_a", METRIC_GAUGE, "service"));
     assert_null(declare("t_a", METRIC_GAUGE, "__x"));
+    static const char *const TWICE[] = {"a", "b", "a"};
+    static const double BUCKETS[][2] = {{1, 1}, {2, 1}, {1, INFINITY}, {NAN, 1}};
+    struct err err;
+    assert_null(metrics_declare("t_a", METRIC_GAUGE, "", TWICE, 3, NULL, 0, &err));
+    for (size_t i = 0; i < sizeof BUCKETS / sizeof *BUCKETS; i++)
+        assert_null(metrics_declare("t_a", METRIC_HISTOGRAM, "", NULL, 0, BUCKETS[i], 2, &err));
+    assert_null(metrics_declare("t_a", METRIC_HISTOGRAM, "", NULL, 0, NULL, 0, &err));
     struct metric *metric = declare("t_same", METRIC_GAUGE, "a");
     assert_non_null(metric);
     assert_ptr_equal(declare("t_same", METRIC_GAUGE, "a"), metric);
@@ -100,6 +112,58 @@ static void test_too_many_series_become_other(void **state) {
     assert_line("many", "t_many_total{service=\"many\",id=\"1000\"} 1", false);
     assert_line("many", "t_many_total{service=\"many\",id=\"other\"} 500", true);
     metrics_shard_free(shard);
+}
+
+static void test_a_shard_without_a_service_stays_apart(void **state) {
+    (void)state;
+    struct metric_shard *with = metrics_shard_new("s"), *without = metrics_shard_new(NULL);
+    struct err err;
+    struct metric *metric =
+        metrics_declare("t_apart", METRIC_GAUGE, "one\ntwo \\ \"three\"", NULL, 0, NULL, 0, &err);
+    assert_non_null(metric);
+    metrics_set(metrics_cell(with, metric, NONE), 1);
+    metrics_set(metrics_cell(without, metric, NONE), 2);
+    assert_line("s", "t_apart{service=\"s\"} 1", true);
+    assert_line("s", "t_apart 2", true);
+    assert_line("other", "t_apart 2", true);
+    assert_line("other", "t_apart{service=\"s\"} 1", false);
+    assert_line("s", "# HELP t_apart one\\ntwo \\\\ \"three\"", true);
+    metrics_shard_free(with);
+    metrics_shard_free(without);
+}
+
+static double value_of(const char *name) {
+    struct buf text = {0}, start = {0};
+    metrics_render(&text, NULL);
+    buf_addf(&start, "\n%s ", name);
+    char *line = strstr(text.data, start.data);
+    assert_non_null(line);
+    double value = strtod(line + start.len, NULL);
+    buf_free(&text);
+    buf_free(&start);
+    return value;
+}
+
+static void test_tells_of_the_process(void **state) {
+    (void)state;
+    double files = value_of("process_open_fds"), now = (double)time(NULL);
+    int more = dup(STDOUT_FILENO);
+    assert_true(value_of("process_open_fds") == files + 1);
+    close(more);
+    assert_true(value_of("process_max_fds") > files);
+    assert_true(value_of("process_resident_memory_bytes") > 1e6);
+    assert_true(value_of("process_cpu_seconds_total") > 0);
+    double start = value_of("process_start_time_seconds");
+    assert_true(start > now - 600 && start < now + 1);
+
+    struct rlimit limit, none;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    none = (struct rlimit){0, limit.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    double unknown = value_of("process_open_fds"),
+           memory = value_of("process_resident_memory_bytes");
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    assert_true(isnan(unknown) && isnan(memory));
 }
 
 static void *count_up(void *user) {
@@ -154,6 +218,8 @@ int main(void) {
         cmocka_unit_test(test_histograms_are_cumulative),
         cmocka_unit_test(test_refuses_bad_declarations),
         cmocka_unit_test(test_too_many_series_become_other),
+        cmocka_unit_test(test_a_shard_without_a_service_stays_apart),
+        cmocka_unit_test(test_tells_of_the_process),
         cmocka_unit_test(test_can_be_scraped_while_it_counts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

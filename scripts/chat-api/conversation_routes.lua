@@ -6,6 +6,7 @@ local json = require("lib.json")
 local log = require("host.log")
 local problem = require("lib.problem")
 local tasks = require("chat-api.tasks")
+local text = require("host.text")
 local time = require("host.time")
 
 local conversation_routes = {}
@@ -16,14 +17,9 @@ local DEFAULT_HISTORY, MAX_HISTORY = 100, 1000
 local conversation = chat.new({ tasks = tasks, conversations = conversations, calendar = calendar,
   clock = time.now_ms })
 
-local function length(text)
-  local _, continuations = text:gsub("[\128-\191]", "")
-  return #text - continuations
-end
-
 local function check(body)
   local message = body.message
-  if type(message) ~= "string" or not message:find("%S") or length(message) > MAX_MESSAGE then
+  if type(message) ~= "string" or not message:find("%S") or text.length(message) > MAX_MESSAGE then
     return "message must be a string of 1 to 4000 characters"
   end
   if body.stream ~= nil and body.stream ~= json.null and type(body.stream) ~= "boolean" then
@@ -89,8 +85,8 @@ function conversation_routes.chat(request)
   return 200, reply
 end
 
-local function whole_number(text)
-  return text:match("^%d%d?%d?%d?%d?%d?%d?%d?%d?%d?%d?%d?%d?%d?%d?$") and tonumber(text)
+local function whole_number(value)
+  return #value <= 15 and value:match("^%d+$") and tonumber(value)
 end
 
 function conversation_routes.history(request)

@@ -3,6 +3,7 @@
 local calendar = require("host.calendar")
 local crypto = require("host.crypto")
 local json = require("lib.json")
+local text = require("host.text")
 local time = require("host.time")
 local cjson = require("cjson")
 
@@ -16,18 +17,12 @@ local PRIORITY = { low = true, medium = true, high = true }
 local REPEAT_FROM = { due_date = true, completion = true }
 local SIMPLE_RULES = { DAILY = true, WEEKLY = true, MONTHLY = true, YEARLY = true }
 
--- The number of characters of valid UTF-8: every byte that is not a continuation.
-local function length(text)
-  local _, continuations = text:gsub("[\128-\191]", "")
-  return #text - continuations
-end
-
-local function has_control(text)
-  return text:find("[%z\1-\8\11-\31\127]") ~= nil
+local function has_control(value)
+  return value:find("[%z\1-\8\11-\31\127]") ~= nil
 end
 
 local function check_text(name, value, min, max)
-  if type(value) ~= "string" or length(value) < min or length(value) > max then
+  if type(value) ~= "string" or text.length(value) < min or text.length(value) > max then
     local range = min > 0 and min .. " to " .. max or "at most " .. max
     return nil, name .. " must be a string of " .. range .. " characters"
   end
@@ -53,7 +48,7 @@ local function check_tags(value)
     if type(item) ~= "string" then
       return nil, "each tag must be a string of 1 to 50 characters"
     end
-    local tag = item:match("^%s*(.-)%s*$"):lower()
+    local tag = text.lower(item:match("^%s*(.-)%s*$"))
     local good, message = check_text("each tag", tag, 1, 50)
     if not good then
       return nil, message
@@ -91,11 +86,11 @@ end
 
 local CHECKS = {
   title = function(value)
-    local text, message = check_text("title", value, 1, 255)
-    if text and not text:find("%S") then
+    local title, message = check_text("title", value, 1, 255)
+    if title and not title:find("%S") then
       return nil, "title must not be blank"
     end
-    return text, message
+    return title, message
   end,
   description = function(value)
     return check_text("description", value, 0, 2000)

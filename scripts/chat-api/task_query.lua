@@ -2,6 +2,7 @@
 -- from the tables below become SQL text.
 local crypto = require("host.crypto")
 local json = require("lib.json")
+local text = require("host.text")
 local time = require("host.time")
 
 local task_query = {}
@@ -39,22 +40,22 @@ local function moment(name, value)
   return ms
 end
 
-local function escape_like(text)
-  return (text:gsub("[%%_\\]", "\\%0"))
+local function escape_like(search)
+  return (search:gsub("[%%_\\]", "\\%0"))
 end
 
 local function split_tags(value)
   local tags = {}
   if type(value) == "table" then
     for i, tag in ipairs(value) do
-      tags[i] = tag:lower()
+      tags[i] = text.lower(tag)
     end
     return tags
   end
   for tag in value:gmatch("[^,]+") do
     tag = tag:match("^%s*(.-)%s*$")
     if tag ~= "" then
-      tags[#tags + 1] = tag:lower()
+      tags[#tags + 1] = text.lower(tag)
     end
   end
   return tags
@@ -73,8 +74,8 @@ end
 
 -- A cursor is the sort value and id of the last row, with the order they belong to.
 local function parse_cursor(query, value)
-  local text = crypto.base64url_decode(value)
-  local cursor = text and json.decode(text)
+  local decoded = crypto.base64url_decode(value)
+  local cursor = decoded and json.decode(decoded)
   if type(cursor) ~= "table" or cursor.sort ~= query.sort or cursor.order ~= query.order
     or type(cursor.id) ~= "string" or #cursor.id ~= 36 or cursor.id:find("[^%x%-]")
     or not (type(cursor.value) == "string" or type(cursor.value) == "number"
@@ -221,12 +222,12 @@ local function behind(query, values)
   end
   values[#values + 1] = query.after.value
   local value = "$" .. #values .. "::" .. cast
-  local text = column .. " " .. operator .. " " .. value
+  local rows = column .. " " .. operator .. " " .. value
     .. " OR (" .. column .. " = " .. value .. " AND id " .. operator .. " " .. id .. ")"
   if query.sort == "due_date" then
-    text = text .. " OR due_date IS NULL"
+    rows = rows .. " OR due_date IS NULL"
   end
-  return "(" .. text .. ")"
+  return "(" .. rows .. ")"
 end
 
 ---@param query task_query.Query

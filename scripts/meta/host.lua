@@ -40,6 +40,16 @@ local json = {}
 ---@return string|nil message  what is wrong and where, when value is nil and message is set
 function json.decode(text) end
 
+---@class host.text
+local text = {}
+---Lower case of UTF-8 text, letter by letter (towlower of C.UTF-8).
+---@param s string  valid UTF-8
+---@return string
+function text.lower(s) end
+---@param s string  valid UTF-8
+---@return integer  characters (code points), not bytes
+function text.length(s) end
+
 ---@class host.time
 local time = {}
 ---Wall clock, milliseconds since 1970-01-01 UTC.
@@ -259,7 +269,7 @@ function calendar.check_rrule(rrule) end
 function calendar.next(rrule, start_ms, after_ms, zone) end
 
 return {
-  ["host.log"] = log, ["host.config"] = config, ["host.json"] = json, ["host.time"] = time,
+  ["host.log"] = log, ["host.config"] = config, ["host.json"] = json, ["host.text"] = text, ["host.time"] = time,
   ["host.crypto"] = crypto, ["host.db"] = db, ["host.http"] = http, ["host.metrics"] = metrics,
   ["host.fiber"] = fiber, ["host.timer"] = timer, ["host.worker"] = worker,
   ["host.calendar"] = calendar,

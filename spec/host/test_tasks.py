@@ -17,11 +17,11 @@ TIME = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"
 
 class Create(HostCase):
     def test_answers_the_whole_task(self):
-        task = self.create(title="Buy milk", tags=["Home", "home ", "Shop"])
+        task = self.create(title="Buy milk", tags=["Home", "home ", "ÄRGER", "Shop"])
         self.assertEqual(list(task), KEYS)
         self.assertRegex(task["id"], r"^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-")
         self.assertRegex(task["created_at"], TIME)
-        self.assertEqual(task["tags"], ["home", "shop"])
+        self.assertEqual(task["tags"], ["home", "ärger", "shop"])
         self.assertEqual((task["status"], task["priority"], task["version"], task["user_id"]),
                          ("pending", "medium", 1, "ann"))
         self.assertEqual(self.host.get("/api/tasks/" + task["id"]).json, task)

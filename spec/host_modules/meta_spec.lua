@@ -3,7 +3,7 @@ require("host")
 -- scripts/meta/host.lua tells editors and people what the host offers: it must be what is there.
 describe("scripts/meta/host.lua", function()
   local meta = dofile("scripts/meta/host.lua")
-  for _, name in ipairs({ "host.calendar", "host.crypto", "host.json", "host.time" }) do
+  for _, name in ipairs({ "host.calendar", "host.crypto", "host.json", "host.text", "host.time" }) do
     it("has exactly the functions of " .. name, function()
       local live, told = {}, {}
       for key, value in pairs(require(name)) do
