@@ -1,9 +1,7 @@
-#include "http_server.h"
+#include "http_internal.h"
 
 #include <arpa/inet.h>
 #include <assert.h>
-#include <errno.h>
-#include <microhttpd.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
@@ -13,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "listen.h"
 #include "log.h"
 
 enum {
@@ -22,7 +21,6 @@ enum {
     BODY_MS = 30000,
     WRITE_MS = 30000,
     SWEEP_MS = 1000,
-    STREAM_BUFFER = 256 * 1024,
     MAX_TURNS = 32, // of libmicrohttpd in one turn of the loop
 };
 
@@ -37,45 +35,6 @@ struct connection {
     uint64_t since;        // loop time at which the phase began
     uint64_t bytes_before; // received when it was first seen idle; UINT64_MAX: not seen yet
     char remote[INET6_ADDRSTRLEN];
-};
-
-struct http_exchange {
-    struct http_server *server;
-    struct connection *connection;
-    struct MHD_Connection *mhd; // NULL once the client has left
-    char *target;
-    struct buf body;
-    bool dispatched, suspended, closing;
-    struct MHD_Response *response;
-    int status;
-    struct http_stream *stream;
-};
-
-struct http_stream {
-    struct http_stream *prev, *next; // of the server's list, until libmicrohttpd lets go
-    struct http_server *server;
-    struct MHD_Connection *mhd; // NULL once the client has left
-    struct connection *connection;
-    struct buf buffer;
-    size_t sent; // bytes at the front of buffer already given away
-    bool suspended, ended, cut;
-    int holders; // the owner and libmicrohttpd
-};
-
-struct http_server {
-    struct MHD_Daemon *daemon;
-    uv_loop_t *loop;
-    struct http_server_options options;
-    int listen_fd;
-    bool draining, quiesced;
-    bool resumed; // connections that libmicrohttpd has not looked at since
-    struct connection *connections;
-    struct http_stream *streams;
-    size_t connection_count, exchange_count, stream_count;
-    uv_poll_t *poll;
-    uv_prepare_t *prepare;
-    uv_idle_t *busy; // keeps the loop from sleeping while libmicrohttpd has work left
-    uv_timer_t *sweep;
 };
 
 // Answers made here, before any script is asked.
@@ -456,8 +415,8 @@ static bool is_clean(const char *text) {
     return !strpbrk(text, "\r\n");
 }
 
-static void add_headers(struct MHD_Response *response, const struct http_header *headers,
-                        size_t count, bool close) {
+void http_add_headers(struct MHD_Response *response, const struct http_header *headers,
+                      size_t count, bool close) {
     for (size_t i = 0; i < count; i++) {
         if (!is_clean(headers[i].name) || !is_clean(headers[i].value) ||
             MHD_add_response_header(response, headers[i].name, headers[i].value) != MHD_YES)
@@ -467,7 +426,7 @@ static void add_headers(struct MHD_Response *response, const struct http_header 
         MHD_add_response_header(response, "Connection", "close");
 }
 
-static void give(struct http_exchange *exchange, int status, struct MHD_Response *response) {
+void http_give(struct http_exchange *exchange, int status, struct MHD_Response *response) {
     exchange->status = status;
     if (!exchange->mhd) { // the client has left
         exchange->server->exchange_count--;
@@ -487,151 +446,11 @@ void http_reply(struct http_exchange *exchange, int status, const struct http_he
                 size_t header_count, const char *body, size_t body_len) {
     struct MHD_Response *response =
         MHD_create_response_from_buffer(body_len, (void *)(uintptr_t)body, MHD_RESPMEM_MUST_COPY);
-    add_headers(response, headers, header_count, exchange->server->draining);
-    give(exchange, status, response);
-}
-
-static void release_stream(struct http_stream *stream) {
-    if (--stream->holders > 0)
-        return;
-    buf_free(&stream->buffer);
-    free(stream);
-}
-
-static void on_stream_freed(void *user) {
-    struct http_stream *stream = user;
-    *(stream->prev ? &stream->prev->next : &stream->server->streams) = stream->next;
-    if (stream->next)
-        stream->next->prev = stream->prev;
-    stream->server->stream_count--;
-    stream->mhd = NULL;
-    release_stream(stream);
-}
-
-static ssize_t on_stream_read(void *user, uint64_t position, char *out, size_t max) {
-    (void)position;
-    struct http_stream *stream = user;
-    size_t left = stream->buffer.len - stream->sent;
-    if (stream->cut)
-        return MHD_CONTENT_READER_END_WITH_ERROR;
-    if (left == 0 && stream->ended)
-        return MHD_CONTENT_READER_END_OF_STREAM;
-    if (left == 0) {
-        stream->suspended = true;
-        MHD_suspend_connection(stream->mhd);
-        return 0;
-    }
-    size_t count = left < max ? left : max;
-    memcpy(out, stream->buffer.data + stream->sent, count);
-    stream->sent += count;
-    if (stream->sent == stream->buffer.len) {
-        buf_clear(&stream->buffer);
-        stream->sent = 0;
-    }
-    return (ssize_t)count;
-}
-
-struct http_stream *http_reply_stream(struct http_exchange *exchange, int status,
-                                      const struct http_header *headers, size_t header_count) {
-    struct http_stream *stream = xcalloc(1, sizeof *stream);
-    stream->server = exchange->server;
-    stream->mhd = exchange->mhd;
-    stream->holders = 2;
-    stream->next = stream->server->streams;
-    if (stream->next)
-        stream->next->prev = stream;
-    stream->server->streams = stream;
-    stream->server->stream_count++;
-    exchange->stream = exchange->mhd ? stream : NULL;
-    struct MHD_Response *response = MHD_create_response_from_callback(
-        MHD_SIZE_UNKNOWN, 4096, on_stream_read, stream, on_stream_freed);
-    add_headers(response, headers, header_count, exchange->server->draining);
-    give(exchange, status, response);
-    return stream;
-}
-
-static void wake(struct http_stream *stream) {
-    if (!stream->suspended || !stream->mhd)
-        return;
-    stream->suspended = false;
-    stream->server->resumed = true;
-    MHD_resume_connection(stream->mhd);
-}
-
-bool http_stream_write(struct http_stream *stream, const char *bytes, size_t len) {
-    if (!http_stream_alive(stream))
-        return false;
-    if (stream->buffer.len - stream->sent + len > STREAM_BUFFER) {
-        stream->cut = true;
-        wake(stream);
-        return false;
-    }
-    if (stream->sent > 0) {
-        memmove(stream->buffer.data, stream->buffer.data + stream->sent,
-                stream->buffer.len - stream->sent);
-        stream->buffer.len -= stream->sent;
-        stream->sent = 0;
-    }
-    buf_add(&stream->buffer, bytes, len);
-    wake(stream);
-    return true;
-}
-
-bool http_stream_alive(const struct http_stream *stream) {
-    return stream->mhd && !stream->cut && !stream->ended;
-}
-
-void http_stream_close(struct http_stream *stream) {
-    stream->ended = true;
-    wake(stream);
-    release_stream(stream);
+    http_add_headers(response, headers, header_count, exchange->server->draining);
+    http_give(exchange, status, response);
 }
 
 // The server.
-
-static socklen_t parse_address(const char *text, int port, struct sockaddr_storage *out) {
-    memset(out, 0, sizeof *out);
-    struct sockaddr_in *v4 = (struct sockaddr_in *)out;
-    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)out;
-    if (inet_pton(AF_INET, text, &v4->sin_addr) == 1) {
-        v4->sin_family = AF_INET;
-        v4->sin_port = htons((uint16_t)port);
-        return sizeof *v4;
-    }
-    if (inet_pton(AF_INET6, text, &v6->sin6_addr) == 1) {
-        v6->sin6_family = AF_INET6;
-        v6->sin6_port = htons((uint16_t)port);
-        return sizeof *v6;
-    }
-    return 0;
-}
-
-static int open_listener(const char *address, int port, bool shared, struct err *err) {
-    struct sockaddr_storage storage;
-    socklen_t len = parse_address(address, port, &storage);
-    if (len == 0)
-        return err_set(err, "%s is not an IP address", address);
-    int fd = socket(storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return err_set(err, "cannot make a socket: %s", strerror(errno));
-    int on = 1;
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (shared)
-        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
-    if (bind(fd, (struct sockaddr *)&storage, len) == 0 && listen(fd, 4096) == 0)
-        return fd;
-    int why = errno;
-    close(fd);
-    return err_set(err, "cannot listen on %s port %d: %s", address, port, strerror(why));
-}
-
-bool http_port_is_free(const char *address, int port, struct err *err) {
-    int fd = open_listener(address, port, false, err);
-    if (fd < 0)
-        return false;
-    close(fd);
-    return true;
-}
 
 static void on_log(void *user, const char *format, va_list args) {
     (void)user;
@@ -649,7 +468,7 @@ static void *xhandle(size_t size, void *data) {
 
 int http_server_start(struct http_server **out, uv_loop_t *loop,
                       const struct http_server_options *options, struct err *err) {
-    int fd = open_listener(options->address, options->port, true, err);
+    int fd = listen_open(options->address, options->port, true, err);
     if (fd < 0)
         return -1;
     struct http_server *server = xcalloc(1, sizeof *server);
@@ -705,13 +524,6 @@ static void on_closed(uv_handle_t *handle) {
     free(handle);
 }
 
-void http_server_end_streams(struct http_server *server) {
-    for (struct http_stream *stream = server->streams; stream; stream = stream->next) {
-        stream->ended = true;
-        wake(stream);
-    }
-}
-
 void http_server_stop(struct http_server *server) {
     http_server_quiesce(server);
     uv_poll_stop(server->poll);
@@ -739,8 +551,4 @@ size_t http_server_busy(const struct http_server *server) {
 
 size_t http_server_exchanges(const struct http_server *server) {
     return server->exchange_count;
-}
-
-size_t http_server_streams(const struct http_server *server) {
-    return server->stream_count;
 }

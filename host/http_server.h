@@ -51,10 +51,6 @@ struct http_server_options {
 MUST_CHECK int http_server_start(struct http_server **server, uv_loop_t *loop,
                                  const struct http_server_options *options, struct err *err);
 
-// True when nobody listens on the port yet; err says who cannot. SO_REUSEPORT would share it
-// silently.
-bool http_port_is_free(const char *address, int port, struct err *err);
-
 // From now on each answer closes its connection.
 void http_server_drain(struct http_server *server);
 // No further connections are accepted.

@@ -14,6 +14,7 @@
 #include "buf.h"
 #include "config.h"
 #include "db.h"
+#include "listen.h"
 #include "log.h"
 #include "script.h"
 #include "worker.h"
@@ -173,8 +174,8 @@ static int check_ports(const struct config *config, const struct services *servi
     for (int i = 0; i < services->count; i++) {
         int port = shifted(config, services->list[i].port);
         int inner = shifted(config, services->list[i].inner_port);
-        if (!http_port_is_free(address, port, err) ||
-            (inner && !http_port_is_free("127.0.0.1", inner, err)))
+        if (!listen_is_free(address, port, err) ||
+            (inner && !listen_is_free("127.0.0.1", inner, err)))
             return -1;
     }
     return 0;

@@ -13,6 +13,7 @@
 #include "api/api.h"
 #include "buf.h"
 #include "log.h"
+#include "meters.h"
 #include "script.h"
 
 enum {
@@ -23,12 +24,6 @@ enum {
     LINGER_MS = 100,   // for requests of connections accepted last
     FINISH_MS = 15000, // after DRAIN_MS, for requests that are still running
     MAX_REPLY_HEADERS = 32,
-};
-
-struct meters {
-    struct metric *requests, *seconds, *in_flight, *connections, *streams, *db_up, *db_waiting,
-        *db_in_flight, *db_segments, *db_statements, *db_retries, *db_lost, *fibers, *stale, *lag,
-        *lua_bytes;
 };
 
 struct worker {
@@ -50,8 +45,7 @@ struct worker {
     int server_count;
     uint64_t drain_at; // loop time; 0: not draining
     uint64_t quiet_at; // from when on it may end, when nothing is unfinished
-    struct meters meters;
-    struct db_stats db_before;
+    struct meters *meters;
     uint64_t random;
 };
 
@@ -63,88 +57,6 @@ struct run {
     char method[16];
     char request_id[64];
 };
-
-// Metrics.
-
-static struct metric *declare(const char *name, enum metric_kind kind, const char *help,
-                              const char *const *labels, size_t label_count) {
-    static const double SECONDS[] = {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
-                                     0.1,    0.25,  0.5,    1,     2.5,  5};
-    struct err err;
-    bool histogram = kind == METRIC_HISTOGRAM;
-    struct metric *metric = metrics_declare(name, kind, help, labels, label_count, SECONDS,
-                                            histogram ? sizeof SECONDS / sizeof *SECONDS : 0, &err);
-    if (!metric) {
-        log_event(LOG_ERROR, "metric not declared", "error", err.text, NULL);
-        abort();
-    }
-    return metric;
-}
-
-static void declare_meters(struct meters *m) {
-    static const char *const REQUEST[] = {"method", "route", "code"}, *const ROUTE[] = {"route"};
-    m->requests =
-        declare("http_server_requests_total", METRIC_COUNTER, "Requests answered.", REQUEST, 3);
-    m->seconds = declare("http_server_request_duration_seconds", METRIC_HISTOGRAM,
-                         "Time from the whole request to its answer.", ROUTE, 1);
-    m->in_flight = declare("http_server_requests_in_flight", METRIC_GAUGE,
-                           "Requests not answered yet.", NULL, 0);
-    m->connections = declare("http_server_connections", METRIC_GAUGE, "Open connections.", NULL, 0);
-    m->streams = declare("http_server_streams", METRIC_GAUGE, "Open event streams.", NULL, 0);
-    m->db_up = declare("db_connections_up", METRIC_GAUGE, "Usable connections.", NULL, 0);
-    m->db_waiting = declare("db_units_waiting", METRIC_GAUGE, "Units not sent yet.", NULL, 0);
-    m->db_in_flight =
-        declare("db_units_in_flight", METRIC_GAUGE, "Units sent and not answered.", NULL, 0);
-    m->db_segments = declare("db_segments_total", METRIC_COUNTER,
-                             "Segments sent; each is one commit or one read.", NULL, 0);
-    m->db_statements =
-        declare("db_units_total", METRIC_COUNTER, "Units sent, repeats included.", NULL, 0);
-    m->db_retries = declare("db_unit_retries_total", METRIC_COUNTER, "Units sent again.", NULL, 0);
-    m->db_lost = declare("db_connections_lost_total", METRIC_COUNTER, "Connections lost.", NULL, 0);
-    m->fibers = declare("lua_fibers", METRIC_GAUGE, "Fibers alive.", NULL, 0);
-    m->stale =
-        declare("lua_stale_completions", METRIC_GAUGE,
-                "Completions that came after their fiber had gone on, since start.", NULL, 0);
-    m->lag = declare("worker_loop_lag_seconds", METRIC_GAUGE, "How late the loop's last timer was.",
-                     NULL, 0);
-    m->lua_bytes = declare("lua_memory_bytes", METRIC_GAUGE, "Memory of the Lua VM.", NULL, 0);
-}
-
-static void set_gauge(struct worker *worker, struct metric *metric, double value) {
-    metrics_set(metrics_cell(worker->env.metrics, metric, NULL), value);
-}
-
-static void add_counter(struct worker *worker, struct metric *metric, uint64_t now,
-                        uint64_t before) {
-    metrics_add(metrics_cell(worker->env.metrics, metric, NULL), (double)(now - before));
-}
-
-static void update_meters(struct worker *worker) {
-    const struct meters *m = &worker->meters;
-    size_t exchanges = 0, connections = 0, streams = 0;
-    for (int i = 0; i < worker->server_count; i++) {
-        exchanges += http_server_exchanges(worker->servers[i]);
-        connections += http_server_connections(worker->servers[i]);
-        streams += http_server_streams(worker->servers[i]);
-    }
-    set_gauge(worker, m->in_flight, (double)exchanges);
-    set_gauge(worker, m->connections, (double)connections);
-    set_gauge(worker, m->streams, (double)streams);
-    struct db_stats stats, *before = &worker->db_before;
-    db_stats(worker->env.db, &stats);
-    set_gauge(worker, m->db_up, stats.up);
-    set_gauge(worker, m->db_waiting, (double)stats.waiting);
-    set_gauge(worker, m->db_in_flight, (double)stats.in_flight);
-    add_counter(worker, m->db_segments, stats.segments, before->segments);
-    add_counter(worker, m->db_statements, stats.units, before->units);
-    add_counter(worker, m->db_retries, stats.retries, before->retries);
-    add_counter(worker, m->db_lost, stats.lost, before->lost);
-    *before = stats;
-    set_gauge(worker, m->fibers, (double)fiber_alive(worker->env.fibers));
-    set_gauge(worker, m->stale, (double)fiber_stale_count(worker->env.fibers));
-    set_gauge(worker, m->lua_bytes,
-              (double)lua_gc(script_state(worker->script), LUA_GCCOUNT, 0) * 1024.0);
-}
 
 // Requests.
 
@@ -251,13 +163,8 @@ static void reply_problem(struct http_exchange *exchange, int status, const char
 }
 
 static void count_request(struct run *run, const char *route, int status) {
-    struct worker *worker = run->worker;
-    char code[8];
-    snprintf(code, sizeof code, "%d", status);
-    const char *labels[] = {run->method, route, code};
-    metrics_add(metrics_cell(worker->env.metrics, worker->meters.requests, labels), 1);
-    metrics_observe(metrics_cell(worker->env.metrics, worker->meters.seconds, &route),
-                    (double)(uv_hrtime() - run->began_ns) / 1e9);
+    meters_count_request(run->worker->meters, run->method, route, status,
+                         (double)(uv_hrtime() - run->began_ns) / 1e9);
 }
 
 static void on_stream_ended(void *user, lua_State *L, bool ok, int count) {
@@ -388,7 +295,7 @@ static int open_parts(struct worker *worker, struct err *err) {
         .started_ms = worker->options.started_ms,
         .metrics = metrics_shard_new(worker->options.service),
     };
-    declare_meters(&worker->meters);
+    worker->meters = meters_new(env->metrics);
     env->db = db_new(&worker->loop, &db);
     if (http_client_new(&env->http, &worker->loop, &limits, err) != 0)
         return -1;
@@ -452,14 +359,29 @@ static void go_on_draining(struct worker *worker) {
     }
 }
 
+static void update_meters(struct worker *worker, double lag_seconds) {
+    struct meters_state state = {
+        .fibers = fiber_alive(worker->env.fibers),
+        .stale = fiber_stale_count(worker->env.fibers),
+        .lag_seconds = lag_seconds,
+        .lua_bytes = (double)lua_gc(script_state(worker->script), LUA_GCCOUNT, 0) * 1024.0,
+    };
+    for (int i = 0; i < worker->server_count; i++) {
+        state.exchanges += http_server_exchanges(worker->servers[i]);
+        state.connections += http_server_connections(worker->servers[i]);
+        state.streams += http_server_streams(worker->servers[i]);
+    }
+    db_stats(worker->env.db, &state.db);
+    meters_update(worker->meters, &state);
+}
+
 static void on_beat(uv_timer_t *timer) {
     struct worker *worker = timer->data;
     uint64_t now = uv_hrtime() / 1000000;
     uint64_t late = worker->beat_due && now > worker->beat_due ? now - worker->beat_due : 0;
     worker->beat_due = now + BEAT_MS;
     atomic_store(&worker->heartbeat, now);
-    set_gauge(worker, worker->meters.lag, (double)late / 1000);
-    update_meters(worker);
+    update_meters(worker, (double)late / 1000);
     if (worker->drain_at)
         go_on_draining(worker);
 }
@@ -559,6 +481,8 @@ bool worker_ended(const struct worker *worker) {
 
 void worker_join(struct worker *worker) {
     pthread_join(worker->thread, NULL);
+    if (worker->meters)
+        meters_free(worker->meters);
     if (worker->env.metrics)
         metrics_shard_free(worker->env.metrics);
     pthread_mutex_destroy(&worker->mutex);

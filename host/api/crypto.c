@@ -6,6 +6,7 @@
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/ecdsa.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/param_build.h>
@@ -279,6 +280,9 @@ static const char *make_key(lua_State *L, EVP_PKEY **key) {
     if (is_member(L, "kty", "RSA")) {
         if (!read_member(L, "n", &a) || !read_member(L, "e", &b))
             return "an RSA key needs n and e";
+        // With an exponent of 1 a signature is the text itself; large ones cost time.
+        if (b.len > 8 || b.data[b.len - 1] % 2 == 0 || (b.len == 1 && b.data[0] == 1))
+            return "an RSA key needs an odd e from 3 to 64 bits";
         *key = rsa_key(&a, &b);
         int bits = *key ? EVP_PKEY_get_bits(*key) : 0;
         return bits >= 2048 && bits <= 8192 ? NULL : "an RSA key needs 2048 to 8192 bits";
@@ -305,6 +309,7 @@ static int public_key(lua_State *L) {
     luaL_getmetatable(L, KEY);
     lua_setmetatable(L, -2);
     const char *message = make_key(L, held);
+    ERR_clear_error(); // what stays in the thread's queue confuses TLS of others
     if (!message)
         return 1;
     lua_pushnil(L);
@@ -357,6 +362,7 @@ static int verify(lua_State *L) {
     } else if (strcmp(alg, "EdDSA") == 0 && EVP_PKEY_is_a(*held, "ED25519")) {
         good = check_signature(*held, NULL, signature, signature_len, text, len);
     }
+    ERR_clear_error();
     lua_pushboolean(L, good);
     return 1;
 }
@@ -379,6 +385,8 @@ int api_open_crypto(lua_State *L) {
     luaL_newmetatable(L, KEY);
     lua_pushcfunction(L, free_key);
     lua_setfield(L, -2, "__gc");
+    lua_pushboolean(L, false); // or a script could free a key in use
+    lua_setfield(L, -2, "__metatable");
     lua_pop(L, 1);
     lua_newtable(L);
     luaL_register(L, NULL, FUNCTIONS);

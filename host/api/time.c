@@ -7,6 +7,9 @@
 #include <string.h>
 #include <time.h>
 
+// Of the years 1 to 9999.
+static const lua_Number FIRST_MS = -62135596800000, LAST_MS = 253402300799999;
+
 // Days from 1970-01-01 of the proleptic Gregorian calendar; month 1 to 12.
 static long long days_from_civil(int year, int month, int day) {
     static const int BEFORE[] = {0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334};
@@ -38,7 +41,7 @@ static int monotonic_ms(lua_State *L) {
 
 static int format(lua_State *L) {
     lua_Number number = luaL_checknumber(L, 1);
-    luaL_argcheck(L, number >= -62135596800000.0 && number < 253402300800000.0, 1,
+    luaL_argcheck(L, number >= FIRST_MS && number < LAST_MS + 1, 1,
                   "milliseconds of the years 1 to 9999");
     long long ms = (long long)number;
     long long seconds = ms / 1000 - (ms % 1000 < 0);
@@ -131,7 +134,11 @@ static int parse(lua_State *L) {
         return refuse(L, "no such time of day");
     long long seconds = days_from_civil(year, month, day) * 86400 + hour * 3600 + minute * 60 +
                         second - sign * (offset_hour * 3600 + offset_minute * 60);
-    lua_pushnumber(L, (lua_Number)(seconds * 1000 + ms));
+    // An offset may carry the first and the last day of the range out of it.
+    lua_Number whole = (lua_Number)(seconds * 1000 + ms);
+    if (whole < FIRST_MS || whole > LAST_MS)
+        return refuse(L, "not in the years 1 to 9999");
+    lua_pushnumber(L, whole);
     return 1;
 }
 

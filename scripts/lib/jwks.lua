@@ -1,6 +1,7 @@
 -- The public keys that JWKS_URL names (RFC 7517), kept by their kid. They are fetched when a token
--- names a kid that is not known, at most once a minute, and anew every ten minutes of use. When the
--- server of the keys is away, the known ones go on verifying.
+-- names a kid that is not known, at most once a minute, and anew every ten minutes of use, in the
+-- background. One fetch runs at a time, and a known key never waits for it: when the server of the
+-- keys is slow or away, the known ones go on verifying.
 local config = require("host.config")
 local crypto = require("host.crypto")
 local fiber = require("host.fiber")
@@ -12,7 +13,8 @@ local time = require("host.time")
 local jwks = {}
 
 local MIN_MS, MAX_MS = 60 * 1000, 600 * 1000
-local ALGORITHMS = { RSA = "RS256", EC = "ES256", OKP = "EdDSA" }
+local ALGORITHMS = { RSA = "RS256", EC = "ES256", OKP = "EdDSA" } -- by kty
+local KNOWN_ALGORITHM = { RS256 = true, ES256 = true, EdDSA = true }
 
 local keys = {}        -- by kid; a key without one is under ""
 local fetched_ms       -- monotonic, of the last attempt
@@ -20,7 +22,8 @@ local fetching = false
 
 local function read_keys(document)
   local found, count = {}, 0
-  for _, jwk in ipairs(type(document) == "table" and document.keys or {}) do
+  local list = type(document) == "table" and document.keys
+  for _, jwk in ipairs(json.is_list(list) and list or {}) do
     if type(jwk) == "table" and (jwk.use == nil or jwk.use == "sig") then
       local key, message = crypto.public_key(jwk)
       local alg = ALGORITHMS[jwk.kty]
@@ -37,12 +40,10 @@ local function read_keys(document)
 end
 
 local function fetch()
-  fetching, fetched_ms = true, time.monotonic_ms()
   local reply, err = http.request({ method = "GET", url = config.get("JWKS_URL"),
     headers = { Accept = "application/json" }, timeout_ms = 3000, max_reply = 256 * 1024 })
-  fetching = false
   local document = reply and reply.status == 200 and json.decode(reply.body)
-  local found, count = read_keys(document or nil)
+  local found, count = read_keys(document)
   if count > 0 then
     keys = found
   else
@@ -51,21 +52,37 @@ local function fetch()
   end
 end
 
----The key for a token (may wait).
----@param kid any     of the token's header
----@param alg string  of the token's header; must be the key's own
+-- Whatever happens to the fetch, the next one must be possible.
+local function refresh()
+  fetching, fetched_ms = true, time.monotonic_ms()
+  local good, message = pcall(fetch)
+  fetching = false
+  if not good then
+    log.error("the JWKS could not be read", { error = tostring(message) })
+  end
+end
+
+---The key for a token (may wait when its kid is not known).
+---@param kid any  of the token's header
+---@param alg any  of the token's header; must be the key's own
 ---@return userdata|nil key
 function jwks.find(kid, alg)
-  if kid ~= nil and (type(kid) ~= "string" or #kid > 255) then
+  if not KNOWN_ALGORITHM[alg] or kid ~= nil and (type(kid) ~= "string" or #kid > 255) then
     return nil
-  end
-  while fetching do
-    fiber.sleep(10) -- the call has its own deadline
   end
   local age = fetched_ms and time.monotonic_ms() - fetched_ms
   local known = keys[kid or ""]
-  if not age or age > MAX_MS or not known and age > MIN_MS then
-    fetch()
+  if known then
+    if age > MAX_MS and not fetching then
+      fetching = fiber.spawn(refresh)
+    end
+  elseif not fetching and (not age or age > MIN_MS) then
+    refresh()
+    known = keys[kid or ""]
+  else
+    while fetching do
+      fiber.sleep(10) -- the call has its own deadline
+    end
     known = keys[kid or ""]
   end
   if known and known.alg == alg then

@@ -12,8 +12,9 @@ local MAX_TOKEN = 8192
 local MAX_SUBJECT = 255
 local SKEW_SECONDS = 60        -- for nbf and iat; exp has none
 local MAX_CACHED = 10000
+local MAX_CACHED_MS = 600 * 1000   -- a key that was withdrawn must not verify for longer
 
--- Tokens that were good, until they expire: {claims, the earliest ms at which to look again}.
+-- Tokens that were good: {claims = …, until_ms = when to look again}.
 local cache, cached = {}, 0
 
 local function is_number(value)
@@ -37,16 +38,11 @@ local function check_header(header)
 end
 
 local function signed_by(header, signed, signature)
-  local secret = config.get("JWT_SECRET")
-  if secret then
-    if header.alg == "HS256" and crypto.equal(crypto.hmac_sha256(secret, signed), signature) then
-      return true
-    end
-    if not config.get("JWKS_URL") then
-      return false
-    end
+  if header.alg == "HS256" then
+    local secret = config.get("JWT_SECRET")
+    return secret ~= nil and crypto.equal(crypto.hmac_sha256(secret, signed), signature)
   end
-  if not config.get("JWKS_URL") or type(header.alg) ~= "string" then
+  if not config.get("JWKS_URL") then
     return false
   end
   local key = jwks.find(header.kid, header.alg)
@@ -92,12 +88,23 @@ local function check_claims(claims, now_ms)
   end
 end
 
-local function remember(token, claims)
+local function remember(token, claims, now_ms)
   if cached >= MAX_CACHED then
     cache, cached = {}, 0
   end
-  cache[token] = claims
+  cache[token] = { claims = claims,
+    until_ms = math.min(claims.exp * 1000, now_ms + MAX_CACHED_MS) }
   cached = cached + 1
+end
+
+local function recall(token, now_ms)
+  local known = cache[token]
+  if known and now_ms < known.until_ms then
+    return known.claims
+  end
+  if known then
+    cache[token], cached = nil, cached - 1
+  end
 end
 
 ---Verifies a token (waits when its key must be fetched).
@@ -106,14 +113,9 @@ end
 ---@return table|nil claims
 ---@return string|nil detail  "Token expired", "Invalid token payload" or "Invalid token"
 function jwt.verify(token, now_ms)
-  local known = cache[token]
+  local known = recall(token, now_ms)
   if known then
-    if known.exp * 1000 > now_ms then
-      return known
-    end
-    cache[token] = nil
-    cached = cached - 1
-    return nil, "Token expired"
+    return known
   end
   if #token > MAX_TOKEN then
     return nil, "Invalid token"
@@ -133,7 +135,7 @@ function jwt.verify(token, now_ms)
   if detail then
     return nil, detail
   end
-  remember(token, claims)
+  remember(token, claims, now_ms)
   return claims
 end
 

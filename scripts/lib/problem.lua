@@ -9,7 +9,6 @@ local problem = {}
 ---@field title string
 ---@field detail string
 ---@field headers table<string, string>|nil
----@field extra table<string, any>|nil  further members of the JSON object
 
 local TITLES = {
   [400] = "Bad Request", [401] = "Unauthorized", [403] = "Forbidden", [404] = "Not Found",

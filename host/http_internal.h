@@ -1,0 +1,54 @@
+// What http_server.c and http_stream.c know of each other, and nobody else does.
+#pragma once
+
+#include <microhttpd.h>
+
+#include "http_server.h"
+
+struct connection;
+
+struct http_exchange {
+    struct http_server *server;
+    struct connection *connection;
+    struct MHD_Connection *mhd; // NULL once the client has left
+    char *target;
+    struct buf body;
+    bool dispatched, suspended, closing;
+    struct MHD_Response *response;
+    int status;
+    struct http_stream *stream;
+};
+
+struct http_stream {
+    struct http_stream *prev, *next; // of the server's list, until libmicrohttpd lets go
+    struct http_server *server;
+    struct MHD_Connection *mhd; // NULL once the client has left
+    struct connection *connection;
+    struct buf buffer;
+    size_t sent; // bytes at the front of buffer already given away
+    bool suspended, ended, cut;
+    int holders; // the owner and libmicrohttpd
+};
+
+struct http_server {
+    struct MHD_Daemon *daemon;
+    uv_loop_t *loop;
+    struct http_server_options options;
+    int listen_fd;
+    bool draining, quiesced;
+    bool resumed; // connections that libmicrohttpd has not looked at since
+    struct connection *connections;
+    struct http_stream *streams;
+    size_t connection_count, exchange_count, stream_count;
+    uv_poll_t *poll;
+    uv_prepare_t *prepare;
+    uv_idle_t *busy; // keeps the loop from sleeping while libmicrohttpd has work left
+    uv_timer_t *sweep;
+};
+
+// Adds headers to a response; one with CR or LF in it is left out and logged.
+void http_add_headers(struct MHD_Response *response, const struct http_header *headers,
+                      size_t count, bool close);
+
+// Hands the answer of an exchange to libmicrohttpd, or drops it when the client has left.
+void http_give(struct http_exchange *exchange, int status, struct MHD_Response *response);
