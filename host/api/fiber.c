@@ -140,6 +140,84 @@ static int spawn(lua_State *L) {
     return 1;
 }
 
+// Events: one fiber waits, any code of the same VM sets. A set before the wait is not lost.
+
+struct event {
+    uv_timer_t *wake; // resumes the waiter from the loop: set may be called by a running fiber
+    struct api_env *env;
+    struct fiber_token token;
+    bool waiting, set;
+};
+
+static struct event *check_event(lua_State *L) {
+    return luaL_checkudata(L, 1, "host.fiber.event");
+}
+
+static int push_true(lua_State *L, void *user) {
+    (void)user;
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+static void on_wake(uv_timer_t *timer) {
+    struct event *event = timer->data;
+    if (!event->set || !event->waiting || event->env->closing)
+        return;
+    event->set = event->waiting = false;
+    fiber_resume(event->env->fibers, event->token, push_true, NULL);
+}
+
+static int event_wait(lua_State *L) {
+    struct event *event = check_event(L);
+    lua_Number ms = luaL_checknumber(L, 2);
+    luaL_argcheck(L, ms >= 1 && ms <= 86400000, 2, "1 to 86,400,000 milliseconds");
+    api_need_fiber(L, "event:wait");
+    if (event->set) {
+        event->set = false;
+        lua_pushboolean(L, 1);
+        return 1;
+    }
+
+    event->waiting = true;
+    event->token = fiber_wait(L, (uint64_t)ms);
+
+    return fiber_yield(L);
+}
+
+static int event_set(lua_State *L) {
+    struct event *event = check_event(L);
+    event->set = true;
+    if (event->waiting)
+        uv_timer_start(event->wake, on_wake, 0, 0);
+    return 0;
+}
+
+static void on_event_closed(uv_handle_t *handle) {
+    free(handle);
+}
+
+static int event_collect(lua_State *L) {
+    struct event *event = check_event(L);
+    if (event->wake)
+        uv_close((uv_handle_t *)event->wake, on_event_closed);
+    event->wake = NULL;
+    return 0;
+}
+
+static int new_event(lua_State *L) {
+    struct api_env *env = api_env(L);
+    struct event *event = lua_newuserdata(L, sizeof *event);
+    *event = (struct event){.env = env};
+    luaL_getmetatable(L, "host.fiber.event");
+    lua_setmetatable(L, -2);
+    if (!env->loop)
+        return 1; // a script being examined waits for nothing
+    event->wake = xcalloc(1, sizeof *event->wake);
+    uv_timer_init(env->loop, event->wake);
+    event->wake->data = event;
+    return 1;
+}
+
 static const char ALL[] =
     "local run_all = ...\n"
     "return function(functions)\n"
@@ -150,7 +228,16 @@ static const char ALL[] =
     "end\n";
 
 int api_open_fiber(lua_State *L) {
-    static const luaL_Reg FUNCTIONS[] = {{"sleep", sleep_ms}, {"spawn", spawn}, {NULL, NULL}};
+    static const luaL_Reg FUNCTIONS[] = {
+        {"sleep", sleep_ms}, {"spawn", spawn}, {"event", new_event}, {NULL, NULL}};
+    static const luaL_Reg METHODS[] = {{"wait", event_wait}, {"set", event_set}, {NULL, NULL}};
+    luaL_newmetatable(L, "host.fiber.event");
+    lua_newtable(L);
+    luaL_register(L, NULL, METHODS);
+    lua_setfield(L, -2, "__index");
+    lua_pushcfunction(L, event_collect);
+    lua_setfield(L, -2, "__gc");
+    lua_pop(L, 1);
     lua_newtable(L);
     luaL_register(L, NULL, FUNCTIONS);
     if (luaL_loadbuffer(L, ALL, sizeof ALL - 1, "=host.fiber") != 0)

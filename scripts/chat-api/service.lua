@@ -1,4 +1,5 @@
 -- chat-api: tasks over HTTP and by chat.
+local outbox = require("lib.outbox")
 local routes = require("chat-api.routes")
 local static = require("lib.static")
 local tasks = require("chat-api.tasks")
@@ -21,6 +22,7 @@ return {
     { "GET", "/style.css", static.file("web/style.css"), auth = false },
   },
   start = function()
+    tasks.use_relay(outbox.start({ schema = "chat", source = "chat-api", pubsub = "pubsub" }))
     timer.every(3600 * 1000, tasks.forget_answers)
   end,
 }

@@ -67,15 +67,30 @@ local function at(ms)
   return ms and time.format(ms) or nil
 end
 
+-- Told of every commit; without one (a spec) events wait for the relay's next look.
+local relay
+
+---@param running {wake: fun()}  of lib/outbox.lua
+function tasks.use_relay(running)
+  relay = running
+end
+
+local function committed(rows, err)
+  if rows and rows.affected > 0 and relay then
+    relay.wake()
+  end
+  return rows, err
+end
+
 -- Runs a statement whose values are the task and its events.
 local function write(sql, task, change, traceparent, ...)
   local first, second = change.events[1], change.events[2]
-  return db.execute(sql, task.id, task.user_id, task.title, task.description, task.status,
+  return committed(db.execute(sql, task.id, task.user_id, task.title, task.description, task.status,
     task.priority, at(task.due_date), task.tags, task.reminder_offset_minutes, at(task.remind_at),
     task.recurrence_rule, task.parent_task_id, task.timezone, task.repeat_from, task.version,
     at(task.created_at), at(task.updated_at), traceparent,
     first.topic, first.id, first.type, first.data,
-    second.topic, second.id, second.type, second.data, ...)
+    second.topic, second.id, second.type, second.data, ...))
 end
 
 -- The answer that an earlier request with this key got.
@@ -276,9 +291,9 @@ function tasks.delete(user, id, options)
     local now_ms = time.now_ms()
     local change = task_events.make("task.deleted", task, nil, now_ms)
     local first, second = change.events[1], change.events[2]
-    local rows, err = db.execute(DELETE, task.id, user, task.version, options.traceparent,
+    local rows, err = committed(db.execute(DELETE, task.id, user, task.version, options.traceparent,
       first.topic, first.id, first.type, first.data,
-      second.topic, second.id, second.type, second.data)
+      second.topic, second.id, second.type, second.data))
     if not rows then
       return nil, store.problem(err)
     end

@@ -213,6 +213,14 @@ function fiber.all(functions) end
 ---@return boolean
 function fiber.spawn(fn) end
 
+---@class host.fiber.Event
+---@field wait fun(self: host.fiber.Event, ms: integer): true|nil  waits; nil when the time is over
+---@field set fun(self: host.fiber.Event)  ends the wait, or the next one
+
+---One fiber waits for it; others set it. May be made while loading.
+---@return host.fiber.Event
+function fiber.event() end
+
 ---@class host.timer
 local timer = {}
 ---Runs fn in a fiber every `ms` milliseconds for as long as the worker lives; a tick that comes

@@ -1,0 +1,162 @@
+"""The relay: what is committed is published, in order per task, whatever fails in between."""
+
+import os
+import socket
+import sys
+import threading
+import time
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
+from sidecar import Sidecar  # noqa: E402
+from system import Host, postgres, token, wait_until  # noqa: E402
+
+
+class Relay(unittest.TestCase):
+    def setUp(self):
+        self.sidecar = Sidecar()
+        self.hosts = []
+        self.host = self.start_host()
+
+    def start_host(self, **more):
+        env = {"DAPR_HTTP_PORT": str(self.sidecar.port), "USER_RATE": "1000000", **more.pop("env", {})}
+        host = Host(env=env, **more)
+        self.hosts.append(host)
+        return host
+
+    def tearDown(self):
+        try:
+            for host in self.hosts:
+                host.stop()
+        finally:
+            self.sidecar.stop()
+            postgres().sql(f"DROP DATABASE IF EXISTS {self.host.database} WITH (FORCE)")
+
+    def pending(self):
+        return int(postgres().sql("SELECT count(*) FROM chat.outbox WHERE dead_at IS NULL", self.host.database))
+
+    def write(self, tasks, changes, host=None):
+        """`tasks` tasks, each changed `changes` times, by as many writers; the ids."""
+        ids = []
+
+        def one():
+            reply = (host or self.host).post("/api/tasks", {"title": "t0"})
+            self.assertEqual(reply.status, 201)
+            ids.append(reply.json["id"])
+            for i in range(changes):
+                self.assertEqual((host or self.host).call("PUT", "/api/tasks/" + reply.json["id"], {"title": f"t{i + 1}"}).status, 200)
+        threads = [threading.Thread(target=one) for _ in range(tasks)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        self.assertEqual(len(ids), tasks)
+        return ids
+
+    def drained(self, seconds=30):
+        wait_until(lambda: self.pending() == 0, seconds, "an empty outbox")
+
+    def check(self, ids, changes, duplicates=False):
+        """Every change of every task arrived on its topic, once (or more often with the same id), in order."""
+        by_key, seen = {}, set()
+        for key, event in self.sidecar.of("task-events"):
+            payload = event["data"]["payload"]
+            self.assertEqual((key, event["id"], event["type"]), (payload["id"], event["data"]["event_id"], event["data"]["event_type"]))
+            if event["id"] in seen and duplicates:
+                continue
+            self.assertNotIn(event["id"], seen)
+            seen.add(event["id"])
+            by_key.setdefault(key, []).append(payload["version"])
+        self.assertEqual(by_key, {i: list(range(1, changes + 2)) for i in ids})
+        self.assertEqual(len({e["id"] for _, e in self.sidecar.of("task-updates")}), len(ids) * (changes + 1))
+
+    def test_publishes_all_in_order_per_task(self):
+        trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+        self.host.post("/api/tasks", {"title": "traced"}, headers={"traceparent": trace}, token=token("tracer"))
+        ids = self.write(20, 10)
+        self.drained()
+        traced = [e for _, e in self.sidecar.of("task-events") if e["data"]["user_id"] == "tracer"]
+        self.assertEqual([(e["traceparent"], e["traceid"], e["source"], e["specversion"]) for e in traced],
+                         [(trace, trace, "chat-api", "1.0")])
+        self.sidecar.events = [e for e in self.sidecar.events if e[2]["data"]["user_id"] != "tracer"]
+        self.check(ids, 10)
+
+    def test_is_woken_by_a_commit(self):
+        self.drained()
+        lags = []
+        for _ in range(20):
+            reply = self.host.post("/api/tasks", {"title": "now"})
+            answered = time.monotonic()
+            wait_until(lambda: any(k == reply.json["id"] for k, _ in self.sidecar.of("task-events")), 5, "the event")
+            lags.append(time.monotonic() - answered)
+        self.assertLess(sorted(lags)[10], 0.2, "it waits for its poll")
+
+    def test_an_absent_sidecar_delays_and_loses_nothing(self):
+        port = self.sidecar.port
+        self.sidecar.stop()
+        ids = self.write(10, 3)
+        self.assertEqual(self.pending(), 80)
+        kept, self.sidecar = self.sidecar, Sidecar(port)
+        del kept
+        self.drained(45)
+        self.check(ids, 3)
+
+    def test_failures_are_tried_again(self):
+        left = [40]
+
+        def flaky(topic, entries):
+            left[0] -= 1
+            if left[0] % 4 == 1:
+                return 500, {"errorCode": "ERR_PUBSUB_PUBLISH_MESSAGE", "message": "broker"}
+            if left[0] % 4 == 2:
+                return None, None    # the connection ends without an answer
+            if left[0] % 4 == 3:
+                return 500, {"failedEntries": [{"entryId": e["entryId"], "error": "x"} for e in entries[::2]]}
+        self.sidecar.behave = lambda t, e: flaky(t, e) if left[0] > 0 else None
+        ids = self.write(10, 3)
+        self.drained(60)
+        self.check(ids, 3)
+
+    def test_an_event_that_is_too_large_is_parked_and_the_rest_goes_on(self):
+        def strict(topic, entries):
+            if any("POISON" in str(e["event"]) for e in entries):
+                return 413, {"errorCode": "X", "message": "too large"}
+        self.sidecar.behave = strict
+        self.host.post("/api/tasks", {"title": "POISON"}, token=token("p"))
+        ids = self.write(10, 2)
+        self.drained()
+        self.check(ids, 2)
+        dead = postgres().sql("SELECT count(*), min(dead_error) FROM chat.outbox WHERE dead_at IS NOT NULL", self.host.database)
+        self.assertRegex(dead, r"^2\|the sidecar answered 413")
+
+    def test_a_sidecar_that_never_answers_holds_nothing_up(self):
+        with socket.socket() as silent:
+            silent.bind(("127.0.0.1", 0))
+            silent.listen(128)
+            host = self.start_host(env={"DAPR_HTTP_PORT": str(silent.getsockname()[1])})
+            began = time.monotonic()
+            self.write(10, 3, host)
+            self.assertLess(time.monotonic() - began, 5)
+
+    def test_two_programs_share_the_work_and_keep_the_order(self):
+        other = self.start_host(database=self.host.database)
+        wait_until(lambda: postgres().sql("SELECT count(DISTINCT owner) FROM chat.relay_lease WHERE expires_at > now()",
+                                          self.host.database) == "2", 25, "a share for each")
+        ids = self.write(10, 10) + self.write(10, 10, other)
+        self.drained()
+        self.check(ids, 10, duplicates=True)
+
+    def test_kill_9_at_any_moment_loses_no_event(self):
+        slow = threading.Event()
+        self.sidecar.behave = lambda t, e: slow.wait(0.02) and None
+        ids = []
+        for _ in range(3):
+            ids += self.write(8, 3)
+            self.host.kill()
+            self.host.start()
+        self.drained(40)
+        self.check(ids, 3, duplicates=True)
+
+
+if __name__ == "__main__":
+    unittest.main()
