@@ -281,8 +281,11 @@ static const char *make_key(lua_State *L, EVP_PKEY **key) {
         if (!read_member(L, "n", &a) || !read_member(L, "e", &b))
             return "an RSA key needs n and e";
         // With an exponent of 1 a signature is the text itself; large ones cost time.
-        if (b.len > 8 || b.data[b.len - 1] % 2 == 0 || (b.len == 1 && b.data[0] == 1))
-            return "an RSA key needs an odd e from 3 to 64 bits";
+        uint64_t exponent = 0;
+        for (size_t i = 0; i < b.len && b.len <= sizeof exponent; i++)
+            exponent = exponent << 8 | b.data[i];
+        if (exponent < 3 || exponent % 2 == 0)
+            return "an RSA key needs an odd e of 3 or more and at most 64 bits";
         *key = rsa_key(&a, &b);
         int bits = *key ? EVP_PKEY_get_bits(*key) : 0;
         return bits >= 2048 && bits <= 8192 ? NULL : "an RSA key needs 2048 to 8192 bits";

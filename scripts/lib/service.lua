@@ -4,8 +4,10 @@
 --   name, port, inner_port   port for users, probes and Prometheus; inner_port for the sidecar
 --   routes                   list of {method, path, handler, options…}; see service.Route
 --   inner_routes             the same for the inner port
+--   subscriptions            list of service.Subscription, told to Dapr by GET /dapr/subscribe
 --   start                    runs once per worker in a fiber, after the listeners are open
 -- GET /health, /ready and /metrics are there for every service.
+local cloudevent = require("lib.cloudevent")
 local config = require("host.config")
 local crypto = require("host.crypto")
 local db = require("host.db")
@@ -44,6 +46,16 @@ local service = {}
 -- A handler returns status, body and headers. A table as body is sent as JSON, a string as it is
 -- (JSON, unless the headers say otherwise), a function streams: it gets the open stream.
 -- problem.reply(p) makes the three values of a problem.
+
+---@class service.Subscription
+---@field pubsub string
+---@field topic string
+---@field path string               inner route that Dapr calls
+---@field dead_letter_topic string|nil
+---@field handler fun(event: cloudevent.Event): string|nil, any
+---@field bury fun(topic: string, message: string, body: string): true|nil, table|nil
+-- handler returns SUCCESS, RETRY, or DROP with a reason; nil and a problem when it cannot now. bury
+-- keeps an event that can never be handled, before it is dropped.
 
 local JSON_HEADERS = {
   ["Content-Type"] = "application/json",
@@ -242,6 +254,40 @@ local function concat(first, second)
   return all
 end
 
+-- Dapr takes exactly these words, and any status but 2xx and 404 as "later".
+local function deliver(subscription, request)
+  local event, message = cloudevent.read(request.body)
+  local verdict = "DROP"
+  if event then
+    verdict, message = subscription.handler(event)
+    if not verdict then
+      return problem.reply(message)
+    end
+  end
+  if verdict == "DROP" then
+    local kept, why = subscription.bury(subscription.topic, message, request.body)
+    if not kept then
+      return problem.reply(why)
+    end
+  end
+  return 200, { status = verdict }
+end
+
+local function subscription_routes(subscriptions)
+  local list, told = {}, json.list({})
+  for i, subscription in ipairs(subscriptions or {}) do
+    told[i] = { pubsubname = subscription.pubsub, topic = subscription.topic,
+      route = subscription.path, deadLetterTopic = subscription.dead_letter_topic }
+    list[i] = { "POST", subscription.path, function(request)
+      return deliver(subscription, request)
+    end }
+  end
+  list[#list + 1] = { "GET", "/dapr/subscribe", function()
+    return 200, told
+  end }
+  return list
+end
+
 -- The function that names the user of a request, or says why there is none.
 local function make_authenticate(name)
   local failures = limit.new(FAILED_AUTH_PER_SECOND, FAILED_AUTH_BURST)
@@ -304,7 +350,7 @@ local function prepare(route, request, params, authenticate)
     return why
   end
   request.params = params
-  if route.auth ~= false and not request.inner then
+  if route.auth or route.auth == nil and not request.inner then
     request.user, why = authenticate(request, time.now_ms())
     if why then
       return why
@@ -347,7 +393,8 @@ function service.open(name)
   local declaration = require(name .. ".service")
   assert(declaration.name == name, name .. "/service.lua declares another name")
   local exact, patterns = compile(concat(built_in(name), declaration.routes))
-  local inner_exact, inner_patterns = compile(declaration.inner_routes or {})
+  local inner_exact, inner_patterns = compile(concat(
+    subscription_routes(declaration.subscriptions), declaration.inner_routes))
   local authenticate = make_authenticate(name)
   local origins
 

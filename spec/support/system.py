@@ -158,6 +158,8 @@ class Host:
     def __init__(self, services=("chat-api",), database=None, env=None, start=True):
         self.database = database or new_database()
         self.base = free_ports(8)
+        # Services are declared at 8000 and up; the first one's port answers for readiness.
+        self.ready_port = self.base + {"audit-service": 3}.get(services[0], 0)
         self.env = {
             "PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"),
             "DATABASE_URL": postgres().url(self.database), "JWT_SECRET": SECRET,
@@ -195,7 +197,7 @@ class Host:
                 raise AssertionError(f"todo-host ended with {self.process.returncode}: "
                                      f"{self.log_text()}")
             try:
-                return self.get("/ready", token=None).status == 200
+                return self.get("/ready", token=None, port=self.ready_port).status == 200
             except OSError:
                 return False
         wait_until(ready, seconds, "ready")

@@ -1,0 +1,187 @@
+-- The audit log: records each event of a task once, and tells its user what happened.
+local crypto = require("host.crypto")
+local db = require("host.db")
+local json = require("lib.json")
+local log = require("host.log")
+local problem = require("lib.problem")
+local store = require("lib.store")
+local time = require("host.time")
+
+local audit = {}
+
+local RECORD = "INSERT INTO audit.audit_log (event_id, event_type, user_id, task_id, version,"
+  .. " occurred_at, source, payload) VALUES ($1::uuid, $2, $3, $4::uuid, $5::integer,"
+  .. " $6::timestamptz, $7, $8::jsonb) ON CONFLICT (event_id) DO NOTHING"
+local BURY = "INSERT INTO audit.dead_event (topic, error, body) VALUES ($1, $2, $3)"
+
+-- The state before is the payload of the version before: right however late or out of order they
+-- came.
+local LIST = "SELECT a.id, a.event_id, a.event_type, a.user_id, a.task_id, a.version,"
+  .. " a.occurred_at, a.source, a.payload::text AS payload, b.payload::text AS before"
+  .. " FROM audit.audit_log AS a LEFT JOIN audit.audit_log AS b ON b.task_id = a.task_id"
+  .. " AND b.version = a.version - 1 AND a.event_type IN ('task.updated', 'task.completed')"
+  .. " WHERE %s ORDER BY a.occurred_at, a.id LIMIT %s"
+local COUNT = "SELECT count(*) AS total FROM audit.audit_log AS a WHERE %s"
+
+local UUID = "^%x%x%x%x%x%x%x%x%-%x%x%x%x%-%x%x%x%x%-%x%x%x%x%-%x%x%x%x%x%x%x%x%x%x%x%x$"
+local DEFAULT_LIMIT, MAX_LIMIT = 100, 1000
+local KNOWN = { user_id = true, task_id = true, event_type = true, from = true, to = true,
+  limit = true, cursor = true }
+
+---Records an event; a second time changes nothing.
+---@param event cloudevent.Event
+---@return "SUCCESS"|"DROP"|nil
+---@return string|table  why it is dropped, or a problem
+function audit.record(event)
+  local version = event.payload.version
+  if type(version) ~= "number" or version % 1 ~= 0 or version < 1 or version > 2 ^ 31 - 1 then
+    return "DROP", "payload.version is not a whole number"
+  end
+  if event.event_type == "task.deleted" then
+    version = version + 1 -- its payload is the last state, of the version before
+  end
+  local rows, err = db.execute(RECORD, event.event_id, event.event_type, event.user_id,
+    event.task_id, version, event.timestamp, event.source, json.encode(event.payload))
+  if not rows then
+    return nil, store.problem(err)
+  end
+  return "SUCCESS"
+end
+
+---Keeps an event that can never be recorded, with the reason.
+---@param topic string
+---@param message string
+---@param body string
+---@return true|nil
+---@return table|nil problem
+function audit.bury(topic, message, body)
+  log.warn("an event is dropped", { topic = topic, error = message })
+  local text = body:gsub("%z", ""):gsub("[\128-\255]", "?"):sub(1, 65536)
+  local rows, err = db.execute(BURY, topic, message, text)
+  if not rows then
+    return nil, store.problem(err)
+  end
+  return true
+end
+
+local function read_cursor(text)
+  local decoded = crypto.base64url_decode(text)
+  local cursor = decoded and json.decode(decoded)
+  if type(cursor) == "table" and type(cursor.id) == "number" and type(cursor.at) == "string"
+    and time.parse(cursor.at) then
+    return cursor
+  end
+end
+
+local function check(args)
+  for name in pairs(args) do
+    if not KNOWN[name] then
+      return "there is no query parameter " .. name
+    end
+  end
+  if args.task_id and not args.task_id:match(UUID) then
+    return "task_id must be a UUID"
+  end
+  for _, name in ipairs({ "from", "to" }) do
+    if args[name] and not time.parse(args[name]) then
+      return name .. " must be an RFC 3339 time"
+    end
+  end
+  if args.limit and not (args.limit:match("^%d+$") and tonumber(args.limit) >= 1) then
+    return "limit must be a whole number from 1 to 1000"
+  end
+  if args.cursor and not read_cursor(args.cursor) then
+    return "cursor is not one that this list gave"
+  end
+end
+
+-- Only the fields that are not the same, each with what it was and what it is.
+local function changes_of(before, after)
+  local changes, any = {}, false
+  for name, value in pairs(after) do
+    local old = before[name]
+    if name ~= "changed" and name ~= "version" and name ~= "updated_at"
+      and json.encode({ old }) ~= json.encode({ value }) then
+      changes[name] = { before = old == nil and json.null or old, after = value }
+      any = true
+    end
+  end
+  return any and changes or json.null
+end
+
+local function to_entry(row)
+  local payload = json.decode(row.payload)
+  local before = row.before and json.decode(row.before)
+  return { event_id = row.event_id, event_type = row.event_type, user_id = row.user_id,
+    task_id = row.task_id, version = row.version, timestamp = row.occurred_at, source = row.source,
+    payload = payload, changes = before and changes_of(before, payload) or json.null }
+end
+
+-- A user sees only their own rows, whoever's were asked for.
+local function conditions(user, args)
+  local parts, values = { "a.user_id = $1" }, { user }
+  local function where(text, value)
+    values[#values + 1] = value
+    parts[#parts + 1] = (text:gsub("?", "$" .. #values))
+  end
+  if args.task_id then
+    where("a.task_id = ?::uuid", args.task_id)
+  end
+  if args.event_type then
+    where("a.event_type = ?", args.event_type)
+  end
+  if args.from then
+    where("a.occurred_at >= ?::timestamptz", args.from)
+  end
+  if args.to then
+    where("a.occurred_at < ?::timestamptz", args.to)
+  end
+  return parts, values
+end
+
+---@param user string
+---@param args table<string, string>  of GET /api/v1/audit-log
+---@return {entries: table[], total: integer, next_cursor: string|nil}|nil
+---@return table|nil problem
+function audit.list(user, args)
+  local message = check(args)
+  if message then
+    return nil, problem.unprocessable(message)
+  end
+  if args.user_id and args.user_id ~= user then
+    return { entries = json.list({}), total = 0 }
+  end
+  local parts, values = conditions(user, args)
+  local counted, err = db.query(COUNT:format(table.concat(parts, " AND ")), unpack(values))
+  if not counted then
+    return nil, store.problem(err)
+  end
+  if args.cursor then
+    local cursor = read_cursor(args.cursor)
+    values[#values + 1] = cursor.at
+    values[#values + 1] = string.format("%d", cursor.id)
+    parts[#parts + 1] = ("(date_trunc('milliseconds', a.occurred_at), a.id) > ($%d::timestamptz,"
+      .. " $%d::bigint)"):format(#values - 1, #values)
+  end
+  local limit = math.min(tonumber(args.limit or DEFAULT_LIMIT), MAX_LIMIT)
+  values[#values + 1] = limit + 1
+  local rows
+  rows, err = db.query(LIST:format(table.concat(parts, " AND "), "$" .. #values .. "::integer"),
+    unpack(values))
+  if not rows then
+    return nil, store.problem(err)
+  end
+  local entries = json.list({})
+  for i = 1, math.min(#rows, limit) do
+    entries[i] = to_entry(rows[i])
+  end
+  local answer = { entries = entries, total = counted[1].total }
+  if #rows > limit then
+    local last = rows[limit]
+    answer.next_cursor = crypto.base64url_encode(json.encode({ at = last.occurred_at,
+      id = last.id }))
+  end
+  return answer
+end
+
+return audit

@@ -1,0 +1,127 @@
+"""audit-service: events as Dapr delivers them, and what it tells their user."""
+
+import json
+import os
+import sys
+import threading
+import uuid
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
+from system import HostCase, postgres, token  # noqa: E402
+
+
+class Audit(HostCase):
+    services = ("audit-service",)
+    env = {"APP_API_TOKEN": "inner-token-0123456789"}
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        # The service declares port 8003: its ports are three above the first ones.
+        cls.inner = cls.host.base + 1003
+
+    def setUp(self):
+        self.user = self.id().split(".")[-1]
+
+    def event(self, task=None, version=1, kind="task.created", **payload):
+        task = task or str(uuid.uuid4())
+        event_id = str(uuid.uuid4())
+        return {"specversion": "1.0", "id": event_id, "source": "chat-api", "type": kind, "data": {
+            "event_id": event_id, "event_type": kind, "timestamp": f"2026-01-01T00:00:{version:02d}.000Z", "user_id": self.user,
+            "task_id": task, "payload": {"id": task, "title": "t", "tags": [], "version": version, **payload}}}
+
+    def deliver(self, event, headers=None):
+        body = event if isinstance(event, (bytes, str)) else json.dumps(event)
+        return self.host.post("/events/task-events", body, port=self.inner, token=None, headers={
+            "Content-Type": "application/cloudevents+json", "dapr-api-token": "inner-token-0123456789", **(headers or {})})
+
+    def list(self, query="", user=None):
+        reply = self.host.get("/api/v1/audit-log" + query, port=self.host.base + 3, token=token(user or self.user))
+        self.assertEqual(reply.status, 200, reply.body)
+        return reply.json
+
+    def test_tells_dapr_its_subscription(self):
+        reply = self.host.get("/dapr/subscribe", port=self.inner, headers={"dapr-api-token": "inner-token-0123456789"})
+        self.assertEqual(reply.json, [{"pubsubname": "pubsub", "topic": "task-events", "route": "/events/task-events",
+                                       "deadLetterTopic": "task-events-dead"}])
+
+    def test_records_each_event_once(self):
+        event = self.event()
+        replies = []
+        threads = [threading.Thread(target=lambda: replies.append(self.deliver(event))) for _ in range(20)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        self.assertEqual([(r.status, r.json) for r in replies], [(200, {"status": "SUCCESS"})] * 20)
+        got = self.list()
+        self.assertEqual((got["total"], [e["event_id"] for e in got["entries"]]), (1, [event["id"]]))
+        self.assertEqual(got["entries"][0]["payload"], event["data"]["payload"])
+
+    def test_shows_before_and_after_however_late_they_come(self):
+        task = str(uuid.uuid4())
+        for version, title in ((3, "c"), (1, "a"), (2, "b")):
+            self.deliver(self.event(task, version, "task.created" if version == 1 else "task.updated", title=title, changed=["title"]))
+        entries = self.list(f"?task_id={task}")["entries"]
+        self.assertEqual([e["version"] for e in entries], [1, 2, 3])
+        self.assertEqual([e["changes"] for e in entries],
+                         [None, {"title": {"before": "a", "after": "b"}}, {"title": {"before": "b", "after": "c"}}])
+
+    def test_filters_and_pages(self):
+        for version in range(1, 8):
+            self.deliver(self.event(version=version, kind="task.created" if version % 2 else "task.deleted"))
+        self.assertEqual(self.list("?event_type=task.deleted")["total"], 3)
+        self.assertEqual(self.list("?from=2026-01-01T00:00:03Z&to=2026-01-01T00:00:05Z")["total"], 2)
+        self.assertEqual(len(self.list("?limit=1000000")["entries"]), 7)
+        seen, query = [], "?limit=2"
+        while query:
+            page = self.list(query)
+            self.assertEqual(page["total"], 7)
+            seen += [e["timestamp"] for e in page["entries"]]
+            query = "?limit=2&cursor=" + page["next_cursor"] if page.get("next_cursor") else None
+        self.assertEqual(seen, [f"2026-01-01T00:00:{v:02d}.000Z" for v in range(1, 8)])
+
+    def test_a_user_sees_only_their_own_rows(self):
+        self.deliver(self.event())
+        self.assertEqual(self.list(user="somebody-else")["total"], 0)
+        self.assertEqual(self.list(f"?user_id={self.user}", user="somebody-else"), {"entries": [], "total": 0})
+        self.assertEqual(self.list(f"?user_id={self.user}")["total"], 1)
+
+    def test_poison_is_kept_and_dropped(self):
+        good = self.event()
+        poison = [b"{", b"[]", b"null", b'"x"', {}, {"data": 5}, {"data": {}}, {**good, "data": {**good["data"], "event_id": "x"}},
+                  {**good, "data": {**good["data"], "timestamp": "now"}}, {**good, "data": {**good["data"], "payload": []}},
+                  {**good, "data": {**good["data"], "payload": {"version": "1"}}}, {**good, "data": {**good["data"], "user_id": ""}},
+                  b'{"data":\xff}', b'{"a":1,"a":2}']
+        before = int(postgres().sql("SELECT count(*) FROM audit.dead_event", self.host.database))
+        for event in poison:
+            with self.subTest(str(event)[:60]):
+                reply = self.deliver(event)
+                self.assertEqual((reply.status, reply.json), (200, {"status": "DROP"}))
+        after = int(postgres().sql("SELECT count(*) FROM audit.dead_event", self.host.database))
+        self.assertEqual(after - before, len(poison))
+        self.assertEqual(self.list()["total"], 0)
+
+    def test_only_the_sidecar_may_deliver(self):
+        for headers in ({"dapr-api-token": "wrong"}, {"dapr-caller-app-id": "other"}):
+            self.assert_problem(self.deliver(self.event(), headers), 403)
+        self.assertEqual(self.list()["total"], 0)
+
+    def test_others_may_ask_with_the_users_token(self):
+        self.deliver(self.event())
+        headers = {"dapr-api-token": "inner-token-0123456789", "dapr-caller-app-id": "chat-api"}
+        reply = self.host.get("/api/v1/audit-log", port=self.inner, headers=headers, token=token(self.user))
+        self.assertEqual((reply.status, reply.json["total"]), (200, 1))
+        self.assert_problem(self.host.get("/api/v1/audit-log", port=self.inner, headers=headers, token=None), 401)
+
+    def test_the_log_cannot_be_changed(self):
+        self.deliver(self.event())
+        for statement in ("UPDATE audit.audit_log SET user_id = 'x'", "DELETE FROM audit.audit_log", "TRUNCATE audit.audit_log"):
+            with self.assertRaisesRegex(RuntimeError, "append-only"):
+                postgres().sql(statement, self.host.database)
+
+    def test_refuses_bad_queries(self):
+        for query in ("?task_id=x", "?from=yesterday", "?limit=0", "?limit=x", "?cursor=x", "?nonsense=1", "?event_type=%ff"):
+            reply = self.host.get("/api/v1/audit-log" + query, port=self.host.base + 3)
+            self.assert_problem(reply, 422)
+        self.assertEqual(self.list("?event_type=';DROP%20TABLE%20x;--")["total"], 0)
