@@ -22,25 +22,42 @@ text.quoted = P('"') * (1 - P('"')) ^ 0 * '"'
   + P("'") * (1 - S("'\n")) ^ 1 * "'" * -letter
 text.url = P("http") * P("s") ^ -1 * "://" * (1 - S(" \t\r\n")) ^ 1
 
-local function one_phrase(phrase, ending)
-  local pattern = P(true)
-  for char in phrase:gmatch(".") do
-    if char == " " then
-      pattern = pattern * text.space
-    elseif char == "'" then
-      pattern = pattern * apostrophe
-    else
-      pattern = pattern * P(char)
-    end
+-- One phrase, ready to be looked for: a Lua pattern where it has spaces or apostrophes.
+local function prepare(phrase)
+  local entry = { phrase = phrase, open = phrase:find("%w$") ~= nil }
+  if phrase:find("[ ']") then
+    entry.pattern = "^" .. phrase:gsub("[^%w ']", "%%%0"):gsub(" ", "[ \t\n\r]+")
+      :gsub("'", "[\226']\128?\153?")
   end
-  return phrase:find("%w$") and pattern * ending or pattern
+  return entry
 end
 
----A pattern for any of the phrases, the longest first.
+-- The first of the candidates that is there, and the place behind it.
+local function find_entry(candidates, s, at, ending)
+  for i = 1, #candidates do
+    local entry = candidates[i]
+    local stop
+    if entry.pattern then
+      stop = select(2, s:find(entry.pattern, at))
+    elseif s:sub(at, at + #entry.phrase - 1) == entry.phrase then
+      stop = at + #entry.phrase - 1
+    end
+    if stop and (not entry.open or ending:match(s, stop + 1)) then
+      return entry, stop + 1
+    end
+  end
+end
+
+local NONE = {}
+
+---A pattern for any of the phrases, the longest first. It looks them up by their first letters when it
+---matches: as an ordered choice of hundreds of phrases, copied into every pattern that holds it, it
+---would cost megabytes.
 ---@param phrases string[]
 ---@param ending any|nil  what must follow a phrase that ends with a letter or digit: text.edge
 ---@return any pattern
 function text.any(phrases, ending)
+  ending = P(ending or text.edge)
   local sorted = {}
   for i, phrase in ipairs(phrases) do
     sorted[i] = phrase
@@ -51,11 +68,34 @@ function text.any(phrases, ending)
     end
     return a < b
   end)
-  local pattern = P(false)
-  for _, phrase in ipairs(sorted) do
-    pattern = pattern + one_phrase(phrase, ending or text.edge)
+  local by_three, by_one, firsts = {}, {}, {}
+  local function add(index, key, entry)
+    index[key] = index[key] or {}
+    table.insert(index[key], entry)
   end
-  return pattern
+  for _, phrase in ipairs(sorted) do
+    local entry = prepare(phrase)
+    local first = phrase:sub(1, 1)
+    firsts[#firsts + 1] = first
+    if phrase:find("^%w%w%w") then
+      add(by_three, phrase:sub(1, 3), entry)
+    else
+      add(by_one, first, entry)
+      if first == "'" then
+        firsts[#firsts + 1] = "\226"
+        add(by_one, "\226", entry)
+      end
+    end
+  end
+  return lpeg.Cmt(S(table.concat(firsts)), function(s, behind)
+    local at = behind - 1
+    local long, stop = find_entry(by_three[s:sub(at, at + 2)] or NONE, s, at, ending)
+    local short, short_stop = find_entry(by_one[s:sub(at, at)] or NONE, s, at, ending)
+    if long and short then
+      return #long.phrase >= #short.phrase and stop or short_stop
+    end
+    return stop or short_stop or false
+  end)
 end
 
 ---A pattern for any phrase of a table, with its meaning as capture: phrase = value, or

@@ -54,4 +54,58 @@ describe("host.crypto", function()
       assert.is_string(message)
     end
   end)
+
+  -- RFC 7515, appendix A: the payload is the same in all.
+  local PAYLOAD = "eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290"
+    .. "Ijp0cnVlfQ"
+
+  it("agrees with RFC 7515, appendix A.2, on RS256", function()
+    local key = crypto.public_key({ kty = "RSA", e = "AQAB",
+      n = "ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2mJPMEzP1Pt0Bm4d4QlL-yR"
+        .. "T-SFd2lZS-pCgNMsD1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bSf63kpaSHSXndS5z5rexMdbBYUsLA9e-KXB"
+        .. "dQOS-UTo7WTBEMa2R2CapHg665xsmtdVMTBQY4uDZlxvb3qCo5ZwKh9kG4LT6_I5IhlJH7aGhyxXFvUK-DWNmoudF8NAco9_h9ia"
+        .. "GNj8q2ethFkMLs91kzk2PAcDTW9gb54h4FRWyuXpoQ" })
+    local signature = crypto.base64url_decode(
+      "cC4hiUPoj9Eetdgtv3hF80EGrhuB__dzERat0XF9g2VtQgr9PJbu3XOiZj5RZmh7AAuHIm4Bh-0Qc_lF5YKt_O8W2Fp5jujGbds9uJdb"
+        .. "F9CUAr7t1dnZcAcQjbKBYNX4BAynRFdiuB--f_nZLgrnbyTyWzO75vRK5h6xBArLIARNPvkSjtQBMHlb1L07Qe7K0GarZRmB_eSN"
+        .. "9383LcOLn6_dO--xi12jzDwusC-eOkHWEsqtFZESc6BfI7noOPqvhJ1phCnvWh6IeYI2w9QOYEUipUTI8np6LbgGY9Fs98rqVt5A"
+        .. "XLIhWkWywlVmtVrBp0igcN_IoypGlUPQGe77Rw")
+    local text = "eyJhbGciOiJSUzI1NiJ9." .. PAYLOAD
+    assert.is_true(crypto.verify("RS256", key, text, signature))
+    assert.is_false(crypto.verify("RS256", key, text .. "x", signature))
+    assert.is_false(crypto.verify("RS256", key, text, signature:sub(2)))
+    assert.is_false(crypto.verify("RS256", key, text, ""))
+    assert.is_false(crypto.verify("ES256", key, text, signature))
+    assert.is_false(crypto.verify("none", key, text, ""))
+  end)
+
+  it("agrees with RFC 7515, appendix A.3, on ES256", function()
+    local key = crypto.public_key({ kty = "EC", crv = "P-256",
+      x = "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", y = "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0" })
+    local signature = crypto.base64url_decode(
+      "DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q")
+    local text = "eyJhbGciOiJFUzI1NiJ9." .. PAYLOAD
+    assert.is_true(crypto.verify("ES256", key, text, signature))
+    assert.is_false(crypto.verify("ES256", key, text .. "x", signature))
+    assert.is_false(crypto.verify("EdDSA", key, text, signature))
+    -- r and s of 0, and the form of DER that JWS does not have
+    assert.is_false(crypto.verify("ES256", key, text, ("\0"):rep(64)))
+    assert.is_false(crypto.verify("ES256", key, text, "\48\6\2\1\1\2\1\1"))
+  end)
+
+  it("refuses an RSA exponent that proves nothing", function()
+    local n = crypto.base64url_encode("\255" .. ("\1"):rep(255))
+    for _, e in ipairs({ "AQ", "Ag", "AAE", crypto.base64url_encode(("\1"):rep(9)) }) do
+      local key, message = crypto.public_key({ kty = "RSA", n = n, e = e })
+      assert.is_nil(key, e)
+      assert.matches("odd e", message)
+    end
+    assert.is_userdata(crypto.public_key({ kty = "RSA", n = n, e = "Aw" }))
+  end)
+
+  it("does not hand out what frees a key", function()
+    local key = crypto.public_key({ kty = "OKP", crv = "Ed25519",
+      x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" })
+    assert.is_false(getmetatable(key))
+  end)
 end)

@@ -29,4 +29,13 @@ describe("host.time", function()
     assert.equal("0001-01-01T00:00:00.000Z", time.format(-62135596800000))
     assert.equal("9999-12-31T23:59:59.999Z", time.format(253402300799999))
   end)
+
+  it("reads nothing that it could not write, not even by an offset", function()
+    for _, text in ipairs({ "9999-12-31T23:59:59-00:01", "0001-01-01T00:00:00+00:01" }) do
+      assert.same({ nil, "not in the years 1 to 9999" }, { time.parse(text) })
+    end
+    for _, text in ipairs({ "9999-12-31T23:59:59.999Z", "0001-01-01T00:00:00.000Z" }) do
+      assert.equal(text, time.format(time.parse(text)))
+    end
+  end)
 end)
