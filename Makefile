@@ -6,8 +6,8 @@ SHELL       := /bin/bash
 BUILD   ?= build
 CC      ?= cc
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-PKGS    := libmicrohttpd libcurl libpq luajit libuv libcrypto libical
-LIBS     = $(shell pkg-config --libs libmicrohttpd libcurl libpq luajit libuv libcrypto libical) \
+PKGS    := libmicrohttpd libcurl libpq luajit libuv libcrypto
+LIBS     = $(shell pkg-config --libs libmicrohttpd libcurl libpq luajit libuv libcrypto) \
            -l:liblua5.1-cjson.a -l:liblua5.1-lpeg.a -lm -ldl -lpthread
 WARN    := -Wall -Wextra -Wshadow -Wconversion -Werror
 SAN     ?=
@@ -56,11 +56,11 @@ $(BUILD)/test/%: host/test/%.c $(HOST_OBJ)
 	@$(CC) $(ALL_CFLAGS) -o $@ $< $(HOST_OBJ) $(LIBS) -lcmocka
 
 # The host's pure modules as a library for LuaJIT, so that specs of scripts run without the host.
-build/hostmodules.so: host/test/modules.c host/json.c host/zone.c host/buf.c host/log.c host/err.c \
+build/hostmodules.so: host/test/modules.c host/json.c host/rrule.c host/zone.c host/buf.c host/log.c host/err.c \
                       $(addprefix host/api/,crypto.c text.c time.c calendar.c json.c)
 	@mkdir -p $(@D)
 	@echo "  CC $@"
-	@$(CC) $(filter-out -MMD -MP,$(ALL_CFLAGS)) -fPIC -shared -o $@ $^ $(shell pkg-config --libs libcrypto libical)
+	@$(CC) $(filter-out -MMD -MP,$(ALL_CFLAGS)) -fPIC -shared -o $@ $^ $(shell pkg-config --libs libcrypto)
 
 .PHONY: test-programs
 test-programs: $(TEST_BIN)

@@ -10,7 +10,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "api/calendar.h"
 #include "buf.h"
 #include "config.h"
 #include "db.h"
@@ -313,7 +312,6 @@ static int command_run(int count, char **words) {
     log_set_level((enum log_level)log_level_parse(config_string(config, "LOG_LEVEL")));
     struct services services = {0};
     struct err err;
-    calendar_init();
     int status = all ? find_services(config, &services, &err)
                      : named_services(config, words, count, &services, &err);
     if (status == 0 && services.count == 0)

@@ -48,6 +48,7 @@ struct script *script_new(struct api_env *env) {
         abort();
     lua_atpanic(L, panic);
     luaL_openlibs(L);
+    lua_gc(L, LUA_GCSETPAUSE, 150); // of 200: a smaller heap, at no cost that can be measured
     env->main = L;
     api_set_env(L, env);
     api_preload(L);

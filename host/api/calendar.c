@@ -1,26 +1,21 @@
-// host.calendar: recurrence by libical, on local times without a zone, so that none of libical's
-// shared state is touched; zones by ../zone.h
+// host.calendar: recurrence by ../rrule.h, zones by ../zone.h
 #include "calendar.h"
 
 #include <lauxlib.h>
-#include <libical/ical.h>
+#include <math.h>
 #include <stdbool.h>
-#include <stdio.h>
-#include <string.h>
+#include <time.h>
 
+#include "../rrule.h"
 #include "../zone.h"
 
-enum { MAX_RULE = 255, MAX_STEPS = 20000 };
+// Local times travel as seconds since 1970 as if they were UTC.
 
-void calendar_init(void) {
-    icalerror_set_errors_are_fatal(0);
-    // The first iterator makes libical and ICU fill tables of their own, and ICU call tzset.
-    struct icalrecurrencetype rule = icalrecurrencetype_from_string("FREQ=DAILY;COUNT=1");
-    icalrecur_iterator *iterator =
-        icalrecur_iterator_new(rule, icaltime_from_timet_with_zone(0, 0, NULL));
-    if (iterator)
-        icalrecur_iterator_free(iterator);
-}
+enum {
+    DAY = 86400,
+    SOME_MONDAY = 1704067200, // 2024-01-01, the first day of a leap year, of a month and a week
+    ZONE_MARGIN = 2 * DAY,    // by more than this no two local times change their order
+};
 
 static const struct zone *check_zone(lua_State *L, int index) {
     const char *name = luaL_checkstring(L, index);
@@ -35,32 +30,37 @@ static int is_zone(lua_State *L) {
     return 1;
 }
 
-// Local times travel as seconds since 1970 as if they were UTC.
-
-static struct icaltimetype to_ical(int64_t local) {
-    return icaltime_from_timet_with_zone((time_t)local, 0, NULL);
+static bool is_in_range(lua_Number ms) {
+    return ms >= -62135596800000.0 && ms < 253402300800000.0;
 }
 
-static int64_t from_ical(struct icaltimetype time) {
-    time.zone = NULL;
-    return (int64_t)icaltime_as_timet(time);
+static lua_Number check_ms(lua_State *L, int index) {
+    lua_Number ms = luaL_checknumber(L, index);
+    luaL_argcheck(L, is_in_range(ms), index, "milliseconds of the years 1 to 9999");
+    return ms;
 }
 
 static int64_t to_seconds(lua_Number ms) {
-    return (int64_t)(ms / 1000) - ((int64_t)ms % 1000 < 0);
+    return (int64_t)floor(ms / 1000);
 }
 
 static int to_local(lua_State *L) {
-    int64_t utc = to_seconds(luaL_checknumber(L, 1));
+    int64_t utc = to_seconds(check_ms(L, 1));
     int offset = zone_offset(check_zone(L, 2), utc);
-    struct icaltimetype time = to_ical(utc + offset);
+    time_t local = (time_t)(utc + offset);
+    struct tm time;
+    gmtime_r(&local, &time);
     const struct {
         const char *name;
         int value;
-    } FIELDS[] = {{"year", time.year},  {"month", time.month},
-                  {"day", time.day},    {"hour", time.hour},
-                  {"min", time.minute}, {"sec", time.second},
-                  {"offset", offset},   {"wday", (icaltime_day_of_week(time) + 5) % 7 + 1}};
+    } FIELDS[] = {{"year", time.tm_year + 1900},
+                  {"month", time.tm_mon + 1},
+                  {"day", time.tm_mday},
+                  {"hour", time.tm_hour},
+                  {"min", time.tm_min},
+                  {"sec", time.tm_sec},
+                  {"offset", offset},
+                  {"wday", (time.tm_wday + 6) % 7 + 1}};
     lua_createtable(L, 0, 8);
     for (size_t i = 0; i < sizeof FIELDS / sizeof *FIELDS; i++) {
         lua_pushinteger(L, FIELDS[i].value);
@@ -85,104 +85,83 @@ static int refuse(lua_State *L, const char *message) {
 static int from_local(lua_State *L) {
     luaL_checktype(L, 1, LUA_TTABLE);
     const struct zone *zone = check_zone(L, 2);
-    struct icaltimetype time = icaltime_null_time();
-    time.year = read_field(L, "year", -1);
-    time.month = read_field(L, "month", -1);
-    time.day = read_field(L, "day", -1);
-    time.hour = read_field(L, "hour", 0);
-    time.minute = read_field(L, "min", 0);
-    time.second = read_field(L, "sec", 0);
-    if (time.year < 1 || time.year > 9999 || time.month < 1 || time.month > 12 || time.day < 1 ||
-        time.day > icaltime_days_in_month(time.month, time.year))
+    struct tm time = {.tm_year = read_field(L, "year", -1) - 1900,
+                      .tm_mon = read_field(L, "month", -1) - 1,
+                      .tm_mday = read_field(L, "day", -1),
+                      .tm_hour = read_field(L, "hour", 0),
+                      .tm_min = read_field(L, "min", 0),
+                      .tm_sec = read_field(L, "sec", 0)};
+    struct tm given = time;
+    if (time.tm_year < 1 - 1900 || time.tm_year > 9999 - 1900)
         return refuse(L, "no such date");
-    if (time.hour < 0 || time.hour > 23 || time.minute < 0 || time.minute > 59 || time.second < 0 ||
-        time.second > 59)
+    if (time.tm_hour < 0 || time.tm_hour > 23 || time.tm_min < 0 || time.tm_min > 59 ||
+        time.tm_sec < 0 || time.tm_sec > 59)
         return refuse(L, "no such time of day");
-    lua_pushnumber(L, (lua_Number)zone_to_utc(zone, from_ical(time)) * 1000);
+    int64_t local = timegm(&time); // moves a date that does not exist to one that does
+    if (time.tm_year != given.tm_year || time.tm_mon != given.tm_mon ||
+        time.tm_mday != given.tm_mday)
+        return refuse(L, "no such date");
+    lua_Number ms = (lua_Number)zone_to_utc(zone, local) * 1000;
+    if (!is_in_range(ms))
+        return refuse(L, "not in the years 1 to 9999");
+    lua_pushnumber(L, ms);
     return 1;
 }
 
-// NULL when the rule is good. libical passes over much that is wrong, so the text is checked too.
-static const char *parse_rule(const char *text, size_t len, struct icalrecurrencetype *rule) {
-    if (len == 0 || len > MAX_RULE)
-        return "a rule is 1 to 255 characters";
-    if (strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789=;,+-") != len)
-        return "a rule is made of NAME=VALUE parts in capital letters, with ; between them";
-    if (!strstr(text, "FREQ="))
-        return "FREQ is missing";
-    if (strstr(text, "COUNT=") && strstr(text, "UNTIL="))
-        return "COUNT and UNTIL exclude each other";
-    icalerror_clear_errno();
-    *rule = icalrecurrencetype_from_string(text);
-    if (rule->freq == ICAL_NO_RECURRENCE || icalerrno != ICAL_NO_ERROR)
-        return "it is malformed";
-    if (rule->freq == ICAL_SECONDLY_RECURRENCE || rule->freq == ICAL_MINUTELY_RECURRENCE)
-        return "it recurs more often than hourly";
-    return NULL;
-}
-
+// A rule that has no occurrence at all, from whatever start, is refused.
 static int check_rrule(lua_State *L) {
     size_t len;
     const char *text = luaL_checklstring(L, 1, &len);
-    struct icalrecurrencetype rule;
-    const char *why = parse_rule(text, len, &rule);
-    if (why)
-        return refuse(L, why);
-    icalrecur_iterator *iterator = icalrecur_iterator_new(rule, to_ical(1767225600)); // 2026-01-01
-    if (!iterator)
-        return refuse(L, "its parts do not fit together");
-    icalrecur_iterator_free(iterator);
+    struct rrule rule;
+    struct err err;
+    if (rrule_parse(text, len, &rule, &err) != 0)
+        return refuse(L, err.text);
+    rule.interval = 1;
+    if (rule.by[RRULE_WEEKNO].any && !rule.by_day) {
+        rule.by_day = true;
+        rule.weekdays = 0x7F;
+    }
+    struct rrule_iterator iterator;
+    int64_t local;
+    rrule_begin(&iterator, &rule, SOME_MONDAY, SOME_MONDAY);
+    if (rrule_next(&iterator, &local) != RRULE_FOUND)
+        return refuse(L, "it never occurs");
     lua_pushboolean(L, true);
     return 1;
-}
-
-// The UNTIL of a rule is an instant, a local time or a day (RFC 5545, 3.3.10); the iterator wants
-// it local.
-static void localise_until(struct icalrecurrencetype *rule, const struct zone *zone) {
-    if (icaltime_is_null_time(rule->until))
-        return;
-    if (rule->until.is_date) {
-        rule->until.is_date = 0;
-        rule->until.hour = 23;
-        rule->until.minute = rule->until.second = 59;
-    } else if (icaltime_is_utc(rule->until)) {
-        int64_t utc = from_ical(rule->until);
-        rule->until = to_ical(utc + zone_offset(zone, utc));
-    }
-    rule->until.zone = NULL;
 }
 
 static int next(lua_State *L) {
     size_t len;
     const char *text = luaL_checklstring(L, 1, &len);
-    lua_Number start_ms = luaL_checknumber(L, 2);
-    int64_t start = to_seconds(start_ms), after = to_seconds(luaL_checknumber(L, 3));
-    const struct zone *zone = check_zone(L, 4);
-    struct icalrecurrencetype rule;
-    const char *why = parse_rule(text, len, &rule);
-    if (why)
-        return refuse(L, why);
-    localise_until(&rule, zone);
-    icalrecur_iterator *iterator =
-        icalrecur_iterator_new(rule, to_ical(start + zone_offset(zone, start)));
-    if (!iterator)
-        return refuse(L, "its parts do not fit together");
-    int64_t found = 0;
-    bool ended = false, good = false;
-    for (int i = 0; i < MAX_STEPS && !ended && !good; i++) {
-        struct icaltimetype time = icalrecur_iterator_next(iterator);
-        ended = icaltime_is_null_time(time);
-        found = ended ? 0 : zone_to_utc(zone, from_ical(time));
-        good = !ended && found > after;
+    lua_Number start_ms = check_ms(L, 2), after_ms = check_ms(L, 3);
+    const struct zone *zone = zone_find(luaL_checkstring(L, 4));
+    if (!zone)
+        return refuse(L, "there is no such time zone");
+    struct rrule rule;
+    struct err err;
+    if (rrule_parse(text, len, &rule, &err) != 0)
+        return refuse(L, err.text);
+    int64_t start = to_seconds(start_ms), after = to_seconds(after_ms);
+    lua_Number rest_ms = start_ms - (lua_Number)start * 1000;
+    struct rrule_iterator iterator;
+    rrule_begin(&iterator, &rule, start + zone_offset(zone, start),
+                after + zone_offset(zone, after) - ZONE_MARGIN);
+    for (;;) {
+        int64_t local;
+        enum rrule_step step = rrule_next(&iterator, &local);
+        if (step == RRULE_TOO_FAR)
+            return refuse(L, "no occurrence was found in reach");
+        int64_t utc = step == RRULE_FOUND ? zone_to_utc(zone, local) : 0;
+        lua_Number ms = (lua_Number)utc * 1000 + rest_ms;
+        if (step == RRULE_END || rrule_is_over(&rule, local, utc) || !is_in_range(ms)) {
+            lua_pushnil(L);
+            return 1;
+        }
+        if (ms > after_ms) {
+            lua_pushnumber(L, ms);
+            return 1;
+        }
     }
-    icalrecur_iterator_free(iterator);
-    if (!good && !ended)
-        return refuse(L, "no occurrence was found in reach");
-    if (good)
-        lua_pushnumber(L, (lua_Number)found * 1000 + (lua_Number)((int64_t)start_ms % 1000));
-    else
-        lua_pushnil(L);
-    return 1;
 }
 
 int api_open_calendar(lua_State *L) {

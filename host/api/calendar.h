@@ -1,9 +1,7 @@
-// host.calendar, see scripts/meta/host.lua. libical is used in calendar.c alone.
+// host.calendar, see scripts/meta/host.lua. Safe on any thread: rules are expanded by ../rrule.h,
+// which shares nothing, and zones by ../zone.h, which never change once loaded.
 #pragma once
 
 #include <lua.h>
-
-// Once, before any thread that uses the module is made.
-void calendar_init(void);
 
 int api_open_calendar(lua_State *L);

@@ -3,9 +3,17 @@
 
 #include <lauxlib.h>
 #include <locale.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <wchar.h>
 #include <wctype.h>
+
+// For all threads, for the life of the process: towlower_l only reads it.
+static locale_t locale;
+
+static void make_locale(void) {
+    locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", NULL);
+}
 
 // The bytes of the sequence that begins with `lead`; 1 for what begins none.
 static size_t sequence_len(unsigned char lead) {
@@ -40,7 +48,6 @@ static void add_utf8(luaL_Buffer *out, uint32_t code) {
 static int lower(lua_State *L) {
     size_t len;
     const unsigned char *text = (const unsigned char *)luaL_checklstring(L, 1, &len);
-    locale_t locale = lua_touserdata(L, lua_upvalueindex(1));
     luaL_Buffer out;
     luaL_buffinit(L, &out);
     for (size_t i = 0; i < len;) {
@@ -67,15 +74,12 @@ static int length(lua_State *L) {
 }
 
 int api_open_text(lua_State *L) {
-    // Kept for the life of the process: a locale is one block, and there is one per VM.
-    static _Thread_local locale_t locale;
-    if (!locale)
-        locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", NULL);
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, make_locale);
     if (!locale)
         return luaL_error(L, "the locale C.UTF-8 is missing");
     lua_newtable(L);
-    lua_pushlightuserdata(L, locale);
-    lua_pushcclosure(L, lower, 1);
+    lua_pushcfunction(L, lower);
     lua_setfield(L, -2, "lower");
     lua_pushcfunction(L, length);
     lua_setfield(L, -2, "length");

@@ -16,7 +16,6 @@ int luaopen_hostmodules(lua_State *L) {
         {"host.calendar", api_open_calendar}, {"host.crypto", api_open_crypto},
         {"host.json", api_open_json},         {"host.text", api_open_text},
         {"host.time", api_open_time},         {NULL, NULL}};
-    calendar_init();
     lua_getglobal(L, "package");
     lua_getfield(L, -1, "loaded");
     for (const luaL_Reg *module = MODULES; module->name; module++) {

@@ -15,6 +15,7 @@ local quote = cjson.encode
 local STATUS = { pending = true, in_progress = true, completed = true }
 local PRIORITY = { low = true, medium = true, high = true }
 local REPEAT_FROM = { due_date = true, completion = true }
+local FIRST_MS = -62135596800000 -- 0001-01-01, the first moment that can be written
 local SIMPLE_RULES = { DAILY = true, WEEKLY = true, MONTHLY = true, YEARLY = true }
 
 local function has_control(value)
@@ -182,7 +183,8 @@ local function settle_reminder(task, before, now_ms)
   end
   task.remind_at = task.due_date - offset * 60000
   local same = before and before.remind_at == task.remind_at
-  if not same and task.status ~= "completed" and task.remind_at < now_ms then
+  if task.remind_at < FIRST_MS or not same and task.status ~= "completed"
+    and task.remind_at < now_ms then
     return "the reminder would be in the past"
   end
 end

@@ -222,7 +222,7 @@ function outbox.start(options)
   -- One round. Returns how many rows were read, and whether all went well.
   local function round()
     local buckets = held_lists()
-    local rows = db.query(sql.read, buckets, ROUND)
+    local rows = db.query(sql.read, buckets, failures > 0 and BATCH or ROUND)
     if not rows then
       return 0, false
     end

@@ -245,7 +245,7 @@ function worker.uptime() end
 function worker.read_file(path) end
 
 ---@class host.calendar
----Recurrence and time zones by libical. Instants are milliseconds since 1970 UTC; local times are
+---Recurrence rules and time zones. Instants are milliseconds since 1970 UTC; local times are
 ---tables {year, month, day, hour, min, sec}; zones are IANA names ("UTC" included).
 local calendar = {}
 ---@param zone string

@@ -50,9 +50,9 @@ end
 
 local NONE = {}
 
----A pattern for any of the phrases, the longest first. It looks them up by their first letters when it
----matches: as an ordered choice of hundreds of phrases, copied into every pattern that holds it, it
----would cost megabytes.
+---A pattern for any of the phrases, the longest first. It looks them up by their first letters when
+---it matches: as an ordered choice of hundreds of phrases, copied into every pattern that holds it,
+---it would cost megabytes.
 ---@param phrases string[]
 ---@param ending any|nil  what must follow a phrase that ends with a letter or digit: text.edge
 ---@return any pattern

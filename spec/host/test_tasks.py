@@ -81,6 +81,9 @@ class Create(HostCase):
         self.assert_problem(self.host.post("/api/tasks", {
             "title": "t", "due_date": "2020-01-01T00:00:00Z", "reminder_offset_minutes": 5}), 422,
             "past")
+        self.assert_problem(self.host.post("/api/tasks", {
+            "title": "t", "status": "completed", "due_date": "0001-01-01T00:00:00Z", "reminder_offset_minutes": 5}), 422,
+            "past")
 
     def test_accepts_every_kind_of_rule(self):
         for rule in ["DAILY", "WEEKLY", "MONTHLY", "YEARLY", "INTERVAL:3",
