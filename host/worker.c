@@ -321,6 +321,8 @@ static void stop(struct worker *worker) {
     for (int i = 0; i < worker->server_count; i++)
         http_server_stop(worker->servers[i]);
     worker->server_count = 0;
+    api_end_sleeps(&worker->env);
+    atomic_store(&worker->heartbeat, 0); // from here on the watchdog has nothing to watch
     if (worker->env.fibers)
         fiber_pool_free(worker->env.fibers);
     if (worker->script)

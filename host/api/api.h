@@ -15,6 +15,8 @@
 #include "http_server.h"
 #include "metrics.h"
 
+struct sleep;
+
 // One per VM; lives as long as it.
 struct api_env {
     lua_State *main; // not a fiber's
@@ -27,9 +29,10 @@ struct api_env {
     const char *service;
     int worker_index;
     int worker_count;
-    uint64_t started_ms; // loop-independent monotonic time at which the process started
-    bool draining;       // written by the worker's thread
-    bool closing;        // the VM is going away: completions drop what they bring
+    uint64_t started_ms;  // loop-independent monotonic time at which the process started
+    bool draining;        // written by the worker's thread
+    struct sleep *sleeps; // of api/fiber.c: those that have not ended
+    bool closing;         // the VM is going away: completions drop what they bring
 };
 
 // The env of a VM is set once, before any module is opened.
@@ -54,6 +57,9 @@ int api_open_log(lua_State *L);
 int api_open_metrics(lua_State *L);
 int api_open_timer(lua_State *L);
 int api_open_worker(lua_State *L);
+
+// Ends the timers of sleeping fibers, which would keep the loop alive; the VM is going away.
+void api_end_sleeps(struct api_env *env);
 
 // A stream handle as a Lua object: write(text) -> boolean, alive() -> boolean, close().
 // The object owns the stream: it is closed at the latest when it is collected.

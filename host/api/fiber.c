@@ -8,6 +8,7 @@
 #include "buf.h"
 
 struct sleep {
+    struct sleep *prev, *next; // of the env's list
     uv_timer_t timer;
     struct api_env *env;
     struct fiber_token token;
@@ -17,11 +18,23 @@ static void on_sleep_closed(uv_handle_t *handle) {
     free(handle->data);
 }
 
+static void end_sleep(struct sleep *sleep) {
+    *(sleep->prev ? &sleep->prev->next : &sleep->env->sleeps) = sleep->next;
+    if (sleep->next)
+        sleep->next->prev = sleep->prev;
+    uv_close((uv_handle_t *)&sleep->timer, on_sleep_closed);
+}
+
+void api_end_sleeps(struct api_env *env) {
+    while (env->sleeps)
+        end_sleep(env->sleeps);
+}
+
 static void on_slept(uv_timer_t *timer) {
     struct sleep *sleep = timer->data;
     struct api_env *env = sleep->env;
     struct fiber_token token = sleep->token;
-    uv_close((uv_handle_t *)timer, on_sleep_closed);
+    end_sleep(sleep);
     if (!env->closing)
         fiber_resume(env->fibers, token, NULL, NULL);
 }
@@ -33,6 +46,10 @@ static int sleep_ms(lua_State *L) {
 
     struct sleep *sleep = xcalloc(1, sizeof *sleep);
     sleep->env = api_env(L);
+    sleep->next = sleep->env->sleeps;
+    if (sleep->next)
+        sleep->next->prev = sleep;
+    sleep->env->sleeps = sleep;
     sleep->timer.data = sleep;
     uv_timer_init(sleep->env->loop, &sleep->timer);
     uv_timer_start(&sleep->timer, on_slept, (uint64_t)ms, 0);

@@ -119,6 +119,12 @@ class HostApi(HostCase):
         inner = self.host.base + 1000
         self.assertEqual(self.host.post("/open-to-others", port=inner, headers={"dapr-caller-app-id": "x"}).status, 200)
 
+    def test_what_sleeps_in_the_background_does_not_hold_up_the_end(self):
+        from system import Host
+        host = Host(("spec-api",), env=self.env)
+        self.assertEqual(host.get("/sleeper", token=None).status, 200)
+        self.assertEqual(host.stop(), 0)    # within 30 s; the sleep is of 60
+
     def test_many_streams_end_when_the_program_stops(self):
         from system import Host
         host = Host(("spec-api",), env=self.env)

@@ -147,10 +147,11 @@ describe("hostile input", function()
   end
 
   for name, text in pairs(CASES) do
-    it("of 4,000 characters takes less than 20 ms: " .. name, function()
+    -- Some 5 ms where nothing else runs; a pattern that is not linear takes seconds.
+    it("of 4,000 characters is read in time: " .. name, function()
       assert.is_true(#text >= 3900 and #text <= 4100)
       local time = milliseconds(text)
-      assert.is_true(time < 20, time .. " ms")
+      assert.is_true(time < 500, time .. " ms")
     end)
   end
 

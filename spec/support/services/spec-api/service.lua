@@ -65,6 +65,11 @@ function routes.all()
   return 200, { results = json.list(results), ms = time.monotonic_ms() - began, failed = failed }
 end
 
+function routes.sleeper()
+  fiber.spawn(function() fiber.sleep(60000) end)
+  return 200, {}
+end
+
 function routes.ticks()
   return 200, { ticks = ticks }
 end
@@ -150,6 +155,7 @@ return {
     { "GET", "/stream", routes.stream, auth = false }, { "GET", "/flood", routes.flood, auth = false },
     { "GET", "/kept", routes.kept, auth = false }, { "GET", "/throw", routes.throw, auth = false },
     { "GET", "/nothing", routes.nothing, auth = false }, { "GET", "/all", routes.all, auth = false },
+    { "GET", "/sleeper", routes.sleeper, auth = false },
     { "GET", "/ticks", routes.ticks, auth = false }, { "GET", "/types", routes.types, auth = false },
     { "GET", "/setup", routes.setup, auth = false }, { "GET", "/batch", routes.batch, auth = false },
     { "GET", "/transaction", routes.transaction, auth = false }, { "GET", "/sql", routes.sql, auth = false },
