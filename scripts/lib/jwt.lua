@@ -11,7 +11,7 @@ local jwt = {}
 local MAX_TOKEN = 8192
 local MAX_SUBJECT = 255
 local SKEW_SECONDS = 60        -- for nbf and iat; exp has none
-local MAX_CACHED = 10000
+local MAX_CACHED = 2000
 local MAX_CACHED_MS = 600 * 1000   -- a key that was withdrawn must not verify for longer
 
 -- Tokens that were good: {claims = …, until_ms = when to look again}.

@@ -13,15 +13,16 @@ if (cluster.isPrimary) {
   process.on("SIGTERM", () => process.exit(0));
 } else {
   const insert = readFileSync(process.env.INSERT_SQL, "utf8");
-  const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL, max: 16 });
-  const verify = createVerifier({ key: process.env.JWT_SECRET, algorithms: ["HS256"], cache: true });
+  const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL, max: Number(process.env.POOL) / PROCESSES });
+  const verify = createVerifier({ key: process.env.JWT_SECRET, algorithms: ["HS256"], requiredClaims: ["exp", "sub"] });
   const app = Fastify({ bodyLimit: 65536 });
   const body = {
     type: "object",
     required: ["title"],
     properties: {
       title: { type: "string", minLength: 1, maxLength: 255 },
-      tags: { type: "array", maxItems: 20, items: { type: "string", maxLength: 50 } },
+      description: { type: ["string", "null"], maxLength: 2000 },
+      tags: { type: "array", maxItems: 20, items: { type: "string", minLength: 1, maxLength: 50 } },
       priority: { enum: ["low", "medium", "high"] },
       due_date: { type: "string", format: "date-time" },
     },

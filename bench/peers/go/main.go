@@ -7,6 +7,7 @@ import (
 	"log"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -50,6 +51,15 @@ type task struct {
 	Version     int        `json:"version"`
 }
 
+// What a client may send of a task.
+type taskIn struct {
+	Title       string     `json:"title"`
+	Description *string    `json:"description"`
+	Priority    string     `json:"priority"`
+	DueDate     *time.Time `json:"due_date"`
+	Tags        []string   `json:"tags"`
+}
+
 type event struct {
 	EventID   string `json:"event_id"`
 	EventType string `json:"event_type"`
@@ -75,6 +85,16 @@ func read(w http.ResponseWriter, r *http.Request, into any) bool {
 	return true
 }
 
+func valid(title string, tags []string, priority string) bool {
+	for _, tag := range tags {
+		if n := utf8.RuneCountInString(tag); n < 1 || n > 50 {
+			return false
+		}
+	}
+	n := utf8.RuneCountInString(title)
+	return n >= 1 && n <= 255 && len(tags) <= 20 && priorities[priority]
+}
+
 func lower(tags []string) []string {
 	out := make([]string, len(tags))
 	for i, tag := range tags {
@@ -88,7 +108,7 @@ func echo(w http.ResponseWriter, r *http.Request) {
 	if !read(w, r, &in) {
 		return
 	}
-	if n := utf8.RuneCountInString(in.Title); n < 1 || n > 255 || len(in.Tags) > 20 || !priorities[in.Priority] {
+	if !valid(in.Title, in.Tags, in.Priority) {
 		fail(w, 422, "title, tags or priority is not valid")
 		return
 	}
@@ -122,17 +142,18 @@ func (s *server) create(w http.ResponseWriter, r *http.Request) {
 		fail(w, 401, "Invalid token")
 		return
 	}
-	t := task{Priority: "medium", Status: "pending", RepeatFrom: "due_date"}
-	if !read(w, r, &t) {
+	in := taskIn{Priority: "medium"}
+	if !read(w, r, &in) {
 		return
 	}
-	if n := utf8.RuneCountInString(t.Title); n < 1 || n > 255 || len(t.Tags) > 20 || !priorities[t.Priority] {
+	if !valid(in.Title, in.Tags, in.Priority) || in.Description != nil && utf8.RuneCountInString(*in.Description) > 2000 {
 		fail(w, 422, "title, tags or priority is not valid")
 		return
 	}
 	now := time.Now().UTC().Truncate(time.Millisecond)
-	t.ID, t.UserID, t.Version, t.CreatedAt, t.UpdatedAt = uuid.NewString(), user, 1, now, now
-	t.Tags = lower(t.Tags)
+	t := task{ID: uuid.NewString(), Title: in.Title, Description: in.Description, Status: "pending",
+		Priority: in.Priority, DueDate: in.DueDate, UserID: user, CreatedAt: now, UpdatedAt: now,
+		Tags: lower(in.Tags), RepeatFrom: "due_date", Version: 1}
 	stamp := now.Format(time.RFC3339Nano)
 	first, second := uuid.NewString(), uuid.NewString()
 	created, _ := json.Marshal(event{first, "task.created", stamp, user, t.ID, t})
@@ -155,11 +176,16 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
+	poolSize, err := strconv.Atoi(os.Getenv("POOL"))
+	if err != nil {
+		log.Fatal(err)
+	}
 	config, err := pgxpool.ParseConfig(os.Getenv("DATABASE_URL"))
 	if err != nil {
 		log.Fatal(err)
 	}
-	config.MaxConns = 32
+	config.MaxConns = int32(poolSize)
+	config.MinConns = int32(poolSize)
 	pool, err := pgxpool.NewWithConfig(context.Background(), config)
 	if err != nil {
 		log.Fatal(err)

@@ -28,6 +28,7 @@ end
 return {
   name = "bench-api",
   port = 8000,
+  inner_port = 9000,
   routes = {
     { "POST", "/bench/echo", echo, auth = false, body = "json" },
   },
