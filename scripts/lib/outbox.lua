@@ -45,7 +45,8 @@ local function statements(schema)
     -- Exact up to EXACT rows; above, what PostgreSQL's statistics say.
     count = "SELECT n.pending, (SELECT count(*) FROM " .. schema .. ".outbox"
       .. " WHERE dead_at IS NOT NULL) AS dead, CASE WHEN n.pending > " .. EXACT
-      .. " THEN greatest(n.pending, (SELECT n_live_tup FROM pg_stat_user_tables WHERE schemaname = '"
+      .. " THEN greatest(n.pending, (SELECT n_live_tup FROM pg_stat_user_tables"
+      .. " WHERE schemaname = '"
       .. schema .. "' AND relname = 'outbox')) ELSE n.pending END AS rows,"
       .. " coalesce(extract(epoch FROM now() - (SELECT created_at FROM " .. schema .. ".outbox"
       .. " WHERE dead_at IS NULL ORDER BY id LIMIT 1)), 0) AS oldest,"
