@@ -1,6 +1,7 @@
 -- The audit log: records each event of a task once, and tells its user what happened.
 local crypto = require("host.crypto")
 local db = require("host.db")
+local inbox = require("lib.inbox")
 local json = require("lib.json")
 local problem = require("lib.problem")
 local store = require("lib.store")
@@ -38,10 +39,10 @@ function audit.record(event)
   if event.event_type == "task.deleted" then
     version = version + 1 -- its payload is the last state, of the version before
   end
-  local rows, err = db.execute(RECORD, event.event_id, event.event_type, event.user_id,
+  local rows, why = inbox.effect(RECORD, event.event_id, event.event_type, event.user_id,
     event.task_id, version, event.timestamp, event.source, json.encode(event.payload))
   if not rows then
-    return nil, store.problem(err)
+    return nil, why
   end
   return "SUCCESS"
 end

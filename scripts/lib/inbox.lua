@@ -1,7 +1,9 @@
--- What every consumer of events does alike with its own schema: it keeps events that can never be
--- handled (table dead_event), and forgets in time which events it has had (table inbox: event_id,
--- received_at). The schema is the service's own name for its tables, never something from outside.
+-- What every consumer of events does alike with its own schema: an event's effect is one statement
+-- that counts once; events that can never be handled are kept (table dead_event); and which events
+-- it has had is forgotten in time (table inbox: event_id, received_at). The schema is the service's
+-- own name for its tables, never something from outside.
 local db = require("host.db")
+local failpoint = require("lib.failpoint")
 local fiber = require("host.fiber")
 local log = require("host.log")
 local metrics = require("host.metrics")
@@ -14,6 +16,23 @@ local inbox = {}
 local BODY_BYTES = 65536
 local SWEEP_MS, RETRY_MS = 3600 * 1000, 1000
 local SWEEP_ROWS = 5000 -- of one statement, so that it is over well before its deadline
+
+---Runs the statement that is an event's whole effect (waits), guarded by its event_id:
+---  WITH i AS (INSERT INTO x.inbox (event_id) VALUES ($1::uuid) ON CONFLICT DO NOTHING RETURNING 1)
+---  INSERT INTO … SELECT … FROM i
+---@param sql string
+---@param ... any
+---@return table[]|nil rows  rows.affected is 0 when the event had come before
+---@return table|nil problem
+function inbox.effect(sql, ...)
+  failpoint.hit("before_effect_commit")
+  local rows, err = db.execute(sql, ...)
+  failpoint.hit("after_effect")
+  if not rows then
+    return nil, store.problem(err)
+  end
+  return rows
+end
 
 ---The `bury` of a subscription.
 ---@param schema string

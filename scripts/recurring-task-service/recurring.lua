@@ -3,6 +3,7 @@
 local calendar = require("host.calendar")
 local crypto = require("host.crypto")
 local db = require("host.db")
+local inbox = require("lib.inbox")
 local json = require("lib.json")
 local metrics = require("host.metrics")
 local recurrence = require("rules.recurrence")
@@ -141,9 +142,9 @@ local function to_event(id, child, event, task, following)
 end
 
 local function finish(event)
-  local rows, err = db.execute(LAST, event.event_id)
+  local rows, why = inbox.effect(LAST, event.event_id)
   if not rows then
-    return nil, store.problem(err)
+    return nil, why
   end
   ended:add(rows.affected)
   return "SUCCESS"
@@ -155,15 +156,15 @@ local function call_for(event, task, following)
   local child = crypto.uuid_of("task.next:" .. parent)
   local data = to_event(id, child, event, task, following)
   local anchor = following.anchor
-  local rows, err
+  local rows, why
   if anchor then
-    rows, err = db.execute(NEXT_ANCHORED, event.event_id, parent, id, data, event.traceparent,
+    rows, why = inbox.effect(NEXT_ANCHORED, event.event_id, parent, id, data, event.traceparent,
       child, time.format(following.due_date), time.format(anchor.local_ms), anchor.day)
   else
-    rows, err = db.execute(NEXT, event.event_id, parent, id, data, event.traceparent)
+    rows, why = inbox.effect(NEXT, event.event_id, parent, id, data, event.traceparent)
   end
   if not rows then
-    return nil, store.problem(err)
+    return nil, why
   end
   if rows.affected > 0 then
     made:add(1)
