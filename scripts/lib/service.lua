@@ -192,7 +192,7 @@ end
 
 local function is_json(content_type)
   local kind, rest = content_type:lower():match("^%s*application/([%w%.%+%-]+)%s*(.*)$")
-  if kind ~= "json" and not (kind and kind:find("%+json$")) then
+  if kind ~= "json" and not (kind and kind:find(".%+json$")) then
     return false
   end
   return rest == "" or rest:match('^;%s*charset="?utf%-8"?%s*$') ~= nil
