@@ -31,6 +31,8 @@ static const struct setting SETTINGS[] = {
     {"DAPR_API_TOKEN", SECRET, NULL, 0, 0, "sent to the sidecar"},
     {"APP_API_TOKEN", SECRET, NULL, 0, 0, "expected from the sidecar"},
     {"SECRET_STORE", TEXT, NULL, 0, 0, "name of a Dapr secret store that holds settings"},
+    {"NOTIFY_EMAIL", TEXT, NULL, 0, 0, "output binding that sends mail; not set: none is sent"},
+    {"NOTIFY_WEBHOOK", TEXT, NULL, 0, 0, "output binding that is told of each reminder"},
     {"CORS_ORIGINS", ORIGINS, NULL, 0, 0, "origins whose pages may read answers, by comma; or *"},
     {"OPENAI_BASE_URL", URL, NULL, 0, 0, "an OpenAI-compatible endpoint for the chat"},
     {"OPENAI_API_KEY", SECRET, NULL, 0, 0, "its key"},

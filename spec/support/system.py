@@ -159,7 +159,7 @@ class Host:
         self.database = database or new_database()
         self.base = free_ports(8)
         # Services are declared at 8000 and up; the first one's port answers for readiness.
-        self.ready_port = self.base + {"audit-service": 3}.get(services[0], 0)
+        self.ready_port = self.base + {"audit-service": 3, "notification-service": 1}.get(services[0], 0)
         self.env = {
             "PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"),
             "DATABASE_URL": postgres().url(self.database), "JWT_SECRET": SECRET,
