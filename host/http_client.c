@@ -21,6 +21,8 @@ struct http_call {
     CURL *easy;
     struct curl_slist *headers;
     char *body;
+    size_t body_len, body_sent; // of a mail
+    struct curl_slist *recipients;
     size_t max_reply;
     bool public_only, refused, too_large;
     http_call_done done;
@@ -173,6 +175,7 @@ static void finish(struct http_call *call, enum http_call_outcome outcome, const
     call->reply.error = outcome == HTTP_CALL_OK ? NULL : error;
     curl_easy_cleanup(call->easy);
     curl_slist_free_all(call->headers);
+    curl_slist_free_all(call->recipients);
     call->done(call->user, &call->reply);
     free_headers(&call->reply);
     buf_free(&call->reply.body);
@@ -333,9 +336,28 @@ void http_client_free(struct http_client *client) {
     free(client);
 }
 
+static bool begins_with(const char *url, const char *scheme) {
+    return strncasecmp(url, scheme, strlen(scheme)) == 0;
+}
+
+static int check_mail(const struct http_call_request *request, struct err *err) {
+    if (!begins_with(request->url, "smtp://") && !begins_with(request->url, "smtps://"))
+        return err_set(err, "a mail is sent to an smtp or smtps address");
+    if (request->mail_to_count == 0)
+        return err_set(err, "a mail needs a recipient");
+    for (size_t i = 0; i <= request->mail_to_count; i++) {
+        const char *address = i == 0 ? request->mail_from : request->mail_to[i - 1];
+        if (!*address || strlen(address) > 320 || strpbrk(address, "\r\n<> "))
+            return err_set(err, "\"%.60s\" is not a mail address", address);
+    }
+    return 0;
+}
+
 static int check_request(const struct http_call_request *request, struct err *err) {
-    if (strncasecmp(request->url, "http://", 7) != 0 &&
-        strncasecmp(request->url, "https://", 8) != 0)
+    if (request->mail_from && check_mail(request, err) != 0)
+        return -1;
+    if (!request->mail_from && !begins_with(request->url, "http://") &&
+        !begins_with(request->url, "https://"))
         return err_set(err, "only http and https addresses can be called");
     for (const char *c = request->url; *c; c++)
         if (!isgraph((unsigned char)*c))
@@ -364,6 +386,37 @@ static void set_headers(struct http_call *call, const struct http_call_request *
     curl_easy_setopt(call->easy, CURLOPT_HTTPHEADER, call->headers);
 }
 
+static size_t on_mail_read(char *out, size_t size, size_t count, void *user) {
+    struct http_call *call = user;
+    size_t left = call->body_len - call->body_sent;
+    size_t len = left < size * count ? left : size * count;
+    memcpy(out, call->body + call->body_sent, len);
+    call->body_sent += len;
+    return len;
+}
+
+static void set_mail(struct http_call *call, const struct http_call_request *request) {
+    struct buf address = {0};
+    buf_addf(&address, "<%s>", request->mail_from);
+    curl_easy_setopt(call->easy, CURLOPT_MAIL_FROM, address.data);
+    for (size_t i = 0; i < request->mail_to_count; i++) {
+        buf_clear(&address);
+        buf_addf(&address, "<%s>", request->mail_to[i]);
+        call->recipients = curl_slist_append(call->recipients, address.data);
+    }
+    buf_free(&address);
+    curl_easy_setopt(call->easy, CURLOPT_PROTOCOLS_STR, "smtp,smtps");
+    curl_easy_setopt(call->easy, CURLOPT_USE_SSL, (long)CURLUSESSL_TRY);
+    curl_easy_setopt(call->easy, CURLOPT_MAIL_RCPT, call->recipients);
+    curl_easy_setopt(call->easy, CURLOPT_UPLOAD, 1L);
+    curl_easy_setopt(call->easy, CURLOPT_READFUNCTION, on_mail_read);
+    curl_easy_setopt(call->easy, CURLOPT_READDATA, call);
+    if (request->user)
+        curl_easy_setopt(call->easy, CURLOPT_USERNAME, request->user);
+    if (request->password)
+        curl_easy_setopt(call->easy, CURLOPT_PASSWORD, request->password);
+}
+
 static bool set_options(struct http_call *call, const struct http_call_request *request) {
     CURL *easy = call->easy;
     long connect_ms = request->connect_timeout_ms > 0 ? request->connect_timeout_ms : CONNECT_MS;
@@ -386,13 +439,16 @@ static bool set_options(struct http_call *call, const struct http_call_request *
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, call);
     if (call->public_only) // a connection opened for somebody else must not be used
         curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
-    if (call->body) {
+    if (request->mail_from) {
+        set_mail(call, request);
+    } else if (call->body) {
         curl_easy_setopt(easy, CURLOPT_POSTFIELDS, call->body);
         curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_len);
     } else if (strcmp(request->method, "HEAD") == 0) {
         curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
     }
-    curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
+    if (!request->mail_from)
+        curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
     return curl_easy_setopt(easy, CURLOPT_URL, request->url) == CURLE_OK;
 }
 
@@ -409,14 +465,17 @@ int http_client_start(struct http_client *client, const struct http_call_request
     call->max_reply = request->max_reply ? request->max_reply : MAX_REPLY;
     call->public_only = request->public_only;
     call->body = request->body ? xstrndup(request->body, request->body_len) : NULL;
+    call->body_len = request->body ? request->body_len : 0;
     call->easy = curl_easy_init();
     if (!call->easy || !set_options(call, request)) {
         curl_easy_cleanup(call->easy);
+        curl_slist_free_all(call->recipients);
         free(call->body);
         free(call);
         return err_set(err, "curl refused the call");
     }
-    set_headers(call, request);
+    if (!request->mail_from)
+        set_headers(call, request);
     call->next = client->calls;
     if (call->next)
         call->next->prev = call;

@@ -1,5 +1,6 @@
 // An HTTP client on a libuv loop by curl's multi interface: HTTP/1.1 and https, keep-alive,
-// deadlines, caps, cancel. Loop thread only. curl is used in http_client.c alone.
+// deadlines, caps, cancel; and mail by SMTP, with the same deadlines and callback. Loop thread
+// only. curl is used in http_client.c alone.
 #pragma once
 
 #include <stddef.h>
@@ -32,7 +33,7 @@ struct http_call_header {
 // Everything is copied by http_client_start.
 struct http_call_request {
     const char *method;
-    const char *url; // http or https; other schemes are refused, redirects are never followed
+    const char *url; // http, https, smtp or smtps; no other scheme; redirects are never followed
     const struct http_call_header *headers;
     size_t header_count;
     const char *body; // NULL: none
@@ -44,6 +45,12 @@ struct http_call_request {
     // (loopback, private, link-local, multicast, CGNAT, mapped or embedded IPv4 of those, ::, 0/8)
     // is refused before connecting, so that no name or redirect leads inside.
     int public_only;
+    // A mail (smtp and smtps): the envelope; body is the message (RFC 5322). STARTTLS is used where
+    // the server offers it. The reply's status is the server's last (250: taken).
+    const char *mail_from; // NULL: not a mail
+    const char *const *mail_to;
+    size_t mail_to_count;
+    const char *user, *password; // NULL: none
 };
 
 enum http_call_outcome {

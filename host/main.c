@@ -190,6 +190,7 @@ static void raise_descriptor_limit(void) {
 }
 
 struct crew {
+    struct api_service services[MAX_SERVICES];
     struct worker *workers[MAX_WORKERS];
     uint64_t seen[MAX_WORKERS]; // the last heartbeat
     int silent[MAX_WORKERS];    // ms without a new one, as counted here: a stopped process counts
@@ -199,16 +200,26 @@ struct crew {
 
 static int start_workers(const struct config *config, const struct services *services,
                          struct crew *crew, struct err *err) {
-    int per_service = (int)config_number(config, "WORKERS");
+    for (int s = 0; s < services->count; s++)
+        crew->services[s] = (struct api_service){
+            .name = services->list[s].name,
+            .port = shifted(config, services->list[s].port),
+            .inner_port = shifted(config, services->list[s].inner_port),
+        };
     for (int s = 0; s < services->count; s++) {
+        int per_service = services->list[s].workers ? services->list[s].workers
+                                                    : (int)config_number(config, "WORKERS");
         for (int w = 0; w < per_service && crew->count < MAX_WORKERS; w++) {
             struct worker_options options = {
                 .config = config,
                 .service = services->list[s].name,
                 .index = w,
                 .count = per_service,
-                .port = shifted(config, services->list[s].port),
-                .inner_port = shifted(config, services->list[s].inner_port),
+                .port = crew->services[s].port,
+                .inner_port = crew->services[s].inner_port,
+                .body_limit = services->list[s].body_limit,
+                .services = crew->services,
+                .service_count = services->count,
                 .started_ms = uv_hrtime() / 1000000,
             };
             if (worker_start(&crew->workers[crew->count], &options, err) != 0)
@@ -356,9 +367,9 @@ static int command_services(int count, char **words) {
 }
 
 // Commands whose meaning is the scripts': lib/commands.lua.
-static int command_script(const char *name, int count, char **words) {
+static int command_script(const char *name, enum config_needs needs, int count, char **words) {
     find_secret();
-    struct config *config = load_config(CONFIG_TOKEN);
+    struct config *config = load_config(needs);
     if (!config)
         return 1;
     struct api_env env = {.config = config, .service = "command", .worker_count = 1};
@@ -381,7 +392,13 @@ static int command_script(const char *name, int count, char **words) {
 static int command_token(int count, char **words) {
     if (count != 1 || words[0][0] == '-')
         return usage_error("%s", "token takes one word: the user");
-    return command_script("token", count, words);
+    return command_script("token", CONFIG_TOKEN, count, words);
+}
+
+static int command_failpoints(int count, char **words) {
+    if (count > 0)
+        return usage_error("failpoints takes no word, not %s", words[0]);
+    return command_script("failpoints", CONFIG_NOTHING, count, words);
 }
 
 int main(int argc, char **argv) {
@@ -391,7 +408,8 @@ int main(int argc, char **argv) {
     } COMMANDS[] = {{"run", command_run},
                     {"migrate", command_migrate},
                     {"token", command_token},
-                    {"services", command_services}};
+                    {"services", command_services},
+                    {"failpoints", command_failpoints}};
     if (argc < 2)
         return usage_error("a command is missing; see todo-host %s", "--help");
     find_folder("SCRIPTS_DIR", "scripts", "lib/service.lua");

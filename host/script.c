@@ -101,11 +101,11 @@ static int push_function(lua_State *L, const char *module, const char *function,
     return err_set(err, "%s has no function %s", module, function);
 }
 
-static int read_port(lua_State *L, const char *field, int fallback) {
+static int read_number(lua_State *L, const char *field) {
     lua_getfield(L, -1, field);
-    int port = lua_isnumber(L, -1) ? (int)lua_tointeger(L, -1) : fallback;
+    int number = lua_isnumber(L, -1) ? (int)lua_tointeger(L, -1) : 0;
     lua_pop(L, 1);
-    return port;
+    return number;
 }
 
 int script_load(struct script *script, const char *service, struct script_service *declared,
@@ -117,16 +117,20 @@ int script_load(struct script *script, const char *service, struct script_servic
     if (call(L, 1, 1, err) != 0)
         return -1;
     snprintf(declared->name, sizeof declared->name, "%s", service);
-    declared->port = read_port(L, "port", 0);
-    declared->inner_port = read_port(L, "inner_port", 0);
+    declared->port = read_number(L, "port");
+    declared->inner_port = read_number(L, "inner_port");
+    declared->workers = read_number(L, "workers");
+    declared->body_limit = read_number(L, "body_limit");
     lua_getfield(L, -1, "handle");
     script->handle = luaL_ref(L, LUA_REGISTRYINDEX);
     lua_getfield(L, -1, "start");
     script->start = luaL_ref(L, LUA_REGISTRYINDEX);
     lua_pop(L, 1);
-    if (declared->port > 0)
-        return 0;
-    return err_set(err, "%s/service.lua declares no port", service);
+    if (declared->port <= 0)
+        return err_set(err, "%s/service.lua declares no port", service);
+    if (declared->workers < 0 || declared->body_limit < 0)
+        return err_set(err, "%s/service.lua: workers and body_limit must not be negative", service);
+    return 0;
 }
 
 void script_push_handle(struct script *script) {

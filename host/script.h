@@ -15,6 +15,8 @@ struct script_service {
     char name[64];
     int port;       // for users, as declared
     int inner_port; // for the sidecar, 0: none
+    int workers;    // 0: as the setting says
+    int body_limit; // bytes of a body on the port for users, 0: as usual
 };
 
 // Opens a VM around env (which it completes with `main`) and loads nothing yet.

@@ -12,6 +12,7 @@
 
 #include "api/api.h"
 #include "buf.h"
+#include "listen.h"
 #include "log.h"
 #include "meters.h"
 #include "script.h"
@@ -24,6 +25,7 @@ enum {
     LINGER_MS = 100,   // for requests of connections accepted last
     FINISH_MS = 15000, // after DRAIN_MS, for requests that are still running
     MAX_REPLY_HEADERS = 32,
+    MAX_LISTENERS = 32,
 };
 
 struct worker {
@@ -41,8 +43,13 @@ struct worker {
     atomic_bool drain_asked, ended;
     struct api_env env;
     struct script *script;
-    struct http_server *servers[2]; // for users, for the sidecar
-    int server_count;
+    struct listener {
+        struct worker *worker;
+        int port;
+        bool inner;
+        struct http_server *server;
+    } listeners[MAX_LISTENERS]; // for users, for the sidecar, what a script asked for
+    int listener_count;
     uint64_t drain_at; // loop time; 0: not draining
     uint64_t quiet_at; // from when on it may end, when nothing is unfinished
     struct meters *meters;
@@ -102,7 +109,7 @@ static uint64_t next_random(struct worker *worker) {
 }
 
 static void push_request(lua_State *L, const struct run *run, const struct http_request *request,
-                         bool inner) {
+                         const struct listener *listener) {
     lua_createtable(L, 0, 12);
     lua_pushstring(L, request->method);
     lua_setfield(L, -2, "method");
@@ -116,8 +123,10 @@ static void push_request(lua_State *L, const struct run *run, const struct http_
     lua_setfield(L, -2, "remote");
     lua_pushstring(L, run->request_id);
     lua_setfield(L, -2, "id");
-    lua_pushboolean(L, inner);
+    lua_pushboolean(L, listener->inner);
     lua_setfield(L, -2, "inner");
+    lua_pushinteger(L, listener->port);
+    lua_setfield(L, -2, "port");
     lua_createtable(L, 0, (int)request->field_count);
     for (size_t i = 0; i < request->field_count; i++) {
         const struct http_field *field = &request->fields[i];
@@ -182,8 +191,7 @@ static void start_stream(struct run *run, lua_State *L, int function, int status
     api_push_stream(L, stream);
     if (fiber_start(run->worker->env.fibers, L, 1, on_stream_ended, NULL, NULL) == 0)
         return;
-    http_server_end_streams(run->worker->servers[0]);
-    lua_pop(L, 2);
+    lua_pop(L, 2); // the stream ends when its object is collected
 }
 
 static void on_handled(void *user, lua_State *L, bool ok, int count) {
@@ -216,8 +224,10 @@ static void on_handled(void *user, lua_State *L, bool ok, int count) {
     free(run);
 }
 
-static void on_request(struct worker *worker, struct http_exchange *exchange,
-                       const struct http_request *request, bool inner) {
+static void on_request(void *user, struct http_exchange *exchange,
+                       const struct http_request *request) {
+    struct listener *listener = user;
+    struct worker *worker = listener->worker;
     struct run *run = xmalloc(sizeof *run);
     run->worker = worker;
     run->exchange = exchange;
@@ -233,7 +243,7 @@ static void on_request(struct worker *worker, struct http_exchange *exchange,
     struct fiber_context context = {run->request_id, trace && is_traceparent(trace) ? trace : NULL};
     lua_State *L = script_state(worker->script);
     script_push_handle(worker->script);
-    push_request(L, run, request, inner);
+    push_request(L, run, request, listener);
     bool full = fiber_alive(worker->env.fibers) >=
                 (size_t)config_number(worker->options.config, "MAX_REQUESTS");
     if (!full && fiber_start(worker->env.fibers, L, 1, on_handled, run, &context) == 0)
@@ -246,33 +256,32 @@ static void on_request(struct worker *worker, struct http_exchange *exchange,
     free(run);
 }
 
-static void on_public(void *user, struct http_exchange *exchange,
-                      const struct http_request *request) {
-    on_request(user, exchange, request, false);
-}
-
-static void on_inner(void *user, struct http_exchange *exchange,
-                     const struct http_request *request) {
-    on_request(user, exchange, request, true);
-}
-
 // Life.
 
 static int listen_on(struct worker *worker, const char *address, int port, size_t body_limit,
-                     http_on_request handler, struct err *err) {
+                     bool inner, struct err *err) {
+    if (worker->listener_count == MAX_LISTENERS)
+        return err_set(err, "more than %d listeners", MAX_LISTENERS);
+    struct listener *listener = &worker->listeners[worker->listener_count];
     struct http_server_options options = {
         .address = address,
         .port = port,
         .body_limit = body_limit,
         .max_connections = (unsigned)config_number(worker->options.config, "MAX_CONNECTIONS"),
-        .on_request = handler,
-        .user = worker,
+        .on_request = on_request,
+        .user = listener,
     };
-    if (http_server_start(&worker->servers[worker->server_count], &worker->loop, &options, err) !=
-        0)
+    *listener = (struct listener){.worker = worker, .port = port, .inner = inner};
+    if (http_server_start(&listener->server, &worker->loop, &options, err) != 0)
         return -1;
-    worker->server_count++;
+    worker->listener_count++;
     return 0;
+}
+
+static int listen_more(void *user, int port, size_t body_limit, struct err *err) {
+    if (!listen_is_free("127.0.0.1", port, err))
+        return -1;
+    return listen_on(user, "127.0.0.1", port, body_limit, false, err);
 }
 
 static int open_parts(struct worker *worker, struct err *err) {
@@ -293,6 +302,10 @@ static int open_parts(struct worker *worker, struct err *err) {
         .worker_index = worker->options.index,
         .worker_count = worker->options.count,
         .started_ms = worker->options.started_ms,
+        .services = worker->options.services,
+        .service_count = worker->options.service_count,
+        .listen = listen_more,
+        .worker = worker,
         .metrics = metrics_shard_new(worker->options.service),
     };
     worker->meters = meters_new(env->metrics);
@@ -308,19 +321,19 @@ static int open_parts(struct worker *worker, struct err *err) {
 
 static int open_listeners(struct worker *worker, struct err *err) {
     const char *address = config_string(worker->options.config, "BIND_ADDRESS");
-    if (listen_on(worker, address, worker->options.port, BODY_LIMIT, on_public, err) != 0)
+    int limit = worker->options.body_limit ? worker->options.body_limit : BODY_LIMIT;
+    if (listen_on(worker, address, worker->options.port, (size_t)limit, false, err) != 0)
         return -1;
     if (worker->options.inner_port == 0)
         return 0;
-    return listen_on(worker, "127.0.0.1", worker->options.inner_port, INNER_BODY_LIMIT, on_inner,
-                     err);
+    return listen_on(worker, "127.0.0.1", worker->options.inner_port, INNER_BODY_LIMIT, true, err);
 }
 
 static void stop(struct worker *worker) {
     worker->env.closing = true;
-    for (int i = 0; i < worker->server_count; i++)
-        http_server_stop(worker->servers[i]);
-    worker->server_count = 0;
+    for (int i = 0; i < worker->listener_count; i++)
+        http_server_stop(worker->listeners[i].server);
+    worker->listener_count = 0;
     api_end_sleeps(&worker->env);
     atomic_store(&worker->heartbeat, 0); // from here on the watchdog has nothing to watch
     if (worker->env.fibers)
@@ -337,8 +350,8 @@ static void stop(struct worker *worker) {
 
 static size_t unfinished(const struct worker *worker) {
     size_t count = 0;
-    for (int i = 0; i < worker->server_count; i++)
-        count += http_server_busy(worker->servers[i]);
+    for (int i = 0; i < worker->listener_count; i++)
+        count += http_server_busy(worker->listeners[i].server);
     return count;
 }
 
@@ -347,9 +360,9 @@ static void go_on_draining(struct worker *worker) {
     uint64_t serve_ms = (uint64_t)config_number(worker->options.config, "DRAIN_MS");
     if (drained < serve_ms)
         return;
-    for (int i = 0; i < worker->server_count; i++) {
-        http_server_quiesce(worker->servers[i]);
-        http_server_end_streams(worker->servers[i]);
+    for (int i = 0; i < worker->listener_count; i++) {
+        http_server_quiesce(worker->listeners[i].server);
+        http_server_end_streams(worker->listeners[i].server);
     }
     if (!worker->quiet_at)
         worker->quiet_at = uv_now(&worker->loop) + LINGER_MS;
@@ -368,10 +381,10 @@ static void update_meters(struct worker *worker, double lag_seconds) {
         .lag_seconds = lag_seconds,
         .lua_bytes = (double)lua_gc(script_state(worker->script), LUA_GCCOUNT, 0) * 1024.0,
     };
-    for (int i = 0; i < worker->server_count; i++) {
-        state.exchanges += http_server_exchanges(worker->servers[i]);
-        state.connections += http_server_connections(worker->servers[i]);
-        state.streams += http_server_streams(worker->servers[i]);
+    for (int i = 0; i < worker->listener_count; i++) {
+        state.exchanges += http_server_exchanges(worker->listeners[i].server);
+        state.connections += http_server_connections(worker->listeners[i].server);
+        state.streams += http_server_streams(worker->listeners[i].server);
     }
     db_stats(worker->env.db, &state.db);
     meters_update(worker->meters, &state);
@@ -394,8 +407,8 @@ static void on_wake(uv_async_t *async) {
         return;
     worker->drain_at = uv_now(&worker->loop);
     worker->env.draining = true;
-    for (int i = 0; i < worker->server_count; i++)
-        http_server_drain(worker->servers[i]);
+    for (int i = 0; i < worker->listener_count; i++)
+        http_server_drain(worker->listeners[i].server);
     go_on_draining(worker);
 }
 

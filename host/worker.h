@@ -9,6 +9,7 @@
 #include "config.h"
 #include "err.h"
 
+struct api_service;
 struct worker;
 
 struct worker_options {
@@ -16,6 +17,9 @@ struct worker_options {
     const char *service;
     int index, count; // this worker among those of its service
     int port, inner_port;
+    int body_limit;                     // bytes of a body on `port`, 0: 64 KiB
+    const struct api_service *services; // all of this process; outlive the worker
+    int service_count;
     uint64_t started_ms; // of the process, monotonic
 };
 

@@ -46,10 +46,14 @@ int api_push_error(lua_State *L, const char *code, const char *message) {
 
 void api_preload(lua_State *L) {
     static const luaL_Reg MODULES[] = {
+        {"host.bus", api_open_bus},
         {"host.calendar", api_open_calendar},
         {"host.config", api_open_config},
         {"host.crypto", api_open_crypto},
         {"host.db", api_open_db},
+#ifdef TODO_FAILPOINTS
+        {"host.failpoint", api_open_failpoint},
+#endif
         {"host.fiber", api_open_fiber},
         {"host.http", api_open_http},
         {"host.json", api_open_json},

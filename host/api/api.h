@@ -17,6 +17,12 @@
 
 struct sleep;
 
+// A service that runs in this process, with its real ports.
+struct api_service {
+    const char *name;
+    int port, inner_port; // 0: none
+};
+
 // One per VM; lives as long as it.
 struct api_env {
     lua_State *main; // not a fiber's
@@ -33,6 +39,12 @@ struct api_env {
     bool draining;        // written by the worker's thread
     struct sleep *sleeps; // of api/fiber.c: those that have not ended
     bool closing;         // the VM is going away: completions drop what they bring
+    const struct api_service *services; // that run in this process
+    int service_count;
+    // Opens one more listener on loopback, whose requests come to the service's handle. NULL where
+    // nothing runs.
+    int (*listen)(void *worker, int port, size_t body_limit, struct err *err);
+    void *worker;
 };
 
 // The env of a VM is set once, before any module is opened.
@@ -49,8 +61,10 @@ int api_push_error(lua_State *L, const char *code, const char *message);
 // Opens every module into package.preload.
 void api_preload(lua_State *L);
 
+int api_open_bus(lua_State *L);
 int api_open_config(lua_State *L);
 int api_open_db(lua_State *L);
+int api_open_failpoint(lua_State *L); // in test builds only
 int api_open_fiber(lua_State *L);
 int api_open_http(lua_State *L);
 int api_open_log(lua_State *L);

@@ -6,7 +6,7 @@
 #include "api.h"
 #include "buf.h"
 
-enum { MAX_HEADERS = 32 };
+enum { MAX_HEADERS = 32, MAX_RECIPIENTS = 16 };
 
 struct op {
     struct api_env *env;
@@ -47,6 +47,24 @@ static size_t read_headers(lua_State *L, struct http_call_header *headers) {
                        MAX_HEADERS);
         headers[count++] = (struct http_call_header){lua_tostring(L, -2), lua_tostring(L, -1)};
         lua_insert(L, table + 1); // keeps the value alive below the key
+    }
+    return count;
+}
+
+// Leaves the addresses on the stack: they are borrowed.
+static size_t read_recipients(lua_State *L, const char **recipients) {
+    lua_getfield(L, 1, "mail_to");
+    luaL_checktype(L, -1, LUA_TTABLE);
+    int table = lua_gettop(L);
+    size_t count = lua_objlen(L, table);
+    if (count > MAX_RECIPIENTS)
+        luaL_error(L, "host.http.request: mail_to holds more than %d addresses", MAX_RECIPIENTS);
+    luaL_checkstack(L, MAX_RECIPIENTS, "mail_to");
+    for (size_t i = 0; i < count; i++) {
+        lua_rawgeti(L, table, (int)i + 1);
+        if (lua_type(L, -1) != LUA_TSTRING)
+            luaL_error(L, "host.http.request: mail_to must be a list of strings");
+        recipients[i] = lua_tostring(L, -1);
     }
     return count;
 }
@@ -102,6 +120,14 @@ static int request(lua_State *L) {
     lua_getfield(L, 1, "public_only");
     call.public_only = lua_toboolean(L, -1);
     call.header_count = read_headers(L, headers);
+    const char *recipients[MAX_RECIPIENTS];
+    call.mail_from = optional_string(L, "mail_from");
+    if (call.mail_from) {
+        call.mail_to = recipients;
+        call.mail_to_count = read_recipients(L, recipients);
+        call.user = optional_string(L, "user");
+        call.password = optional_string(L, "password");
+    }
 
     struct op *op = xcalloc(1, sizeof *op);
     op->env = api_env(L);

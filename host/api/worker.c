@@ -48,9 +48,46 @@ static int read_file(lua_State *L) {
     return 1;
 }
 
+static int listen_on(lua_State *L) {
+    int port = (int)luaL_checkinteger(L, 1);
+    lua_Integer body_limit = luaL_optinteger(L, 2, 64 * 1024);
+    luaL_argcheck(L, port >= 1 && port <= 65535, 1, "a port is 1 to 65535");
+    luaL_argcheck(L, body_limit >= 0, 2, "a limit is not negative");
+    const struct api_env *env = api_env(L);
+    struct err err;
+    if (!env->listen)
+        return luaL_error(L, "listen: nothing runs here");
+    if (env->listen(env->worker, port, (size_t)body_limit, &err) != 0) {
+        lua_pushnil(L);
+        lua_pushstring(L, err.text);
+        return 2;
+    }
+    lua_pushboolean(L, true);
+    return 1;
+}
+
+static int services(lua_State *L) {
+    const struct api_env *env = api_env(L);
+    lua_createtable(L, env->service_count, 0);
+    for (int i = 0; i < env->service_count; i++) {
+        lua_createtable(L, 0, 3);
+        lua_pushstring(L, env->services[i].name);
+        lua_setfield(L, -2, "name");
+        lua_pushinteger(L, env->services[i].port);
+        lua_setfield(L, -2, "port");
+        if (env->services[i].inner_port) {
+            lua_pushinteger(L, env->services[i].inner_port);
+            lua_setfield(L, -2, "inner_port");
+        }
+        lua_rawseti(L, -2, i + 1);
+    }
+    return 1;
+}
+
 int api_open_worker(lua_State *L) {
-    static const luaL_Reg FUNCTIONS[] = {
-        {"draining", draining}, {"uptime", uptime}, {"read_file", read_file}, {NULL, NULL}};
+    static const luaL_Reg FUNCTIONS[] = {{"draining", draining},   {"uptime", uptime},
+                                         {"read_file", read_file}, {"listen", listen_on},
+                                         {"services", services},   {NULL, NULL}};
     const struct api_env *env = api_env(L);
     lua_newtable(L);
     luaL_register(L, NULL, FUNCTIONS);

@@ -1,6 +1,7 @@
 -- The words of the command line whose meaning is the scripts': `todo-host token USER` and the like.
 -- Each returns the text to print, or nil and a sentence.
 local config = require("host.config")
+local failpoint = require("lib.failpoint")
 local jwt = require("lib.jwt")
 local time = require("host.time")
 
@@ -19,6 +20,20 @@ function commands.token(user)
   local claims = { sub = user, iat = now, exp = now + TOKEN_SECONDS,
     aud = config.get("JWT_AUDIENCE"), iss = config.get("JWT_ISSUER") }
   return jwt.sign_hs256(claims, config.get("JWT_SECRET"))
+end
+
+---@return string|nil
+---@return string|nil message
+function commands.failpoints()
+  if not failpoint.built_in() then
+    return nil, "this build has no failpoints; make with CFLAGS=-DTODO_FAILPOINTS"
+  end
+  local lines = {}
+  for name, where in pairs(failpoint.POINTS) do
+    lines[#lines + 1] = name .. "  " .. where
+  end
+  table.sort(lines)
+  return table.concat(lines, "\n")
 end
 
 return commands

@@ -8,6 +8,7 @@ local config = require("host.config")
 local http = require("host.http")
 local json = require("lib.json")
 local url = require("lib.url")
+local worker = require("host.worker")
 
 local dapr = {}
 
@@ -20,11 +21,26 @@ local TIMEOUT_MS = 5000
 ---@field error_code string|nil  Dapr's errorCode
 ---@field failed table<string, string>|nil  of publish_bulk: entry ids that were not published
 
+-- The stand-in has a port for each app, as far from SIDECAR_PORT as the app's own is from PORT.
+local function stand_in_port()
+  local first = config.get("SIDECAR_PORT")
+  for _, service in ipairs(first and worker.services() or {}) do
+    if service.name == worker.service then
+      return first + service.port - config.get("PORT")
+    end
+  end
+end
+
+local endpoint
+
 ---@return string  without a slash at its end
 function dapr.endpoint()
-  local endpoint = config.get("DAPR_HTTP_ENDPOINT")
-  return endpoint and endpoint:gsub("/+$", "")
-    or "http://127.0.0.1:" .. (config.get("DAPR_HTTP_PORT") or "3500")
+  if not endpoint then
+    local url_set = config.get("DAPR_HTTP_ENDPOINT")
+    endpoint = url_set and url_set:gsub("/+$", "")
+      or "http://127.0.0.1:" .. (config.get("DAPR_HTTP_PORT") or stand_in_port() or "3500")
+  end
+  return endpoint
 end
 
 local CODES = { [400] = "refused", [403] = "refused", [409] = "conflict", [413] = "too_large" }

@@ -6,6 +6,9 @@
 --   inner_routes             the same for the inner port
 --   subscriptions            list of service.Subscription, told to Dapr by GET /dapr/subscribe
 --   start                    runs once per worker in a fiber, after the listeners are open
+--   fallback                 answers what no route of the port for users matches, as a handler does
+--   workers                  how many workers it has, where the setting must not decide
+--   body_limit               bytes of a request's body on the port for users (default 65,536)
 -- GET /health, /ready and /metrics are there for every service.
 local cloudevent = require("lib.cloudevent")
 local config = require("host.config")
@@ -32,6 +35,7 @@ local service = {}
 ---@field remote string                 the peer's address
 ---@field id string                     correlation id, in every log line of this request
 ---@field inner boolean                 it came through the inner port
+---@field port integer                  the port that it came through
 ---@field user string                   sub of the token, on routes with auth
 ---@field params table<string, string>  {name} parts of the path, decoded
 ---@field args table<string, string>    the query string, decoded
@@ -414,6 +418,9 @@ function service.open(name)
         return "inner", problem.reply(why)
       end
     end
+    if not entry and declaration.fallback and not inner then
+      return "fallback", declaration.fallback(request)
+    end
     if not entry then
       -- Dapr takes a 404 for "done": the inner port never says it.
       return "none", problem.reply(inner and problem.unavailable("No such route", 1)
@@ -436,6 +443,9 @@ function service.open(name)
   local function handle(request)
     origins = origins or parse_origins(config.get("CORS_ORIGINS"))
     local route, status, body, headers = answer(request)
+    if route == "fallback" then
+      return status, headers, body, route
+    end
     local code, all, text = respond(status, body, headers)
     if request.headers.origin then
       all = cors_headers(origins, request, all)
@@ -446,6 +456,8 @@ function service.open(name)
   return {
     port = declaration.port,
     inner_port = declaration.inner_port,
+    workers = declaration.workers,
+    body_limit = declaration.body_limit,
     start = declaration.start,
     handle = handle,
   }

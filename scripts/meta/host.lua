@@ -172,6 +172,10 @@ local http = {}
 ---@field connect_timeout_ms integer|nil  default 2000
 ---@field max_reply integer|nil           bytes, default 1 MiB
 ---@field public_only boolean|nil         refuse addresses that are not public
+---@field mail_from string|nil            a mail: method "MAIL", url smtp:// or smtps://, the body an
+---@field mail_to string[]|nil            RFC 5322 message; at most 16 recipients; the status is the
+---@field user string|nil                 mail server's (250: taken)
+---@field password string|nil
 ---@class host.http.Reply
 ---@field status integer
 ---@field headers table<string, string>  lower-case names
@@ -221,6 +225,16 @@ function fiber.spawn(fn) end
 ---@return host.fiber.Event
 function fiber.event() end
 
+---@class host.bus
+local bus = {}
+---Sends a text to every worker of this service in this process, this one included.
+---@param text string
+function bus.publish(text) end
+---Runs fn in a fiber for each text that comes, in their order as long as fn does not wait; with nil
+---when texts were lost, because this worker fell behind. May be called while loading.
+---@param fn fun(text: string|nil)
+function bus.subscribe(fn) end
+
 ---@class host.timer
 local timer = {}
 ---Runs fn in a fiber every `ms` milliseconds for as long as the worker lives; a tick that comes
@@ -239,6 +253,16 @@ local worker = {}
 function worker.draining() end
 ---@return number  seconds since the process started
 function worker.uptime() end
+---Opens one more listener on loopback; its requests come to the service's routes and fallback, with
+---their port. For `start`.
+---@param port integer
+---@param body_limit integer|nil  bytes, default 65,536
+---@return true|nil
+---@return string|nil message
+function worker.listen(port, body_limit) end
+---The services of this process with their real ports.
+---@return {name: string, port: integer, inner_port: integer|nil}[]
+function worker.services() end
 ---@param path string  relative to the scripts folder; ".." is refused
 ---@return string|nil content
 ---@return string|nil message
@@ -277,7 +301,7 @@ function calendar.check_rrule(rrule) end
 function calendar.next(rrule, start_ms, after_ms, zone) end
 
 return {
-  ["host.log"] = log, ["host.config"] = config, ["host.json"] = json, ["host.text"] = text, ["host.time"] = time,
+  ["host.bus"] = bus, ["host.log"] = log, ["host.config"] = config, ["host.json"] = json, ["host.text"] = text, ["host.time"] = time,
   ["host.crypto"] = crypto, ["host.db"] = db, ["host.http"] = http, ["host.metrics"] = metrics,
   ["host.fiber"] = fiber, ["host.timer"] = timer, ["host.worker"] = worker,
   ["host.calendar"] = calendar,
