@@ -36,8 +36,6 @@ static const struct setting SETTINGS[] = {
      "the stand-in's apps, id=app_port:sidecar_port by comma; default: those of this process"},
     {"SIDECAR_CONFIG", TEXT, NULL, 0, 0, "JSON file with the stand-in's components"},
     {"SECRET_STORE", TEXT, NULL, 0, 0, "name of a Dapr secret store that holds settings"},
-    {"NOTIFY_EMAIL", TEXT, NULL, 0, 0, "output binding that sends mail; not set: none is sent"},
-    {"NOTIFY_WEBHOOK", TEXT, NULL, 0, 0, "output binding that is told of each reminder"},
     {"CORS_ORIGINS", ORIGINS, NULL, 0, 0, "origins whose pages may read answers, by comma; or *"},
     {"NOTIFY_EMAIL", TEXT, NULL, 0, 0, "output binding that sends mail; unset: no mail"},
     {"NOTIFY_WEBHOOK", TEXT, NULL, 0, 0, "output binding that posts notices; unset: none"},

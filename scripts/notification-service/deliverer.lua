@@ -6,6 +6,7 @@ local config = require("host.config")
 local crypto = require("host.crypto")
 local dapr = require("lib.dapr")
 local deliveries = require("notification-service.deliveries")
+local failpoint = require("lib.failpoint")
 local fiber = require("host.fiber")
 local log = require("host.log")
 local metrics = require("host.metrics")
@@ -142,6 +143,7 @@ local function deliver(row)
   if not ok or not sent then
     return fail(row, tostring(ok and message or sent))
   end
+  failpoint.hit("after_delivery")
   deliverer.count(row.channel, "sent")
   if settle(deliveries.sent, row) then
     lateness:observe(facts.late_seconds)

@@ -4,6 +4,7 @@ local calendar = require("host.calendar")
 local dapr = require("lib.dapr")
 local deliverer = require("notification-service.deliverer")
 local deliveries = require("notification-service.deliveries")
+local failpoint = require("lib.failpoint")
 local json = require("lib.json")
 local log = require("host.log")
 local metrics = require("host.metrics")
@@ -138,6 +139,7 @@ function reminders.accept(event)
   for i, step in ipairs(steps) do
     reminder.channels[i] = step.channel
   end
+  failpoint.hit("before_effect_commit")
   local count, trouble = deliveries.add(event, "pending", reminder, steps)
   if not count then
     return nil, trouble
@@ -145,6 +147,7 @@ function reminders.accept(event)
   if count > 0 then
     deliverer.wake()
   end
+  failpoint.hit("after_effect")
   return "SUCCESS"
 end
 
