@@ -37,6 +37,7 @@ local service = {}
 ---@field inner boolean                 it came through the inner port
 ---@field port integer                  the port that it came through
 ---@field user string                   sub of the token, on routes with auth
+---@field expires_ms integer            when the token ends, on routes with auth
 ---@field params table<string, string>  {name} parts of the path, decoded
 ---@field args table<string, string>    the query string, decoded
 ---@field json table                    the body, on routes with a body
@@ -323,6 +324,7 @@ local function make_authenticate(name)
     if not allowed then
       return nil, problem.too_many(wait)
     end
+    request.expires_ms = claims.exp * 1000
     return claims.sub
   end
 end
