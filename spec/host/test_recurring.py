@@ -280,7 +280,8 @@ class Trouble(unittest.TestCase):
         self.sql("INSERT INTO recur.outbox (topic, key, version, event_id, event_type, data)"
                  " SELECT 'recurring-tasks', gen_random_uuid(), 1, gen_random_uuid(), 'recurring.next',"
                  " '{\"payload\":{\"id\":\"' || repeat('x', 10000) || '\"}}' FROM generate_series(1, 200)")
-        wait_until(lambda: b"\noutbox_pending 200" in host.get("/metrics", token=None, port=host.port_of(SERVICE)).body, 20, "a count")
+        counted = f'outbox_pending{{service="{SERVICE}"}} 200'
+        wait_until(lambda: counted in host.get("/metrics", token=None, port=host.port_of(SERVICE)).body.decode(), 20, "a count")
         event = completed()
         reply = post(host, event)
         self.assertEqual((reply.status, reply.headers["retry-after"]), (503, "5"))
