@@ -55,7 +55,7 @@ local function statements(schema)
       .. " coalesce((SELECT avg(octet_length(data)) FROM (SELECT data FROM " .. schema .. ".outbox"
       .. " ORDER BY id DESC LIMIT 100) AS recent), 0) AS bytes"
       .. " FROM (SELECT count(*) AS pending FROM (SELECT 1 FROM " .. schema .. ".outbox"
-      .. " WHERE dead_at IS NULL LIMIT " .. EXACT + 1 .. ") AS some) AS n",
+      .. " WHERE dead_at IS NULL LIMIT " .. EXACT + 1 .. ") AS few) AS n",
   }
 end
 
