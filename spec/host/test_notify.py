@@ -5,16 +5,16 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import sys
 import tempfile
 import threading
 import unittest
-import urllib.parse
 import uuid
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
 from sidecar import Sidecar  # noqa: E402
-from system import ROOT, Host, postgres, token, wait_until  # noqa: E402
+from system import HOST, ROOT, Host, postgres, token, wait_until  # noqa: E402
 
 INNER_TOKEN = "inner-token-0123456789"
 
@@ -334,18 +334,20 @@ class Channels(Notify):
 
     def test_one_mail_is_under_way_at_a_time_and_each_reaches_its_user(self):
         under_way, most = [0], [0]
-        lock = threading.Lock()
+        lock, taken = threading.Lock(), threading.Event()
 
         def slow(binding, request):
             with lock:
                 under_way[0] += 1
                 most[0] = max(most[0], under_way[0])
+            taken.wait(20)
             threading.Event().wait(0.02)
             with lock:
                 under_way[0] -= 1
         self.start(env={"NOTIFY_EMAIL": "mail", "WORKERS": "3"})
         self.sent.fail = slow
         self.taken(*(self.event(user=f"u{i}@example.com", title=f"of u{i}") for i in range(30)))
+        taken.set()
         self.settled()
         self.assertEqual(most[0], 1)
         mails = self.sent.bindings["mail"]
@@ -426,6 +428,42 @@ class Channels(Notify):
         self.settled()
         self.assertEqual(self.states(), {("log", "sent"): 1, ("webhook", "sent"): 1})
         self.assertIn("broken", self.host.log_text())
+
+
+class Failpoints(Notify):
+    """What is left when the process ends at a named place; only test builds have them."""
+
+    def crash(self, point, **env):
+        if subprocess.run([HOST, "failpoints"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT).returncode != 0:
+            self.skipTest("not a test build")
+        host = self.start(env={"FAILPOINTS": point + "=crash", **env})
+        event = self.event()
+        try:
+            self.deliver(event)
+        except OSError:
+            pass                                      # the answer never came
+        self.assertEqual(host.process.wait(20), -9)
+        before = self.states()
+        del host.env["FAILPOINTS"]
+        host.start()
+        self.taken(event)                             # Dapr delivers it again
+        self.settled(40)
+        self.assertEqual({state for _, state in self.states()}, {"sent"})
+        self.assertEqual(len({e["id"] for _, e in self.sidecar.of("task-updates")}), 1)
+        return before
+
+    def test_a_crash_before_the_effect_is_made_good(self):
+        self.assertEqual(self.crash("before_effect_commit", NOTIFY_WEBHOOK="hook"), {})
+        self.assertEqual((len(self.lines()), len(self.sent.bindings["hook"])), (1, 1))
+
+    def test_a_crash_after_the_effect_makes_no_second_one(self):
+        self.assertEqual(sum(self.crash("after_effect", NOTIFY_WEBHOOK="hook").values()), 2)
+        self.assertLessEqual(len(self.lines()), 2)    # it may have been sending already
+        self.assertLessEqual(len(self.sent.bindings["hook"]), 2)
+
+    def test_a_crash_after_a_delivery_means_once_more(self):
+        self.assertEqual(self.crash("after_delivery"), {("log", "pending"): 1})
+        self.assertEqual(len(self.lines()), 2)
 
 
 class Crashes(Notify):
