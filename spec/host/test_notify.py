@@ -74,7 +74,7 @@ class Notify(unittest.TestCase):
         env = {"DAPR_HTTP_PORT": str(self.sidecar.port), "APP_API_TOKEN": INNER_TOKEN, **more.pop("env", {})}
         if rules:
             env["SCRIPTS_DIR"] = self.scripts(rules)
-        host = Host(("notification-service",), env=env, **more)
+        host = Host(more.pop("services", ("notification-service",)), env=env, **more)
         self.hosts.append(host)
         self.host = self.hosts[0]
         return host
@@ -218,6 +218,23 @@ class Reminders(Notify):
         self.assertEqual(self.lines(event["data"]["task_id"]), [])
         self.assertEqual(len(self.sent.bindings["hook"]), 1)
         self.assertEqual(self.metric("notify_deliveries_total", channel="log", outcome="skipped"), 1)
+
+    def test_asks_the_real_chat_api(self):
+        host = self.start(services=("chat-api", "notification-service"))
+        wait_until(lambda: host.get("/ready", token=None, port=host.base + 1).status == 200, 20, "both services")
+
+        def forward(request):
+            path = request.path.removeprefix("/v1.0/invoke/chat-api/method")
+            if path == request.path:
+                return 204, None                      # chat-api's jobs
+            reply = host.get(path, token=None, port=host.base + 1000, headers={"dapr-api-token": INNER_TOKEN, "dapr-caller-app-id": "notification-service"})
+            return reply.status, reply.body
+        self.sidecar.answer = forward
+        ids = [host.post("/api/tasks", {"title": f"real {i}", "due_date": stamp(7200), "timezone": DAY}, token=token("ann")).json["id"] for i in range(2)]
+        self.assertEqual(host.call("PATCH", f"/api/tasks/{ids[1]}/complete", token=token("ann")).status, 200)
+        self.taken(self.event(task=ids[0]), self.event(task=ids[1]), self.event(task=ids[0], user="eve"), self.event())
+        wait_until(lambda: self.states() == {("log", "sent"): 1, ("log", "skipped"): 3}, 20, "one that is open and hers")
+        self.assertEqual([(l["user"], l["title"]) for l in self.lines()], [("ann", "real 0")])
 
     def test_says_what_the_task_is_called_now(self):
         self.start()
@@ -505,6 +522,15 @@ class Crashes(Notify):
         ids = {e["id"] for e in events}
         self.assertEqual({c["data"]["event_id"] for c in self.sent.bindings["hook"]}, ids)
         self.assertEqual(len({e["id"] for _, e in self.sidecar.of("task-updates")}), 60)
+
+    def test_tries_that_never_end_are_counted_and_given_up(self):
+        self.start(rules=self.QUICK, env={"NOTIFY_WEBHOOK": "hook"})
+        self.sql("INSERT INTO notify.delivery (event_id, channel, state, task_id, user_id, reminder, deliver_at, attempts, claimed_by, claimed_until)"
+                 " SELECT gen_random_uuid(), 'webhook', 'pending', gen_random_uuid(), 'ann', '{\"task_title\":\"t\",\"due_at\":\"2026-01-01T00:00:00Z\","
+                 "\"remind_at\":\"2026-01-01T00:00:00Z\",\"channels\":[\"log\"]}', now(), n, gen_random_uuid(), now() - interval '1 second' FROM unnest(ARRAY[2, 3]) AS n")
+        self.settled()
+        self.assertEqual(self.sql("SELECT attempts, state FROM notify.delivery ORDER BY 1"), "3|sent\n4|dead")
+        self.assertEqual(len(self.sent.bindings["hook"]), 1)
 
     def test_a_restart_of_the_database_sends_nothing_twice(self):
         self.start(env={"NOTIFY_WEBHOOK": "hook", "NOTIFY_EMAIL": "mail"})

@@ -166,7 +166,8 @@ end
 
 function routes.setting(request)
   local value, err = settings.get(request.args.name)
-  return 200, { value = value or json.null, code = err and err.code or json.null, message = err and err.message or json.null }
+  return 200, { value = value or json.null, code = err and err.code or json.null,
+    message = err and err.message or json.null }
 end
 
 return {
