@@ -5,16 +5,16 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import sys
 import tempfile
 import threading
 import unittest
-import urllib.parse
 import uuid
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
 from sidecar import Sidecar  # noqa: E402
-from system import ROOT, Host, postgres, token, wait_until  # noqa: E402
+from system import HOST, ROOT, Host, postgres, token, wait_until  # noqa: E402
 
 INNER_TOKEN = "inner-token-0123456789"
 
@@ -74,7 +74,7 @@ class Notify(unittest.TestCase):
         env = {"DAPR_HTTP_PORT": str(self.sidecar.port), "APP_API_TOKEN": INNER_TOKEN, **more.pop("env", {})}
         if rules:
             env["SCRIPTS_DIR"] = self.scripts(rules)
-        host = Host(("notification-service",), env=env, **more)
+        host = Host(more.pop("services", ("notification-service",)), env=env, **more)
         self.hosts.append(host)
         self.host = self.hosts[0]
         return host
@@ -219,6 +219,23 @@ class Reminders(Notify):
         self.assertEqual(len(self.sent.bindings["hook"]), 1)
         self.assertEqual(self.metric("notify_deliveries_total", channel="log", outcome="skipped"), 1)
 
+    def test_asks_the_real_chat_api(self):
+        host = self.start(services=("chat-api", "notification-service"))
+        wait_until(lambda: host.get("/ready", token=None, port=host.base + 1).status == 200, 20, "both services")
+
+        def forward(request):
+            path = request.path.removeprefix("/v1.0/invoke/chat-api/method")
+            if path == request.path:
+                return 204, None                      # chat-api's jobs
+            reply = host.get(path, token=None, port=host.base + 1000, headers={"dapr-api-token": INNER_TOKEN, "dapr-caller-app-id": "notification-service"})
+            return reply.status, reply.body
+        self.sidecar.answer = forward
+        ids = [host.post("/api/tasks", {"title": f"real {i}", "due_date": stamp(7200), "timezone": DAY}, token=token("ann")).json["id"] for i in range(2)]
+        self.assertEqual(host.call("PATCH", f"/api/tasks/{ids[1]}/complete", token=token("ann")).status, 200)
+        self.taken(self.event(task=ids[0]), self.event(task=ids[1]), self.event(task=ids[0], user="eve"), self.event())
+        wait_until(lambda: self.states() == {("log", "sent"): 1, ("log", "skipped"): 3}, 20, "one that is open and hers")
+        self.assertEqual([(l["user"], l["title"]) for l in self.lines()], [("ann", "real 0")])
+
     def test_says_what_the_task_is_called_now(self):
         self.start()
         event = self.event()
@@ -334,18 +351,20 @@ class Channels(Notify):
 
     def test_one_mail_is_under_way_at_a_time_and_each_reaches_its_user(self):
         under_way, most = [0], [0]
-        lock = threading.Lock()
+        lock, taken = threading.Lock(), threading.Event()
 
         def slow(binding, request):
             with lock:
                 under_way[0] += 1
                 most[0] = max(most[0], under_way[0])
+            taken.wait(20)
             threading.Event().wait(0.02)
             with lock:
                 under_way[0] -= 1
         self.start(env={"NOTIFY_EMAIL": "mail", "WORKERS": "3"})
         self.sent.fail = slow
         self.taken(*(self.event(user=f"u{i}@example.com", title=f"of u{i}") for i in range(30)))
+        taken.set()
         self.settled()
         self.assertEqual(most[0], 1)
         mails = self.sent.bindings["mail"]
@@ -428,6 +447,42 @@ class Channels(Notify):
         self.assertIn("broken", self.host.log_text())
 
 
+class Failpoints(Notify):
+    """What is left when the process ends at a named place; only test builds have them."""
+
+    def crash(self, point, **env):
+        if subprocess.run([HOST, "failpoints"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT).returncode != 0:
+            self.skipTest("not a test build")
+        host = self.start(env={"FAILPOINTS": point + "=crash", **env})
+        event = self.event()
+        try:
+            self.deliver(event)
+        except OSError:
+            pass                                      # the answer never came
+        self.assertEqual(host.process.wait(20), -9)
+        before = self.states()
+        del host.env["FAILPOINTS"]
+        host.start()
+        self.taken(event)                             # Dapr delivers it again
+        self.settled(40)
+        self.assertEqual({state for _, state in self.states()}, {"sent"})
+        self.assertEqual(len({e["id"] for _, e in self.sidecar.of("task-updates")}), 1)
+        return before
+
+    def test_a_crash_before_the_effect_is_made_good(self):
+        self.assertEqual(self.crash("before_effect_commit", NOTIFY_WEBHOOK="hook"), {})
+        self.assertEqual((len(self.lines()), len(self.sent.bindings["hook"])), (1, 1))
+
+    def test_a_crash_after_the_effect_makes_no_second_one(self):
+        self.assertEqual(sum(self.crash("after_effect", NOTIFY_WEBHOOK="hook").values()), 2)
+        self.assertLessEqual(len(self.lines()), 2)    # it may have been sending already
+        self.assertLessEqual(len(self.sent.bindings["hook"]), 2)
+
+    def test_a_crash_after_a_delivery_means_once_more(self):
+        self.assertEqual(self.crash("after_delivery"), {("log", "pending"): 1})
+        self.assertEqual(len(self.lines()), 2)
+
+
 class Crashes(Notify):
     def test_kill_9_while_sending_means_at_most_once_more(self):
         self.start(env={"NOTIFY_WEBHOOK": "hook"})
@@ -467,6 +522,15 @@ class Crashes(Notify):
         ids = {e["id"] for e in events}
         self.assertEqual({c["data"]["event_id"] for c in self.sent.bindings["hook"]}, ids)
         self.assertEqual(len({e["id"] for _, e in self.sidecar.of("task-updates")}), 60)
+
+    def test_tries_that_never_end_are_counted_and_given_up(self):
+        self.start(rules=self.QUICK, env={"NOTIFY_WEBHOOK": "hook"})
+        self.sql("INSERT INTO notify.delivery (event_id, channel, state, task_id, user_id, reminder, deliver_at, attempts, claimed_by, claimed_until)"
+                 " SELECT gen_random_uuid(), 'webhook', 'pending', gen_random_uuid(), 'ann', '{\"task_title\":\"t\",\"due_at\":\"2026-01-01T00:00:00Z\","
+                 "\"remind_at\":\"2026-01-01T00:00:00Z\",\"channels\":[\"log\"]}', now(), n, gen_random_uuid(), now() - interval '1 second' FROM unnest(ARRAY[2, 3]) AS n")
+        self.settled()
+        self.assertEqual(self.sql("SELECT attempts, state FROM notify.delivery ORDER BY 1"), "3|sent\n4|dead")
+        self.assertEqual(len(self.sent.bindings["hook"]), 1)
 
     def test_a_restart_of_the_database_sends_nothing_twice(self):
         self.start(env={"NOTIFY_WEBHOOK": "hook", "NOTIFY_EMAIL": "mail"})
