@@ -7,8 +7,8 @@ local time = require("host.time")
 
 local leases = {}
 
-local LEASE_SECONDS = 10
-local RENEW_MS = 3000
+local LEASE_SECONDS = 6
+local RENEW_MS = 2000
 local BUCKETS = 16      -- as the migration makes them
 
 -- The schema is the service's own name for its tables, never something from outside.

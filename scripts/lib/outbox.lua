@@ -29,6 +29,7 @@ local SHARED_MIN_MS, SHARED_MAX_MS = 15, 40
 local BACKOFF_MIN_MS, BACKOFF_MAX_MS = 100, 30000
 local BREAKER = 5                 -- failures after which one batch alone tries the sidecar
 local COUNT_MS = 5000
+local STOP_MS = 2500              -- for the last round
 local EXACT = 10000               -- rows counted one by one
 local ROW_BYTES = 200              -- of a row beside its data
 
@@ -288,18 +289,22 @@ function outbox.start(options)
     woken:wait(math.max(ms, 1))
   end
 
+  local stopping = false
+  local stopped = fiber.event()
+
   local function run()
-    while not worker.draining() do
+    while not stopping do
       mine.renew()
       count.leases:set(mine.count())
       if not mine.any() then
-        fiber.sleep(math.random(POLL_MIN_MS, POLL_MAX_MS))
+        woken:wait(math.random(POLL_MIN_MS, POLL_MAX_MS))
       elseif round() == 0 then
         rest()
       end
     end
     round() -- what was committed last
     mine.leave()
+    stopped:set()
   end
 
   local function count_rows()
@@ -318,6 +323,11 @@ function outbox.start(options)
 
   timer.every(COUNT_MS, count_rows)
   fiber.spawn(run)
+  worker.at_end(function()
+    stopping = true
+    woken:set()
+    stopped:wait(STOP_MS)
+  end)
   return {
     wake = function() woken:set() end,
     full = function() return full end,
