@@ -294,7 +294,7 @@ static int open_parts(struct worker *worker, struct err *err) {
         .reply_wait_ms = 5000,
     };
     struct http_client_limits limits = {
-        .max_connections = 64, .max_per_host = 32, .max_in_flight = 1024};
+        .max_connections = 256, .max_per_host = 96, .max_in_flight = 1024};
     *env = (struct api_env){
         .loop = &worker->loop,
         .config = config,

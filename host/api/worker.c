@@ -20,24 +20,16 @@ static bool is_inside(const char *path) {
     return path[0] != '/' && path[0] && !strstr(path, "..");
 }
 
-static int read_file(lua_State *L) {
-    const char *path = luaL_checkstring(L, 1);
-    if (!is_inside(path))
-        return luaL_error(L, "read_file takes a path inside the scripts folder, without ..");
-    const struct config *config = api_env(L)->config;
-    const char *web = strncmp(path, "web/", 4) == 0 ? config_find(config, "WEB_DIR") : NULL;
-    struct buf full = {0}, content = {0};
-    if (web)
-        buf_addf(&full, "%s/%s", web, path + 4);
-    else
-        buf_addf(&full, "%s/%s", config_string(config, "SCRIPTS_DIR"), path);
-    FILE *file = fopen(full.data, "rb");
-    buf_free(&full);
+// Frees `full`.
+static int push_file(lua_State *L, struct buf *full, const char *name) {
+    FILE *file = fopen(full->data, "rb");
+    buf_free(full);
     if (!file) {
         lua_pushnil(L);
-        lua_pushfstring(L, "cannot read %s", path);
+        lua_pushfstring(L, "cannot read %s", name);
         return 2;
     }
+    struct buf content = {0};
     char chunk[16384];
     size_t got;
     while ((got = fread(chunk, 1, sizeof chunk, file)) > 0)
@@ -46,6 +38,41 @@ static int read_file(lua_State *L) {
     lua_pushlstring(L, content.data ? content.data : "", content.len);
     buf_free(&content);
     return 1;
+}
+
+static int read_file(lua_State *L) {
+    const char *path = luaL_checkstring(L, 1);
+    if (!is_inside(path))
+        return luaL_error(L, "read_file takes a path inside the scripts folder, without ..");
+    const struct config *config = api_env(L)->config;
+    const char *web = strncmp(path, "web/", 4) == 0 ? config_find(config, "WEB_DIR") : NULL;
+    struct buf full = {0};
+    if (web)
+        buf_addf(&full, "%s/%s", web, path + 4);
+    else
+        buf_addf(&full, "%s/%s", config_string(config, "SCRIPTS_DIR"), path);
+    return push_file(L, &full, path);
+}
+
+// A file that a setting names; or one beside it, by a plain name.
+static int read_setting_file(lua_State *L) {
+    const char *setting = luaL_checkstring(L, 1);
+    const char *beside = luaL_optstring(L, 2, NULL);
+    luaL_argcheck(L, !beside || (beside[0] && beside[0] != '.' && !strchr(beside, '/')), 2,
+                  "the plain name of a file");
+    const char *path = config_find(api_env(L)->config, setting);
+    if (!path) {
+        lua_pushnil(L);
+        lua_pushfstring(L, "%s is not set", setting);
+        return 2;
+    }
+    const char *slash = strrchr(path, '/');
+    struct buf full = {0};
+    if (beside)
+        buf_addf(&full, "%.*s%s", slash ? (int)(slash - path + 1) : 0, path, beside);
+    else
+        buf_addf(&full, "%s", path);
+    return push_file(L, &full, beside ? beside : path);
 }
 
 static int listen_on(lua_State *L) {
@@ -85,9 +112,13 @@ static int services(lua_State *L) {
 }
 
 int api_open_worker(lua_State *L) {
-    static const luaL_Reg FUNCTIONS[] = {{"draining", draining},   {"uptime", uptime},
-                                         {"read_file", read_file}, {"listen", listen_on},
-                                         {"services", services},   {NULL, NULL}};
+    static const luaL_Reg FUNCTIONS[] = {{"draining", draining},
+                                         {"uptime", uptime},
+                                         {"read_file", read_file},
+                                         {"listen", listen_on},
+                                         {"services", services},
+                                         {"read_setting_file", read_setting_file},
+                                         {NULL, NULL}};
     const struct api_env *env = api_env(L);
     lua_newtable(L);
     luaL_register(L, NULL, FUNCTIONS);

@@ -1,7 +1,7 @@
 -- Tells the scheduler (Dapr's Jobs API) of the changes in a schema's job_change: a job per task,
 -- set or deleted. A row that exists is still to be told; it is deleted once the scheduler has
--- answered, unless it has changed meanwhile. A job is only a wake-up: where the scheduler is away or
--- refuses, the changes wait or are dropped, and the sweep of the reminders does the work.
+-- answered, unless it has changed meanwhile. A job is only a wake-up: where the scheduler is away
+-- or refuses, the changes wait or are dropped, and the sweep of the reminders does the work.
 local dapr = require("lib.dapr")
 local db = require("host.db")
 local fiber = require("host.fiber")

@@ -9,6 +9,7 @@ local leases = {}
 
 local LEASE_SECONDS = 10
 local RENEW_MS = 3000
+local BUCKETS = 16      -- as the migration makes them
 
 -- The schema is the service's own name for its tables, never something from outside.
 local function statements(schema)
@@ -42,6 +43,7 @@ end
 ---@field renew fun()                          takes and keeps buckets; call it often, it is cheap
 ---@field any fun(): boolean                   this worker holds a bucket
 ---@field count fun(): integer
+---@field shared fun(): boolean                others hold buckets too, or nobody does
 ---@field lists fun(): string[], string[]      the buckets held, and their epochs
 ---@field leave fun()                          gives all of them back
 
@@ -84,6 +86,10 @@ function leases.new(schema)
       count = count + 1
     end
     return count
+  end
+
+  function set.shared()
+    return set.count() < BUCKETS
   end
 
   function set.lists()

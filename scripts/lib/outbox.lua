@@ -24,6 +24,8 @@ local BATCH = 100                 -- events in one bulk publish
 local BATCH_BYTES = 512 * 1024
 local ROUND = 800                 -- rows read at once
 local POLL_MIN_MS, POLL_MAX_MS = 250, 1000
+-- Where buckets are shared, what one commits is another's to publish, who is not woken.
+local SHARED_MIN_MS, SHARED_MAX_MS = 15, 40
 local BACKOFF_MIN_MS, BACKOFF_MAX_MS = 100, 30000
 local BREAKER = 5                 -- failures after which one batch alone tries the sidecar
 local COUNT_MS = 5000
@@ -53,7 +55,7 @@ local function statements(schema)
       .. " coalesce((SELECT avg(octet_length(data)) FROM (SELECT data FROM " .. schema .. ".outbox"
       .. " ORDER BY id DESC LIMIT 100) AS recent), 0) AS bytes"
       .. " FROM (SELECT count(*) AS pending FROM (SELECT 1 FROM " .. schema .. ".outbox"
-      .. " WHERE dead_at IS NULL LIMIT " .. EXACT + 1 .. ") AS some) AS n",
+      .. " WHERE dead_at IS NULL LIMIT " .. EXACT + 1 .. ") AS few) AS n",
   }
 end
 
@@ -275,6 +277,9 @@ function outbox.start(options)
   -- Until something is committed, a topic's rest is over, or the poll is due.
   local function rest()
     local ms, now = math.random(POLL_MIN_MS, POLL_MAX_MS), time.monotonic_ms()
+    if mine.shared() or worker.count > 1 then
+      ms = math.random(SHARED_MIN_MS, SHARED_MAX_MS)
+    end
     for _, state in pairs(topics) do
       if state.again_ms > now then
         ms = math.min(ms, math.ceil(state.again_ms - now))

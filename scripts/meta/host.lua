@@ -267,6 +267,12 @@ function worker.services() end
 ---@return string|nil content
 ---@return string|nil message
 function worker.read_file(path) end
+---The file that a setting names, or one in the same folder.
+---@param setting string
+---@param beside string|nil  a plain file name
+---@return string|nil content
+---@return string|nil message
+function worker.read_setting_file(setting, beside) end
 
 ---@class host.calendar
 ---Recurrence rules and time zones. Instants are milliseconds since 1970 UTC; local times are

@@ -6,6 +6,7 @@ local db = require("host.db")
 local inbox = require("lib.inbox")
 local json = require("lib.json")
 local metrics = require("host.metrics")
+local problem = require("lib.problem")
 local recurrence = require("rules.recurrence")
 local store = require("lib.store")
 local time = require("host.time")
@@ -31,7 +32,7 @@ local ANCHOR = "SELECT local_at, day FROM recur.anchor WHERE task_id = $1::uuid"
 
 local made, ended, relay
 
----@param running {wake: fun()}  of lib/outbox.lua
+---@param running outbox.Relay
 function recurring.start(running)
   relay = running
   made = metrics.counter("recurring_next_total", "Next occurrences called for.", {})
@@ -151,6 +152,9 @@ local function finish(event)
 end
 
 local function call_for(event, task, following)
+  if relay.full() then
+    return nil, problem.unavailable("Too many events wait to be published", 5)
+  end
   local parent = event.task_id:lower()
   local id = crypto.uuid_of("recurring.next:" .. parent)
   local child = crypto.uuid_of("task.next:" .. parent)

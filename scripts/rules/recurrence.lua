@@ -180,7 +180,7 @@ local function start_from_completion(task, rule, completed_at_ms, clock)
   if rule.hourly then
     start = completed - completed % 60000
   end
-  return start, day_of(start), math.max(completed_at_ms, clock.to_real(start) or completed_at_ms)
+  return start, day_of(start), completed_at_ms
 end
 
 -- The first step that comes after `after_ms` in real time too: around a jump two local times can

@@ -273,6 +273,23 @@ class Trouble(unittest.TestCase):
         self.sidecar = Sidecar(port)
         self.assertEqual(set(self.ids()), {e["data"]["task_id"] for e in events})
 
+    def test_when_too_much_waits_events_are_for_later(self):
+        port = self.sidecar.port
+        self.sidecar.stop()
+        host = self.start(OUTBOX_MAX_MB="1")
+        self.sql("INSERT INTO recur.outbox (topic, key, version, event_id, event_type, data)"
+                 " SELECT 'recurring-tasks', gen_random_uuid(), 1, gen_random_uuid(), 'recurring.next',"
+                 " '{\"payload\":{\"id\":\"' || repeat('x', 10000) || '\"}}' FROM generate_series(1, 200)")
+        counted = f'outbox_pending{{service="{SERVICE}"}} 200'
+        wait_until(lambda: counted in host.get("/metrics", token=None, port=host.port_of(SERVICE)).body.decode(), 20, "a count")
+        event = completed()
+        reply = post(host, event)
+        self.assertEqual((reply.status, reply.headers["retry-after"]), (503, "5"))
+        self.assertEqual(post(host, completed(recurrence_rule="FREQ=DAILY;COUNT=1")).json, {"status": "SUCCESS"})
+        self.sidecar = Sidecar(port)
+        self.assertEqual(self.deliver_until_done(host, event), {"status": "SUCCESS"})
+        self.assertIn(event["data"]["task_id"], self.ids())
+
     def test_kill_9_between_loses_nothing_and_doubles_nothing(self):
         host = self.start()
         events = [completed() for _ in range(120)]

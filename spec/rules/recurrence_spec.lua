@@ -310,6 +310,7 @@ describe("an RRULE", function()
   it("ends with UNTIL, which may be that very time", function()
     assert.equal("2026-01-02T09:00:00.000Z", due("FREQ=DAILY;UNTIL=20260102T090000Z", "2026-01-01T09:00:00Z"))
     assert.equal("ended", due("FREQ=DAILY;UNTIL=20260102T085959Z", "2026-01-01T09:00:00Z"))
+    assert.equal("2026-01-02T09:00:00.500Z", due("FREQ=DAILY;UNTIL=20260102T090000Z", "2026-01-01T09:00:00.500Z"))
     assert.equal("2026-01-02T23:30:00.000Z", due("FREQ=DAILY;UNTIL=20260102", "2026-01-01T23:30:00Z"))
     assert.equal("ended", due("FREQ=DAILY;UNTIL=20260101", "2026-01-01T09:00:00Z"))
     -- A day and a time without Z are local.

@@ -1,0 +1,715 @@
+-- Brings stored messages to the apps. A group (an app, or for broadcasts a replica) has lanes, one
+-- per topic and key: within a lane one message is under way at a time, in their order; lanes run
+-- side by side. A message without a key has a lane of its own.
+--
+-- The table is the truth: a row that exists is pending. What is in memory is a part of it, `held`
+-- by id. A group (or a lane that is very long) that holds not all of its rows is `behind`; it then
+-- takes messages from the table alone, oldest first, until a read finds none. There is no cursor:
+-- rows may be committed in another order than that of their ids.
+local apps = require("sidecar.apps")
+local components = require("sidecar.components")
+local crypto = require("host.crypto")
+local envelope = require("sidecar.envelope")
+local failpoint = require("lib.failpoint")
+local fiber = require("host.fiber")
+local json = require("lib.json")
+local log = require("host.log")
+local metrics = require("host.metrics")
+local outcome = require("sidecar.outcome")
+local record = require("sidecar.record")
+local store = require("sidecar.delivery_store")
+local subscriptions = require("sidecar.subscriptions")
+local time = require("host.time")
+local timers = require("sidecar.timers")
+local worker = require("host.worker")
+
+local delivery = {}
+
+local IN_FLIGHT = 64          -- calls to one group at a time
+local MAX_HELD, LOW_HELD = 4000, 1000
+local MAX_BYTES = 16 * 1024 * 1024
+local READ_ROWS = 2000
+local LANE_MAX, LANE_LOW, LANE_READ = 500, 100, 400
+local FLUSH_MS = 5            -- acks gather this long before they are deleted together
+local FLUSH_ROWS = 2000
+local DATABASE_RETRY_MS = 200
+local COUNT_MS = 5000
+local EXPIRE_MS = 60000
+
+local groups = {}
+local acked, failed = {}, {}
+local flushed = fiber.event()
+local next_id
+local count
+
+local function make_metrics()
+  return {
+    deliveries = metrics.counter("sidecar_deliveries_total", "Answers of apps to messages.",
+      { "app", "topic", "outcome" }),
+    pending = metrics.gauge("sidecar_pending", "Messages not delivered yet.", { "app" }),
+    held = metrics.gauge("sidecar_held", "Messages in memory.", { "app" }),
+    dead = metrics.counter("sidecar_dead_letters_total", "Messages moved to a dead-letter topic.",
+      { "topic" }),
+  }
+end
+
+-- Queues of lanes that have something to deliver.
+local function push_ready(group, lane)
+  group.ready_last = group.ready_last + 1
+  group.ready[group.ready_last] = lane
+end
+
+local function pop_ready(group)
+  if group.ready_first > group.ready_last then
+    return nil
+  end
+  local lane = group.ready[group.ready_first]
+  group.ready[group.ready_first] = nil
+  group.ready_first = group.ready_first + 1
+  return lane
+end
+
+local function lane_name(message)
+  return message.key and message.pubsub .. " " .. message.topic .. " " .. message.key
+    or "\0" .. message.id
+end
+
+local function new_group(name, app, replica)
+  local group = { name = name, app = app, replica = replica, lanes = {}, ready = {},
+    ready_first = 1, ready_last = 0, running = 0, held = {}, held_count = 0, held_bytes = 0,
+    behind = true, missed = false, reading = false }
+  groups[name] = group
+  return group
+end
+
+local function is_open(group)
+  if worker.draining() or not group.app.subscriptions then
+    return false
+  end
+  if group.replica then
+    return group.replica.up
+  end
+  for _, replica in ipairs(group.app.replicas) do
+    if replica.up and replica.port then
+      return true
+    end
+  end
+  return false
+end
+
+-- A message comes into memory, behind those of its lane. False: there is no room.
+local function hold(group, message)
+  if group.held[message.id] then
+    return true
+  end
+  if group.held_count >= MAX_HELD or group.held_bytes >= MAX_BYTES then
+    return false
+  end
+  local name = lane_name(message)
+  local lane = group.lanes[name]
+  if not lane then
+    lane = { name = name, first = 1, last = 0, behind = false, missed = false }
+    group.lanes[name] = lane
+  elseif lane.last - lane.first + 1 >= LANE_MAX then
+    lane.behind = true -- the rest of it stays in the table for now
+    return true
+  end
+  group.held[message.id] = #message.value
+  group.held_count = group.held_count + 1
+  group.held_bytes = group.held_bytes + #message.value
+  lane.last = lane.last + 1
+  lane[lane.last] = message
+  if lane.first == lane.last and not lane.busy then
+    lane.busy = true
+    push_ready(group, lane)
+  end
+  return true
+end
+
+local function let_go(group, id)
+  local bytes = group.held[id]
+  if bytes then
+    group.held[id] = nil
+    group.held_count = group.held_count - 1
+    group.held_bytes = group.held_bytes - bytes
+  end
+end
+
+local pump, read_more
+
+-- Deletes.
+
+local function take_batch(list)
+  local batch = {}
+  for i = math.max(1, #list - FLUSH_ROWS + 1), #list do
+    batch[#batch + 1] = list[i]
+  end
+  for i = #list, #list - #batch + 1, -1 do
+    list[i] = nil
+  end
+  return batch
+end
+
+local function columns_of(batch)
+  local names, ids, attempts, retry = {}, {}, {}, {}
+  for i, item in ipairs(batch) do
+    names[i], ids[i] = item.group.name, string.format("%d", item.id)
+    attempts[i] = string.format("%d", item.attempts or 0)
+    retry[i] = string.format("%d", item.retry_ms or 0)
+  end
+  return names, ids, attempts, retry
+end
+
+local function put_back(list, batch)
+  for _, item in ipairs(batch) do
+    list[#list + 1] = item
+  end
+end
+
+local function flush_failed()
+  local batch = take_batch(failed)
+  local names, ids, attempts, retry = columns_of(batch)
+  if #batch > 0 and not store.save_attempts(names, ids, attempts, retry) then
+    put_back(failed, batch)
+    return false
+  end
+  return true
+end
+
+local function flush_acked()
+  local batch = take_batch(acked)
+  if #batch == 0 then
+    return true
+  end
+  failpoint.hit("before_ack_delete")
+  local names, ids = columns_of(batch)
+  if not store.delete(names, ids) then
+    put_back(acked, batch)
+    return false
+  end
+  local touched = {}
+  for _, item in ipairs(batch) do
+    let_go(item.group, item.id)
+    touched[item.group] = true
+  end
+  for group in pairs(touched) do
+    read_more(group)
+  end
+  return true
+end
+
+local function flush_forever()
+  while true do
+    if #acked == 0 and #failed == 0 then
+      flushed:wait(60000)
+      fiber.sleep(FLUSH_MS)
+    end
+    local ok, good = pcall(function()
+      return flush_acked() and flush_failed()
+    end)
+    if not ok then
+      log.error("deliveries cannot be deleted", { error = tostring(good) })
+    end
+    if not ok or not good then
+      fiber.sleep(DATABASE_RETRY_MS)
+    end
+  end
+end
+
+local function ack(group, message)
+  acked[#acked + 1] = { group = group, id = message.id }
+  flushed:set()
+end
+
+-- Reads.
+
+local function from_row(row)
+  return { id = row.id, pubsub = row.pubsub, topic = row.topic, key = row.key, value = row.value,
+    encoding = row.encoding, headers = row.headers, expires = row.expires_ms,
+    published = row.published_ms, attempts = row.attempts, retry_ms = row.retry_ms }
+end
+
+local function held_ids(group)
+  local ids = {}
+  for id in pairs(group.held) do
+    ids[#ids + 1] = string.format("%d", id)
+  end
+  return ids
+end
+
+local function lanes_behind(group)
+  local names = {}
+  for name, lane in pairs(group.lanes) do
+    if lane.behind then
+      names[#names + 1] = name
+    end
+  end
+  return names
+end
+
+-- Reads once for a group, or for one lane of it. source: the one of them that is behind.
+local function read_once(group, source)
+  source.missed = false
+  local lane = source ~= group and source.name or nil
+  local rows = store.read(group.name, held_ids(group), lane and LANE_READ or READ_ROWS,
+    not lane and lanes_behind(group) or nil, lane)
+  if not rows then
+    fiber.sleep(DATABASE_RETRY_MS)
+    return
+  end
+  if #rows == 0 and not source.missed then
+    source.behind = false
+  end
+  if lane and source.behind then
+    source.behind = false -- so that hold takes them; it sets it again when the lane is full
+    for _, row in ipairs(rows) do
+      if not hold(group, from_row(row)) or source.behind then
+        break
+      end
+    end
+    source.behind = true
+    return
+  end
+  for _, row in ipairs(rows) do
+    if not hold(group, from_row(row)) then
+      break
+    end
+  end
+end
+
+local function is_low(group)
+  return group.held_count < LOW_HELD and group.held_bytes < MAX_BYTES / 2
+end
+
+local function read_while_low(group)
+  while group.behind and is_low(group) and is_open(group) do
+    read_once(group, group)
+    pump(group)
+  end
+end
+
+function read_more(group)
+  if group.reading or not group.behind or not is_low(group) or not is_open(group) then
+    return
+  end
+  group.reading = true
+  local started = fiber.spawn(function()
+    local ok, message = pcall(read_while_low, group)
+    group.reading = false
+    if not ok then
+      log.error("messages cannot be read", { app = group.app.id, error = tostring(message) })
+    end
+  end)
+  group.reading = started and group.reading
+end
+
+local function read_lane(group, lane)
+  if lane.reading or not lane.behind or lane.last - lane.first + 1 > LANE_LOW then
+    return
+  end
+  lane.reading = true
+  local started = fiber.spawn(function()
+    while lane.behind and lane.last - lane.first + 1 <= LANE_LOW and is_open(group) do
+      read_once(group, lane)
+      pump(group)
+    end
+    lane.reading = false
+    if lane.first > lane.last and not lane.behind and not lane.busy then
+      group.lanes[lane.name] = nil
+    end
+  end)
+  lane.reading = started and lane.reading
+end
+
+-- Deliveries.
+
+local function decode_value(message)
+  if message.encoding == "base64" then
+    return crypto.base64_decode(message.value)
+  end
+  return message.value
+end
+
+-- The route for a message: nil and "drop" where none fits, nil and "fail" where a rule cannot tell.
+local function route_of(subscription, value)
+  if #subscription.rules == 0 then
+    return subscription.path
+  end
+  local event = subscription.raw and {} or json.decode(value)
+  for _, rule in ipairs(subscription.rules) do
+    local fits, message = rule.test(event)
+    if message then
+      return nil, "fail", "the rule " .. rule.text .. " cannot be evaluated: " .. message
+    end
+    if fits then
+      return rule.path
+    end
+  end
+  if subscription.path then
+    return subscription.path
+  end
+  return nil, "drop", "no route fits"
+end
+
+local function body_of(subscription, message)
+  local value = decode_value(message)
+  if subscription.raw then
+    return envelope.raw(message.pubsub, message.topic, value)
+  end
+  if message.encoding ~= "event" then
+    local event = json.decode(value)
+    if type(event) ~= "table" or json.is_list(event) then
+      return nil, "the message is not a JSON object"
+    end
+  end
+  return value
+end
+
+-- One attempt (waits). Returns ack, drop, fail, gone (nobody subscribes) or down, and why.
+local function attempt(group, message)
+  local key = subscriptions.key(message.pubsub, message.topic)
+  local subscription = group.app.subscriptions[key]
+  if not subscription then
+    return "gone"
+  end
+  local now = time.now_ms()
+  if message.expires and now > message.expires then
+    return "drop", "it has expired", subscription
+  end
+  local component = components.named(message.pubsub)
+  if component and now > message.published + component.retention_ms then
+    return "gone"
+  end
+  local body, why = body_of(subscription, message)
+  if not body then
+    return "fail", why, subscription
+  end
+  local path, verdict
+  path, verdict, why = route_of(subscription, body)
+  if not path then
+    return verdict, why, subscription
+  end
+  local replica = group.replica or apps.pick(group.app)
+  if not replica or not replica.up then
+    return "down"
+  end
+  local reply, err = apps.call(replica, "POST", path:sub(1, 1) == "/" and path or "/" .. path,
+    record.delivery_headers(message, component), body, component and component.timeout_ms)
+  if not reply then
+    return apps.is_refused(err) and "down" or "fail", err.message, subscription
+  end
+  verdict, why = outcome.of(reply)
+  return verdict, why, subscription
+end
+
+-- Moves a message to the dead-letter topic of its subscription. False: not now.
+local function dead_letter(group, message, subscription, why)
+  local component = components.named(message.pubsub)
+  local topic = subscription.dead_letter
+  local names = delivery.groups_for(message.pubsub, topic)
+  local now = time.now_ms()
+  local headers = record.dead_letter_headers(message, component)
+  local id = delivery.reserve(1)
+  if not store.move(message, group.name, { app = group.app.id, topic = topic, id = id,
+    headers = headers, groups = names, reason = tostring(why), now = now }) then
+    delivery.look(names) -- it may have been moved, the answer was lost
+    return false
+  end
+  count.dead:add(1, topic)
+  log.warn("a message became a dead letter", { app = group.app.id, topic = message.topic,
+    dead_letter_topic = topic, error = tostring(why) })
+  let_go(group, message.id)
+  delivery.offer(names, { { id = id, pubsub = message.pubsub, topic = topic, key = message.key,
+    value = message.value, encoding = message.encoding, headers = headers, published = now,
+    attempts = 0 } })
+  return true
+end
+
+-- How long a failed message waits; nil: it goes to the dead letters.
+local function wait_of(message, subscription)
+  local component = components.named(message.pubsub)
+  local delay = component and component.retry
+    and components.delay(component.retry, message.attempts)
+  if delay or subscription.dead_letter then
+    return delay
+  end
+  message.attempts = 0 -- the component itself begins anew
+  return component and component.back_off_ms or 5000
+end
+
+local function note_failure(group, message, delay)
+  message.retry_ms = time.now_ms() + delay
+  failed[#failed + 1] = { group = group, id = message.id, attempts = message.attempts,
+    retry_ms = message.retry_ms }
+  flushed:set()
+end
+
+-- What to do after an attempt: true when the message is done, or the milliseconds to wait.
+local function conclude(group, message, verdict, why, subscription)
+  if verdict ~= "down" then
+    count.deliveries:add(1, group.app.id, message.topic, verdict)
+  end
+  if verdict == "ack" or verdict == "gone"
+    or verdict == "drop" and not subscription.dead_letter then
+    if why then
+      log.warn("a message is done with", { app = group.app.id, topic = message.topic,
+        error = why })
+    end
+    ack(group, message)
+    return true
+  end
+  if verdict == "fail" then
+    message.attempts = message.attempts + 1
+    local delay = wait_of(message, subscription)
+    if delay then
+      note_failure(group, message, delay)
+      log.debug("a delivery failed", { app = group.app.id, topic = message.topic, error = why,
+        attempts = message.attempts })
+      return delay
+    end
+    message.attempts = message.attempts - 1 -- until it is moved
+  end
+  return dead_letter(group, message, subscription, why) or DATABASE_RETRY_MS
+end
+
+local function ready_later(group, lane, delay)
+  timers.after(delay, function()
+    push_ready(group, lane)
+    pump(group)
+  end)
+end
+
+-- Delivers the first message of a lane.
+local function run_lane(group, lane)
+  local message = lane[lane.first]
+  local left = message.retry_ms and message.retry_ms - time.now_ms() or 0
+  if left > 0 and left < 3600000 then
+    ready_later(group, lane, left)
+    return
+  end
+  local verdict, why, subscription = attempt(group, message)
+  if verdict == "down" then
+    push_ready(group, lane)
+    return
+  end
+  local done = conclude(group, message, verdict, why, subscription)
+  if done ~= true then
+    message.retry_ms = nil -- the timer knows
+    ready_later(group, lane, done)
+    return
+  end
+  lane[lane.first] = nil
+  lane.first = lane.first + 1
+  if lane.first <= lane.last then
+    push_ready(group, lane)
+  else
+    lane.busy = false
+    if not lane.behind and not lane.reading then
+      group.lanes[lane.name] = nil
+    end
+  end
+  if lane.behind then
+    read_lane(group, lane)
+  end
+end
+
+local function run(group)
+  while is_open(group) do
+    local lane = pop_ready(group)
+    if not lane then
+      break
+    end
+    local ok, message = pcall(run_lane, group, lane)
+    if not ok then
+      log.error("a delivery broke", { app = group.app.id, error = tostring(message) })
+      ready_later(group, lane, 1000)
+    end
+  end
+  group.running = group.running - 1
+end
+
+function pump(group)
+  local waiting = group.ready_last - group.ready_first + 1
+  while group.running < IN_FLIGHT and waiting > 0 and is_open(group) do
+    group.running = group.running + 1
+    if not fiber.spawn(function() run(group) end) then
+      group.running = group.running - 1
+      timers.after(50, function() pump(group) end)
+      return
+    end
+    waiting = waiting - 1
+  end
+end
+
+-- Goes on after a time in which the app was away.
+local function resume(group)
+  read_more(group)
+  for _, lane in pairs(group.lanes) do
+    if lane.behind then
+      read_lane(group, lane)
+    end
+  end
+  pump(group)
+end
+
+-- The engine, as others see it.
+
+---@param n integer  how many ids
+---@return integer   the first of them
+function delivery.reserve(n)
+  local first = next_id
+  next_id = next_id + n
+  return first
+end
+
+---The groups that a topic's messages go to: of apps that subscribe, and of those not known yet.
+---@param pubsub string
+---@param topic string
+---@return string[]
+function delivery.groups_for(pubsub, topic)
+  local component = components.named(pubsub)
+  local key, names = subscriptions.key(pubsub, topic), {}
+  for _, group in pairs(groups) do
+    local app = group.app
+    if (group.replica ~= nil) == component.broadcast
+      and (app.subscriptions and app.subscriptions[key]
+        or not app.subscriptions and components.is_for(app.id, component)
+          and components.may_subscribe(component, app.id, topic)) then
+      names[#names + 1] = group.name
+    end
+  end
+  return names
+end
+
+---Messages that have been stored for these groups.
+---@param names string[]
+---@param messages table[]
+function delivery.offer(names, messages)
+  for _, name in ipairs(names) do
+    local group = groups[name]
+    if group.behind then
+      group.missed = true
+      read_more(group)
+    else
+      for i = 1, #messages do
+        local message = messages[i]
+        local lane = group.lanes[lane_name(message)]
+        if group.behind then
+          group.missed = true
+        elseif lane and lane.behind then
+          lane.missed = true
+        else
+          local own = #names > 1 and delivery.copy(message) or message -- each counts attempts
+          if not hold(group, own) then
+            group.behind, group.missed = true, true
+          end
+        end
+      end
+      pump(group)
+    end
+  end
+end
+
+---@param message table
+---@return table
+function delivery.copy(message)
+  local copy = {}
+  for name, value in pairs(message) do
+    copy[name] = value
+  end
+  return copy
+end
+
+---Something may have been stored for these groups, nobody knows: the table is looked at.
+---@param names string[]
+function delivery.look(names)
+  timers.after(1000, function()
+    for _, name in ipairs(names) do
+      local group = groups[name]
+      group.behind, group.missed = true, true
+      read_more(group)
+    end
+  end)
+end
+
+---An app has come up, or its subscriptions have changed.
+---@param app apps.App
+---@param changed boolean
+function delivery.wake(app, changed)
+  local topics = {}
+  for key in pairs(app.subscriptions or {}) do
+    topics[#topics + 1] = key
+  end
+  for _, group in pairs(groups) do
+    if group.app == app then
+      if changed and not store.forget_others(group.name, topics) then
+        log.warn("old messages are dropped when their turn comes", { app = app.id })
+      end
+      resume(group)
+    end
+  end
+end
+
+local function expire()
+  local now = time.now_ms()
+  for _, component in ipairs(components.of_kind("pubsub")) do
+    store.expire(component.name, now - component.retention_ms)
+  end
+  store.expire_dead_letters()
+end
+
+-- Counts what waits; and looks where the table has more than memory knows of.
+local function count_rows()
+  local counts = store.count()
+  if not counts then
+    return
+  end
+  for name, group in pairs(groups) do
+    local pending = counts[name] or 0
+    count.pending:set(pending, name)
+    count.held:set(group.held_count, name)
+    if pending > 0 and group.held_count == 0 then
+      group.behind = true
+    end
+    resume(group)
+  end
+end
+
+---Makes the groups and starts (waits until the database is there).
+function delivery.start()
+  count = make_metrics()
+  local last = store.last_id()
+  while not last do
+    fiber.sleep(DATABASE_RETRY_MS)
+    last = store.last_id()
+  end
+  -- Ids grow over restarts too, also when the table is empty.
+  next_id = math.max(last + 1, time.now_ms() * 1000)
+  for _, app in ipairs(apps.list) do
+    local hears = false
+    for _, replica in ipairs(app.replicas) do
+      if replica.port then
+        hears = true
+        new_group(app.id .. "@" .. replica.port, app, replica)
+      end
+    end
+    if hears then
+      new_group(app.id, app)
+    end
+  end
+  fiber.spawn(flush_forever)
+  fiber.spawn(function()
+    while true do
+      fiber.sleep(COUNT_MS)
+      pcall(count_rows)
+    end
+  end)
+  fiber.spawn(function()
+    while true do
+      pcall(expire)
+      fiber.sleep(EXPIRE_MS)
+    end
+  end)
+end
+
+return delivery

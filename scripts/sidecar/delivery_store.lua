@@ -1,0 +1,152 @@
+-- The table of messages on their way. Every call waits.
+local db = require("host.db")
+
+local delivery_store = {}
+
+local WINDOW_BYTES = 8 * 1024 * 1024 -- of values read at once
+
+local INSERT = "INSERT INTO sidecar.delivery (grp, id, pubsub, topic, key, value, encoding,"
+  .. " headers, expires_ms, published_ms) SELECT g, m.id, $2, $3, nullif(m.key, ''), m.value,"
+  .. " m.encoding, nullif(m.headers, ''), nullif(m.expires, '')::bigint, $9::bigint"
+  .. " FROM unnest($4::text[]::bigint[], $5::text[], $6::text[], $7::text[], $8::text[],"
+  .. " $10::text[]) AS m (id, key, value, encoding, headers, expires)"
+  .. " CROSS JOIN unnest($1::text[]) AS g"
+local READ = "SELECT id, pubsub, topic, key, value, encoding, headers, expires_ms, published_ms,"
+  .. " attempts, retry_ms FROM (SELECT d.*, sum(octet_length(value)) OVER (ORDER BY id)"
+  .. " - octet_length(value) AS before FROM sidecar.delivery AS d WHERE d.grp = $1 %s"
+  .. " AND d.id <> ALL ($2::text[]::bigint[])" -- no join: the scan stays in the index's order
+  .. " ORDER BY id LIMIT $3::integer) AS w WHERE before < " .. WINDOW_BYTES .. " ORDER BY id"
+local NOT_OF = "AND (d.key IS NULL"
+  .. " OR d.pubsub || ' ' || d.topic || ' ' || d.key <> ALL ($4::text[]))"
+local ONLY_OF = "AND d.pubsub || ' ' || d.topic || ' ' || d.key = $4"
+local READ_ALL, READ_BUT, READ_LANE = READ:format(""), READ:format(NOT_OF), READ:format(ONLY_OF)
+local DELETE = "DELETE FROM sidecar.delivery AS d"
+  .. " USING unnest($1::text[], $2::text[]::bigint[]) AS x (grp, id)"
+  .. " WHERE d.grp = x.grp AND d.id = x.id"
+local FAILED = "UPDATE sidecar.delivery AS d SET attempts = x.attempts, retry_ms = x.retry_ms"
+  .. " FROM unnest($1::text[], $2::text[]::bigint[], $3::text[]::integer[], $4::text[]::bigint[])"
+  .. " AS x (grp, id, attempts, retry_ms) WHERE d.grp = x.grp AND d.id = x.id"
+local MOVE = "WITH gone AS (DELETE FROM sidecar.delivery WHERE grp = $1 AND id = $2::bigint"
+  .. " RETURNING key, value, encoding) INSERT INTO sidecar.delivery (grp, id, pubsub, topic, key,"
+  .. " value, encoding, headers, published_ms) SELECT g, $3::bigint, $4, $5, key, value, encoding,"
+  .. " $6, $7::bigint FROM gone CROSS JOIN unnest($8::text[]) AS g"
+local BURY = "WITH gone AS (DELETE FROM sidecar.delivery WHERE grp = $1 AND id = $2::bigint"
+  .. " RETURNING key, value, encoding) INSERT INTO sidecar.dead_letter (app, pubsub, topic, key,"
+  .. " value, encoding, headers, reason) SELECT $3, $4, $5, key, value, encoding, $6, $7 FROM gone"
+local FORGET = "DELETE FROM sidecar.delivery WHERE grp = $1"
+  .. " AND NOT (pubsub || ' ' || topic = ANY ($2::text[]))"
+local EXPIRE = "DELETE FROM sidecar.delivery WHERE pubsub = $1 AND published_ms < $2::bigint"
+local EXPIRE_DEAD = "DELETE FROM sidecar.dead_letter WHERE recorded_at < now() - interval '7 days'"
+local LAST = "SELECT coalesce(max(id), 0)::text AS id FROM sidecar.delivery"
+local COUNT = "SELECT grp, count(*) AS pending FROM sidecar.delivery GROUP BY grp"
+
+local function int(number)
+  return string.format("%d", number)
+end
+
+---Stores messages for each of the groups.
+---@param groups string[]
+---@param pubsub string
+---@param topic string
+---@param published_ms integer
+---@param messages table[]  {id, key, value, encoding, headers, expires}
+---@return table|nil
+---@return host.db.Error|nil
+function delivery_store.insert(groups, pubsub, topic, published_ms, messages)
+  local ids, keys, values, encodings, headers, expires = {}, {}, {}, {}, {}, {}
+  for i = 1, #messages do
+    local message = messages[i]
+    ids[i] = int(message.id)
+    keys[i] = message.key or ""
+    values[i] = message.value
+    encodings[i] = message.encoding
+    headers[i] = message.headers or ""
+    expires[i] = message.expires and int(message.expires) or ""
+  end
+  return db.execute(INSERT, groups, pubsub, topic, ids, keys, values, encodings, headers,
+    int(published_ms), expires)
+end
+
+---The oldest messages of a group, without those in `held`.
+---@param group string
+---@param held string[]
+---@param limit integer
+---@param without string[]|nil  lanes to leave out
+---@param lane string|nil       this lane alone
+---@return table[]|nil
+function delivery_store.read(group, held, limit, without, lane)
+  if lane then
+    return db.query(READ_LANE, group, held, limit, lane)
+  end
+  if without and #without > 0 then
+    return db.query(READ_BUT, group, held, limit, without)
+  end
+  return db.query(READ_ALL, group, held, limit)
+end
+
+---@param groups string[]
+---@param ids string[]
+---@return table|nil
+function delivery_store.delete(groups, ids)
+  return db.execute(DELETE, groups, ids)
+end
+
+---@return table|nil
+function delivery_store.save_attempts(groups, ids, attempts, retry)
+  return db.execute(FAILED, groups, ids, attempts, retry)
+end
+
+---Moves a message to another topic, for its groups; or, when there is none, buries it.
+---@param message table
+---@param group string
+---@param target table  {app, topic, id, headers, groups, reason, now}
+---@return table|nil
+function delivery_store.move(message, group, target)
+  if #target.groups == 0 then
+    return db.execute(BURY, group, int(message.id), target.app, message.pubsub, target.topic,
+      target.headers, target.reason)
+  end
+  return db.execute(MOVE, group, int(message.id), int(target.id), message.pubsub, target.topic,
+    target.headers, int(target.now), target.groups)
+end
+
+---Drops what a group does not subscribe to.
+---@param group string
+---@param topics string[]  "pubsub topic"
+---@return table|nil
+function delivery_store.forget_others(group, topics)
+  return db.execute(FORGET, group, topics)
+end
+
+---@param pubsub string
+---@param before_ms integer
+---@return table|nil
+function delivery_store.expire(pubsub, before_ms)
+  return db.execute(EXPIRE, pubsub, int(before_ms))
+end
+
+---@return table|nil
+function delivery_store.expire_dead_letters()
+  return db.execute(EXPIRE_DEAD)
+end
+
+---@return number|nil  the highest id in use
+function delivery_store.last_id()
+  local rows = db.query(LAST)
+  return rows and tonumber(rows[1].id)
+end
+
+---@return table<string, integer>|nil  pending messages by group
+function delivery_store.count()
+  local rows = db.query(COUNT)
+  if not rows then
+    return nil
+  end
+  local counts = {}
+  for _, row in ipairs(rows) do
+    counts[row.grp] = row.pending
+  end
+  return counts
+end
+
+return delivery_store

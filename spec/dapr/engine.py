@@ -1,0 +1,253 @@
+"""What the conformance cases run against. An engine runs sidecars for a list of apps; the cases know
+nothing of how. Today there is one, the stand-in of scripts/sidecar; daprd is another by the same methods.
+
+    engine = start(apps, components=[…], env={…})
+    engine.port(app)      the sidecar port of an app (of its first replica)
+    engine.kill(), engine.restart(), engine.stop()
+
+Components are Dapr's, as data: {"name", "type", "metadata", "scopes", "inbound": {"retry", "timeout"}}."""
+
+import http.client
+import http.server
+import json
+import os
+import shutil
+import socket
+import tempfile
+import threading
+import time
+
+from system import Host, Reply, postgres, wait_until
+
+FAST = {"retry": {"policy": "constant", "duration": "100ms", "maxRetries": -1}}
+
+
+class Request:
+    def __init__(self, method, target, headers, body):
+        self.method, self.target, self.body = method, target, body
+        self.path, _, self.query = target.partition("?")
+        self.headers = headers          # email.message.Message: any case, get_all
+        self.at = time.monotonic()
+
+    @property
+    def json(self):
+        return json.loads(self.body)
+
+
+class App:
+    """An app behind a sidecar: it remembers what it is asked and answers as it is told. A handler gets the
+    Request and returns a status, a body, or (status, body, headers); what is not set answers 404."""
+
+    def __init__(self, app_id, subscriptions=(), handlers=None, listen=True, port=None):
+        self.id = app_id
+        self.subscriptions = list(subscriptions)    # or (status, body)
+        self.handlers = dict(handlers or {})
+        self.requests = []
+        self.lock = threading.Lock()
+        self.server = None
+        self.sockets = set()
+        if port is None:
+            with socket.socket() as s:
+                s.bind(("127.0.0.1", 0))
+                port = s.getsockname()[1]
+        self.port = port
+        if listen:
+            self.listen()
+
+    def listen(self):
+        owner = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
+
+            def setup(self):
+                super().setup()
+                with owner.lock:
+                    owner.sockets.add(self.connection)
+
+            def finish(self):
+                with owner.lock:
+                    owner.sockets.discard(self.connection)
+                super().finish()
+
+            def read_body(self):
+                if self.headers.get("Transfer-Encoding") == "chunked":
+                    parts = []
+                    while size := int(self.rfile.readline(), 16):
+                        parts.append(self.rfile.read(size))
+                        self.rfile.readline()
+                    self.rfile.readline()
+                    return b"".join(parts)
+                return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+
+            def handle_any(self):
+                request = Request(self.command, self.path, self.headers, self.read_body())
+                answer = owner.take(request)
+                if answer is None:
+                    self.close_connection = True
+                    return
+                status, body, headers = answer
+                self.send_response(status)
+                for name, value in headers.items():
+                    self.send_header(name, value)
+                if status != 204:
+                    self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                if self.command != "HEAD":
+                    self.wfile.write(body)
+
+            do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do_HEAD = do_OPTIONS = handle_any
+
+            def log_message(self, *_):
+                pass
+
+        class Server(http.server.ThreadingHTTPServer):
+            request_queue_size = 256
+            daemon_threads = True
+
+            def handle_error(self, *_):
+                pass
+        self.server = Server(("127.0.0.1", self.port), Handler)
+        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+
+    def take(self, request):
+        """(status, body, headers), or None: the connection ends without an answer."""
+        with self.lock:
+            self.requests.append(request)
+        if request.path == "/dapr/subscribe" and request.path not in self.handlers:
+            answer = self.subscriptions if isinstance(self.subscriptions, tuple) else (200, self.subscriptions)
+        else:
+            handler = self.handlers.get(request.path)
+            answer = handler(request) if callable(handler) else 404 if handler is None else handler
+        if answer == "hang up":
+            return None
+        if isinstance(answer, (int, dict, list, str)):
+            answer = (answer, b"") if isinstance(answer, int) else (200, answer)
+        status, body, headers = (*answer, {})[:3]
+        if isinstance(body, (dict, list)):
+            headers = {"Content-Type": "application/json", **headers}
+            body = json.dumps(body)
+        return status, body.encode() if isinstance(body, str) else body, headers
+
+    def close(self):
+        """As if its process ended: nobody listens, open connections break."""
+        if not self.server:
+            return
+        self.server.shutdown()
+        self.server.server_close()
+        self.server = None
+        with self.lock:
+            sockets = list(self.sockets)
+        for s in sockets:
+            try:
+                s.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def calls(self, path, method=None):
+        with self.lock:
+            return [r for r in self.requests if r.path == path and method in (None, r.method)]
+
+    def wait_calls(self, path, count=1, seconds=15):
+        wait_until(lambda: len(self.calls(path)) >= count, seconds, f"{count} calls of {path} at {self.id}")
+        return self.calls(path)
+
+    def forget(self):
+        with self.lock:
+            self.requests.clear()
+
+
+def call(port, method, path, body=None, headers=None, timeout=20):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+    head = dict(headers or {})
+    if body is not None and not isinstance(body, (bytes, str)):
+        body = json.dumps(body)
+        head.setdefault("Content-Type", "application/json")
+    if isinstance(body, str):
+        body = body.encode()
+    try:
+        connection.request(method, path, body, {n: v for n, v in head.items() if v is not None})
+        reply = connection.getresponse()
+        return Reply(reply.status, reply.getheaders(), reply.read())
+    finally:
+        connection.close()
+
+
+class StandIn:
+    name = "standin"
+
+    def __init__(self, apps, components=(), secret_scopes=(), files=None, env=None, database=None):
+        self.apps = list(apps)
+        self.folder = tempfile.mkdtemp(prefix="sidecar-spec-")
+        for name, value in (files or {}).items():
+            with open(os.path.join(self.folder, name), "w") as f:
+                json.dump(value, f)
+        config = os.path.join(self.folder, "components.json")
+        with open(config, "w") as f:
+            json.dump({"components": list(components), "secretScopes": list(secret_scopes)}, f)
+        self.ports = {}
+        held = []
+        for app in self.apps:
+            s = socket.socket()
+            s.bind(("127.0.0.1", 0))
+            held.append(s)
+            self.ports[app.port] = s.getsockname()[1]
+        for s in held:
+            s.close()
+        self.host = Host(services=("sidecar",), start=False, database=database, env={
+            "SIDECAR_CONFIG": config,
+            "SIDECAR_APPS": ",".join(f"{a.id}={a.port}:{self.ports[a.port]}" for a in self.apps), **(env or {})})
+        self.host.ready_port = self.host.base + 2000
+        self.host.migrate()
+        self.start()
+
+    def start(self):
+        self.host.start()
+        wait_until(lambda: all(self._listens(p) for p in self.ports.values()), 15, "the sidecar ports")
+
+    @staticmethod
+    def _listens(port):
+        with socket.socket() as s:
+            return s.connect_ex(("127.0.0.1", port)) == 0
+
+    def wait_subscribed(self):
+        """Until each app that listens has been asked for its subscriptions."""
+        for app in self.apps:
+            if app.server:
+                wait_until(lambda a=app: call(self.port(a), "GET", "/v1.0/healthz", headers={}).status == 204,
+                           15, f"healthz of {app.id}")
+        return self
+
+    def port(self, app):
+        return self.ports[app.port]
+
+    def kill(self):
+        self.host.kill()
+
+    def restart(self):
+        self.kill()
+        self.start()
+
+    def sql(self, text):
+        return postgres().sql(text, self.host.database)
+
+    def stop(self):
+        try:
+            self.host.stop()
+        finally:
+            for app in self.apps:
+                app.close()
+            postgres().sql(f"DROP DATABASE IF EXISTS {self.host.database} WITH (FORCE)")
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+
+ENGINES = {"standin": StandIn}
+
+
+def start(apps, **options):
+    return ENGINES[os.environ.get("DAPR_ENGINE", "standin")](apps, **options).wait_subscribed()
+
+
+def subscription(topic, route=None, pubsub="pubsub", **more):
+    return {"pubsubname": pubsub, "topic": topic, "route": route or "/" + topic, **more}
