@@ -178,6 +178,7 @@ class Reminders(Notify):
         self.assertEqual(sent["data"]["payload"], {
             "action": "reminder.sent", "task_id": data["task_id"], "task_title": "buy milk", "due_at": data["payload"]["due_at"],
             "remind_at": data["payload"]["remind_at"], "channels": ["log"]})
+        self.assertEqual(self.sidecar.pubsubs, {"task-updates": {"pubsub-broadcast"}})
         [line] = self.lines()
         self.assertEqual((line["user"], line["task_id"], line["title"], line["due_at"]),
                          ("ann smith&co", data["task_id"], "buy milk", data["payload"]["due_at"]))

@@ -15,6 +15,7 @@ class Sidecar:
     def __init__(self, port=0):
         self.lock = threading.Lock()
         self.events = []      # (topic, key, CloudEvent), in the order of their arrival
+        self.pubsubs = {}     # topic -> the pubsub components that it was published to
         self.calls = 0
         self.behave = None    # fn(topic, entries) -> (status, body) or None to take them
         self.answer = None    # fn(Request) -> (status, body[, headers]) for all but bulk publish
@@ -57,6 +58,7 @@ class Sidecar:
     def take(self, request):
         parts = request.path.split("?")[0].split("/")
         if parts[1:4] == ["v1.0-alpha1", "publish", "bulk"] and request.method == "POST":
+            self.pubsubs.setdefault(parts[5], set()).add(parts[4])
             return self.take_bulk(parts[5], json.loads(request.body))
         with self.lock:
             self.requests.append(request)
