@@ -71,7 +71,7 @@ end
 
 local function lane_name(message)
   return message.key and message.pubsub .. " " .. message.topic .. " " .. message.key
-    or "\0" .. message.id
+    or string.format("\0%d", message.id) -- ".." would round it
 end
 
 local function new_group(name, app, replica)
