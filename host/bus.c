@@ -84,7 +84,6 @@ struct bus_member *bus_join(uv_loop_t *loop, const char *name, bus_on_message on
     member->wake.data = member;
     pthread_mutex_init(&member->lock, NULL);
     uv_async_init(loop, &member->wake, on_wake);
-    uv_unref((uv_handle_t *)&member->wake);
     pthread_mutex_lock(&members_lock);
     member->next = members;
     members = member;

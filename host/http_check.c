@@ -139,38 +139,3 @@ struct http_verdict http_check(const struct http_head *head, size_t body_limit) 
         return bad(400, "The Host header is not valid");
     return check_framing(head, &seen, body_limit);
 }
-
-static void trim(const char **text, size_t *len) {
-    while (*len > 0 && (**text == ' ' || **text == '\t')) {
-        (*text)++;
-        (*len)--;
-    }
-    while (*len > 0 && ((*text)[*len - 1] == ' ' || (*text)[*len - 1] == '\t'))
-        (*len)--;
-}
-
-static bool is_utf8_parameter(const char *text, size_t len) {
-    trim(&text, &len);
-    if (len < 8 || strncasecmp(text, "charset=", 8) != 0)
-        return false;
-    text += 8;
-    len -= 8;
-    if (len >= 2 && text[0] == '"' && text[len - 1] == '"') {
-        text++;
-        len -= 2;
-    }
-    return len == 5 && strncasecmp(text, "utf-8", 5) == 0;
-}
-
-bool http_is_json(const char *content_type, size_t len) {
-    const char *semicolon = memchr(content_type, ';', len);
-    size_t type_len = semicolon ? (size_t)(semicolon - content_type) : len;
-    const char *type = content_type;
-    if (semicolon && !is_utf8_parameter(semicolon + 1, len - type_len - 1))
-        return false;
-    trim(&type, &type_len);
-    if (type_len == 16 && strncasecmp(type, "application/json", 16) == 0)
-        return true;
-    return type_len > 17 && strncasecmp(type, "application/", 12) == 0 &&
-           is_token(type + 12, type_len - 12) && strncasecmp(type + type_len - 5, "+json", 5) == 0;
-}

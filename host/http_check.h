@@ -43,7 +43,3 @@ struct http_verdict {
 // HTTP_MAX_HEAD. 413: Content-Length over body_limit. 505: a version other than HTTP/1.0 and
 // HTTP/1.1. 501: a Transfer-Encoding other than exactly "chunked" is 400 by the contract, not 501.
 struct http_verdict http_check(const struct http_head *head, size_t body_limit);
-
-// True when a Content-Type value names JSON: application/json or application/*+json, with no
-// parameter but charset=utf-8 (any case, quoted or not).
-bool http_is_json(const char *content_type, size_t len);

@@ -24,6 +24,7 @@ enum {
     BEAT_MS = 100,
     LINGER_MS = 100,   // for requests of connections accepted last
     FINISH_MS = 15000, // after DRAIN_MS, for requests that are still running
+    END_MS = 3000,     // for what scripts do at the end
     MAX_REPLY_HEADERS = 32,
     MAX_LISTENERS = 32,
 };
@@ -52,6 +53,8 @@ struct worker {
     int listener_count;
     uint64_t drain_at; // loop time; 0: not draining
     uint64_t quiet_at; // from when on it may end, when nothing is unfinished
+    uint64_t end_at;   // when what scripts do at the end began; 0: not yet
+    int ending;        // of that, what is still running
     struct meters *meters;
     uint64_t random;
 };
@@ -355,6 +358,30 @@ static size_t unfinished(const struct worker *worker) {
     return count;
 }
 
+static void on_end_done(void *user, lua_State *L, bool ok, int count) {
+    (void)count;
+    ((struct worker *)user)->ending--;
+    if (!ok)
+        log_event(LOG_ERROR, "the end of a script failed", "error", lua_tostring(L, -1), NULL);
+}
+
+// Scripts have a last word once no request can come any more. True: it is said, or took too long.
+static bool have_scripts_ended(struct worker *worker) {
+    struct api_env *env = &worker->env;
+    if (!worker->end_at) {
+        worker->end_at = uv_now(&worker->loop);
+        for (int i = 0; i < env->end_count; i++) {
+            lua_rawgeti(env->main, LUA_REGISTRYINDEX, env->end_functions[i]);
+            worker->ending++;
+            if (fiber_start(env->fibers, env->main, 0, on_end_done, worker, NULL) == 0)
+                continue;
+            lua_pop(env->main, 1);
+            worker->ending--;
+        }
+    }
+    return worker->ending == 0 || uv_now(&worker->loop) - worker->end_at > END_MS;
+}
+
 static void go_on_draining(struct worker *worker) {
     uint64_t drained = uv_now(&worker->loop) - worker->drain_at;
     uint64_t serve_ms = (uint64_t)config_number(worker->options.config, "DRAIN_MS");
@@ -367,7 +394,8 @@ static void go_on_draining(struct worker *worker) {
     if (!worker->quiet_at)
         worker->quiet_at = uv_now(&worker->loop) + LINGER_MS;
     if (unfinished(worker) == 0 && uv_now(&worker->loop) >= worker->quiet_at) {
-        stop(worker);
+        if (have_scripts_ended(worker))
+            stop(worker);
     } else if (drained > serve_ms + FINISH_MS) {
         log_event(LOG_ERROR, "requests did not finish while draining", NULL);
         _exit(0); // libmicrohttpd cannot stop with a suspended connection

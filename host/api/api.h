@@ -39,6 +39,8 @@ struct api_env {
     bool draining;        // written by the worker's thread
     struct sleep *sleeps; // of api/fiber.c: those that have not ended
     bool closing;         // the VM is going away: completions drop what they bring
+    int end_functions[8]; // registry references: to run before the VM goes away
+    int end_count;
     const struct api_service *services; // that run in this process
     int service_count;
     // Opens one more listener on loopback, whose requests come to the service's handle. NULL where

@@ -93,6 +93,17 @@ static int listen_on(lua_State *L) {
     return 1;
 }
 
+static int at_end(lua_State *L) {
+    luaL_checktype(L, 1, LUA_TFUNCTION);
+    struct api_env *env = api_env(L);
+    if (env->end_count == (int)(sizeof env->end_functions / sizeof *env->end_functions))
+        return luaL_error(L, "at_end: too many functions");
+    lua_settop(L, 1);
+    env->end_functions[env->end_count] = luaL_ref(L, LUA_REGISTRYINDEX);
+    env->end_count++;
+    return 0;
+}
+
 static int services(lua_State *L) {
     const struct api_env *env = api_env(L);
     lua_createtable(L, env->service_count, 0);
@@ -117,6 +128,7 @@ int api_open_worker(lua_State *L) {
                                          {"read_file", read_file},
                                          {"listen", listen_on},
                                          {"services", services},
+                                         {"at_end", at_end},
                                          {"read_setting_file", read_setting_file},
                                          {NULL, NULL}};
     const struct api_env *env = api_env(L);

@@ -1,8 +1,8 @@
 -- The audit log: records each event of a task once, and tells its user what happened.
 local crypto = require("host.crypto")
 local db = require("host.db")
+local inbox = require("lib.inbox")
 local json = require("lib.json")
-local log = require("host.log")
 local problem = require("lib.problem")
 local store = require("lib.store")
 local time = require("host.time")
@@ -12,7 +12,6 @@ local audit = {}
 local RECORD = "INSERT INTO audit.audit_log (event_id, event_type, user_id, task_id, version,"
   .. " occurred_at, source, payload) VALUES ($1::uuid, $2, $3, $4::uuid, $5::integer,"
   .. " $6::timestamptz, $7, $8::jsonb) ON CONFLICT (event_id) DO NOTHING"
-local BURY = "INSERT INTO audit.dead_event (topic, error, body) VALUES ($1, $2, $3)"
 
 -- The state before is the payload of the version before: right however late or out of order they
 -- came.
@@ -40,28 +39,12 @@ function audit.record(event)
   if event.event_type == "task.deleted" then
     version = version + 1 -- its payload is the last state, of the version before
   end
-  local rows, err = db.execute(RECORD, event.event_id, event.event_type, event.user_id,
+  local rows, why = inbox.effect(RECORD, event.event_id, event.event_type, event.user_id,
     event.task_id, version, event.timestamp, event.source, json.encode(event.payload))
   if not rows then
-    return nil, store.problem(err)
+    return nil, why
   end
   return "SUCCESS"
-end
-
----Keeps an event that can never be recorded, with the reason.
----@param topic string
----@param message string
----@param body string
----@return true|nil
----@return table|nil problem
-function audit.bury(topic, message, body)
-  log.warn("an event is dropped", { topic = topic, error = message })
-  local text = body:gsub("%z", ""):gsub("[\128-\255]", "?"):sub(1, 65536)
-  local rows, err = db.execute(BURY, topic, message, text)
-  if not rows then
-    return nil, store.problem(err)
-  end
-  return true
 end
 
 local function read_cursor(text)

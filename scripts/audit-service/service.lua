@@ -1,5 +1,6 @@
 -- audit-service: every change of every task, append-only.
 local audit = require("audit-service.audit")
+local inbox = require("lib.inbox")
 local problem = require("lib.problem")
 
 local function list(request)
@@ -23,6 +24,7 @@ return {
   },
   subscriptions = {
     { pubsub = "pubsub", topic = "task-events", path = "/events/task-events",
-      dead_letter_topic = "task-events-dead", handler = audit.record, bury = audit.bury },
+      dead_letter_topic = "task-events-dead", handler = audit.record,
+      bury = inbox.bury("audit") },
   },
 }

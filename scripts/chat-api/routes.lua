@@ -1,5 +1,8 @@
 -- The HTTP side of chat-api: what a request asks for, and how the answer looks.
 local conversation_routes = require("chat-api.conversation_routes")
+local dapr = require("lib.dapr")
+local json = require("lib.json")
+local log = require("host.log")
 local problem = require("lib.problem")
 local tasks = require("chat-api.tasks")
 local url = require("lib.url")
@@ -117,6 +120,44 @@ function routes.complete_task(request)
     return problem.reply(why)
   end
   return 200, text
+end
+
+---The audit entries of a task, also of one that was deleted.
+function routes.history(request)
+  local id = request.params.id
+  local args = { task_id = id, limit = request.args.limit or "1000", cursor = request.args.cursor }
+  local reply, err = dapr.invoke("audit-service", "GET", "/api/v1/audit-log?"
+    .. url.build_query(args), { headers = { Authorization = request.headers.authorization } })
+  if not reply or reply.status >= 500 then
+    log.warn("the history of a task cannot be had", { error = err and err.message
+      or "audit-service answered " .. reply.status })
+    return problem.reply(problem.unavailable("The history is not available right now", 2))
+  end
+  local answer = json.decode(reply.body)
+  if reply.status == 200 and answer.total > 0 then
+    return 200, reply.body
+  end
+  local _, why = tasks.get(request.user, id)
+  if why then
+    return problem.reply(why)
+  end
+  if reply.status ~= 200 then
+    return problem.reply(problem.unprocessable(answer.detail))
+  end
+  return 200, reply.body
+end
+
+---For other services, by invocation: what they may know of a task.
+function routes.brief(request)
+  local user = request.args.user_id
+  if not user then
+    return problem.reply(problem.unprocessable("user_id is needed"))
+  end
+  local answer, why = tasks.brief(user, request.params.id)
+  if not answer then
+    return problem.reply(why)
+  end
+  return 200, answer
 end
 
 routes.chat = conversation_routes.chat

@@ -1,9 +1,18 @@
 -- chat-api: tasks over HTTP and by chat.
+local inbox = require("lib.inbox")
+local jobs = require("lib.jobs")
+local live = require("chat-api.live")
 local outbox = require("lib.outbox")
+local reminders = require("chat-api.reminders")
 local routes = require("chat-api.routes")
+local series = require("chat-api.series")
 local static = require("lib.static")
 local tasks = require("chat-api.tasks")
 local timer = require("host.timer")
+local updates = require("chat-api.updates")
+local worker = require("host.worker")
+
+local SWEEP_MS, COUNT_MS, HOUR_MS = 1000, 5000, 3600 * 1000
 
 return {
   name = "chat-api",
@@ -16,13 +25,39 @@ return {
     { "PUT", "/api/tasks/{id}", routes.update_task, body = "json" },
     { "DELETE", "/api/tasks/{id}", routes.delete_task },
     { "PATCH", "/api/tasks/{id}/complete", routes.complete_task, body = "optional" },
+    { "GET", "/api/tasks/{id}/history", routes.history },
+    { "GET", "/api/events", updates.stream },
     { "POST", "/api/{user_id}/chat", routes.chat, body = "json" },
     { "GET", "/api/{user_id}/chat/history", routes.chat_history },
     { "GET", "/", static.file("web/index.html"), auth = false },
     { "GET", "/style.css", static.file("web/style.css"), auth = false },
   },
+  inner_routes = {
+    { "POST", "/job/{name}", reminders.on_job },
+    { "POST", "/reminder-sweep", reminders.on_cron },
+    { "GET", "/internal/tasks/{id}", routes.brief, invoked = true },
+  },
+  subscriptions = {
+    { pubsub = "pubsub", topic = "recurring-tasks", path = "/events/recurring-tasks",
+      dead_letter_topic = "recurring-tasks-dead", handler = series.on_next,
+      bury = inbox.bury("chat") },
+    { pubsub = "pubsub-broadcast", topic = "task-updates", path = "/events/task-updates",
+      handler = updates.on_event, bury = inbox.bury("chat") },
+  },
   start = function()
-    tasks.use_relay(outbox.start({ schema = "chat", source = "chat-api", pubsub = "pubsub" }))
-    timer.every(3600 * 1000, tasks.forget_answers)
+    live.start()
+    updates.start()
+    local relay = outbox.start({ schema = "chat", source = "chat-api", pubsub = "pubsub",
+      broadcast = { ["task-updates"] = "pubsub-broadcast" } })
+    tasks.use_relay(relay, jobs.start({ schema = "chat", leases = relay.leases,
+      name = reminders.job_name }))
+    reminders.use_relay(relay)
+    inbox.forget("chat")
+    inbox.forget_rows("chat.departed_parent", "departed_at < now() - interval '8 days'")
+    timer.every(HOUR_MS, tasks.forget_answers)
+    if worker.index == 0 then
+      timer.every(SWEEP_MS, function() reminders.sweep("sweep") end)
+      timer.every(COUNT_MS, reminders.count)
+    end
   end,
 }

@@ -167,7 +167,7 @@ local function apply(task, input)
 end
 
 -- remind_at follows from due date and offset; setting one in the past is refused.
-local function settle_reminder(task, before, now_ms)
+local function settle_reminder(task, before, now_ms, may_be_past)
   local offset = task.reminder_offset_minutes
   if not offset then
     task.remind_at = nil
@@ -184,7 +184,7 @@ local function settle_reminder(task, before, now_ms)
   task.remind_at = task.due_date - offset * 60000
   local same = before and before.remind_at == task.remind_at
   if task.remind_at < FIRST_MS or not same and task.status ~= "completed"
-    and task.remind_at < now_ms then
+    and task.remind_at < now_ms and not may_be_past then
     return "the reminder would be in the past"
   end
 end
@@ -193,9 +193,10 @@ end
 ---@param user string
 ---@param input table   the client's JSON object
 ---@param now_ms integer
+---@param may_be_past boolean|nil  a reminder in the past is no fault: the task comes of a series
 ---@return table|nil task
 ---@return string|nil message
-function task_fields.create(user, input, now_ms)
+function task_fields.create(user, input, now_ms, may_be_past)
   if input.title == nil then
     return nil, "title is needed"
   end
@@ -203,7 +204,7 @@ function task_fields.create(user, input, now_ms)
     id = crypto.uuid(), user_id = user, status = "pending", priority = "medium", tags = {},
     repeat_from = "due_date", version = 1, created_at = now_ms, updated_at = now_ms,
   }
-  local message = apply(task, input) or settle_reminder(task, nil, now_ms)
+  local message = apply(task, input) or settle_reminder(task, nil, now_ms, may_be_past)
   if message then
     return nil, message
   end

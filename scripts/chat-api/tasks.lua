@@ -1,61 +1,31 @@
--- The tasks of a user: every change is one statement that writes the task and its outbox rows
--- together, guarded by the version that was read. The statement is atomic by itself, so the host
--- may commit it together with those of other requests. REST, chat and MCP all come through here.
+-- The tasks of a user. A change is decided from the task as it was read, and written by one
+-- statement that is guarded by its version (task_store); when another was faster it is decided
+-- anew. REST, chat and the events of a series all come through here.
 -- Expected failure is nil and a problem (lib/problem.lua).
+local calendar = require("host.calendar")
 local crypto = require("host.crypto")
 local db = require("host.db")
+local failpoint = require("lib.failpoint")
 local fiber = require("host.fiber")
 local json = require("lib.json")
+local live = require("chat-api.live")
 local problem = require("lib.problem")
+local recurrence = require("rules.recurrence")
 local store = require("lib.store")
 local task_events = require("chat-api.task_events")
 local task_fields = require("chat-api.task_fields")
 local task_query = require("chat-api.task_query")
+local task_store = require("chat-api.task_store")
 local time = require("host.time")
 
 local tasks = {}
 
-local COLUMNS = "id, user_id, title, description, status, priority, due_date, tags,"
-  .. " reminder_offset_minutes, remind_at, recurrence_rule, parent_task_id, timezone, repeat_from,"
-  .. " version, created_at, updated_at"
-
--- $1 id … $17 updated_at as in COLUMNS, $18 traceparent, then per event: topic, id, type, data.
-local EVENTS = "($19, $20::uuid, $21, $22), ($23, $24::uuid, $25, $26)"
-local INTO_OUTBOX = " INSERT INTO chat.outbox (topic, key, version, event_id, event_type, data,"
-  .. " traceparent) SELECT e.topic, t.id, t.version, e.id, e.type, e.data, $18"
-  .. " FROM t, (VALUES " .. EVENTS .. ") AS e (topic, id, type, data)"
-local VALUES = "$1::uuid, $2, $3, $4, $5, $6, $7::timestamptz, $8::text[], $9::integer,"
-  .. " $10::timestamptz, $11, $12::uuid, $13, $14, $15::integer, $16::timestamptz,"
-  .. " $17::timestamptz"
-
-local INSERT = "WITH t AS (INSERT INTO chat.task (" .. COLUMNS .. ") VALUES (" .. VALUES
-  .. ") RETURNING id, version)" .. INTO_OUTBOX
--- The answer is stored first: whoever finds it there changes nothing.
-local INSERT_ONCE = "WITH k AS (INSERT INTO chat.idempotency (user_id, key, request_hash, body)"
-  .. " VALUES ($2, $27, $28, $29) ON CONFLICT DO NOTHING RETURNING 1),"
-  .. " t AS (INSERT INTO chat.task (" .. COLUMNS .. ") SELECT " .. VALUES
-  .. " FROM k RETURNING id, version)" .. INTO_OUTBOX
-local UPDATE = "WITH t AS (UPDATE chat.task SET title = $3, description = $4, status = $5,"
-  .. " priority = $6, due_date = $7::timestamptz, tags = $8::text[],"
-  .. " reminder_offset_minutes = $9::integer, remind_at = $10::timestamptz, recurrence_rule = $11,"
-  .. " parent_task_id = $12::uuid, timezone = $13, repeat_from = $14, version = $15::integer,"
-  .. " created_at = $16::timestamptz, updated_at = $17::timestamptz"
-  .. " WHERE id = $1::uuid AND user_id = $2 AND version = $15::integer - 1 RETURNING id, version)"
-  .. INTO_OUTBOX
-local DELETE = "WITH t AS (DELETE FROM chat.task WHERE id = $1::uuid AND user_id = $2"
-  .. " AND version = $3::integer RETURNING id)"
-  .. " INSERT INTO chat.outbox (topic, key, version, event_id, event_type, data, traceparent)"
-  .. " SELECT e.topic, t.id, $3::integer + 1, e.id, e.type, e.data, $4 FROM t, (VALUES"
-  .. " ($5, $6::uuid, $7, $8), ($9, $10::uuid, $11, $12)) AS e (topic, id, type, data)"
-local SELECT = "SELECT " .. COLUMNS .. " FROM chat.task WHERE id = $1::uuid AND user_id = $2"
-local SELECT_CHILD = "SELECT " .. COLUMNS
-  .. " FROM chat.task WHERE parent_task_id = $1::uuid AND user_id = $2"
-local SELECT_ANSWER = "SELECT request_hash, body FROM chat.idempotency"
-  .. " WHERE user_id = $1 AND key = $2"
-local FORGET_ANSWERS = "DELETE FROM chat.idempotency WHERE created_at < now() - interval '48 hours'"
-
 -- How often a change is decided anew because another one came between.
 local MAX_RACES = 10
+-- How long a completion waits for the next occurrence, and how often it looks by itself.
+local CHILD_WAIT_MS, CHILD_POLL_MS = 500, 50
+
+local FORGET_ANSWERS = "DELETE FROM chat.idempotency WHERE created_at < now() - interval '48 hours'"
 
 local UUID = "^%x%x%x%x%x%x%x%x%-%x%x%x%x%-%x%x%x%x%-%x%x%x%x%-%x%x%x%x%x%x%x%x%x%x%x%x$"
 
@@ -63,39 +33,31 @@ local function not_found()
   return problem.not_found("Task not found")
 end
 
-local function at(ms)
-  return ms and time.format(ms) or nil
-end
-
--- Told of every commit; without one (a spec) events wait for the relay's next look.
 local relay
 
----@param running {wake: fun()}  of lib/outbox.lua
-function tasks.use_relay(running)
+---@param running outbox.Relay
+---@param jobs {wake: fun()}  of lib/jobs.lua
+function tasks.use_relay(running, jobs)
   relay = running
-end
-
-local function committed(rows, err)
-  if rows and rows.affected > 0 and relay then
+  task_store.on_commit(function(has_job)
+    failpoint.hit("after_commit")
     relay.wake()
-  end
-  return rows, err
+    if has_job then
+      jobs.wake()
+    end
+  end)
 end
 
--- Runs a statement whose values are the task and its events.
-local function write(sql, task, change, traceparent, ...)
-  local first, second = change.events[1], change.events[2]
-  return committed(db.execute(sql, task.id, task.user_id, task.title, task.description, task.status,
-    task.priority, at(task.due_date), task.tags, task.reminder_offset_minutes, at(task.remind_at),
-    task.recurrence_rule, task.parent_task_id, task.timezone, task.repeat_from, task.version,
-    at(task.created_at), at(task.updated_at), traceparent,
-    first.topic, first.id, first.type, first.data,
-    second.topic, second.id, second.type, second.data, ...))
+-- Events that cannot be published are kept, but not without end.
+local function refuse_when_full()
+  if relay and relay.full() then
+    return problem.unavailable("Too many events wait to be published; nothing was changed", 5)
+  end
 end
 
 -- The answer that an earlier request with this key got.
 local function first_answer(user, key, hash)
-  local rows, err = db.query(SELECT_ANSWER, user, key)
+  local rows, err = task_store.find_answer(user, key)
   if not rows then
     return nil, store.problem(err)
   end
@@ -113,8 +75,7 @@ local function create_once(task, change, options)
   local rows, err
   for _ = 1, 2 do
     -- With the key it is safe to send again what may or may not have been done.
-    rows, err = write(INSERT_ONCE, task, change, options.traceparent, options.key, hash,
-      change.text)
+    rows, err = task_store.insert_once(task, change, options.traceparent, options.key, hash)
     if rows or err.code ~= "unknown" then
       break
     end
@@ -143,14 +104,15 @@ function tasks.create_text(user, input, options)
   options = options or {}
   local now_ms = time.now_ms()
   local task, message = task_fields.create(user, input, now_ms)
-  if not task then
-    return nil, problem.unprocessable(message)
+  local full = task and refuse_when_full()
+  if not task or full then
+    return nil, full or problem.unprocessable(message)
   end
   local change = task_events.make("task.created", task, nil, now_ms)
   if options.key then
     return create_once(task, change, options)
   end
-  local rows, err = write(INSERT, task, change, options.traceparent)
+  local rows, err = task_store.insert(task, change, options.traceparent)
   if not rows then
     return nil, store.problem(err)
   end
@@ -174,7 +136,7 @@ local function fetch(user, id)
   if type(id) ~= "string" or not id:match(UUID) then
     return nil, not_found()
   end
-  local rows, err = db.query(SELECT, id, user)
+  local rows, err = task_store.find(user, id)
   if not rows then
     return nil, store.problem(err)
   end
@@ -213,6 +175,10 @@ end
 -- again.
 -- decide(task, now_ms) -> after, change | nil (nothing to do: the task stays as it is), problem
 local function change_task(user, id, expected_version, apply)
+  local full = refuse_when_full()
+  if full then
+    return nil, full
+  end
   for _ = 1, MAX_RACES do
     local task, why = fetch(user, id)
     if not task then
@@ -222,9 +188,9 @@ local function change_task(user, id, expected_version, apply)
       return nil, problem.precondition_failed("The task has been changed since: its version is "
         .. task.version)
     end
-    local text, failed, version = apply(task)
+    local text, failed, after = apply(task)
     if text or failed then
-      return text, failed, version
+      return text, failed, after
     end
   end
   return nil, problem.unavailable("The task is being changed by many at once", 1)
@@ -237,6 +203,31 @@ local function event_type_of(before, after)
   return "task.updated"
 end
 
+-- Gives the task as JSON and as a table, and whether anything changed.
+local function update(user, id, input, options)
+  local changed_any = false
+  local text, why, task = change_task(user, id, options.version, function(before)
+    local now_ms = time.now_ms()
+    local after, changed = task_fields.update(before, input, now_ms)
+    if not after and type(changed) == "string" then
+      return nil, problem.unprocessable(changed)
+    end
+    if not after then
+      return task_fields.encode(before), nil, before
+    end
+    local change = task_events.make(event_type_of(before, after), after, changed, now_ms)
+    local rows, err = task_store.update(before, after, change, options.traceparent)
+    if not rows then
+      return nil, store.problem(err)
+    end
+    if rows.affected > 0 then
+      changed_any = true
+      return change.text, nil, after
+    end
+  end)
+  return text, why, task, changed_any
+end
+
 ---Changes what the input names; null clears. Setting the status to completed is a completion.
 ---@param user string
 ---@param id string
@@ -246,25 +237,8 @@ end
 ---@return table|nil problem
 ---@return integer|nil version
 function tasks.update_text(user, id, input, options)
-  options = options or {}
-  return change_task(user, id, options.version, function(before)
-    local now_ms = time.now_ms()
-    local after, changed = task_fields.update(before, input, now_ms)
-    if not after and type(changed) == "string" then
-      return nil, problem.unprocessable(changed)
-    end
-    if not after then
-      return task_fields.encode(before), nil, before.version
-    end
-    local change = task_events.make(event_type_of(before, after), after, changed, now_ms)
-    local rows, err = write(UPDATE, after, change, options.traceparent)
-    if not rows then
-      return nil, store.problem(err)
-    end
-    if rows.affected > 0 then
-      return change.text, nil, after.version
-    end
-  end)
+  local text, why, task = update(user, id, input, options or {})
+  return text, why, task and task.version
 end
 
 ---@param user string
@@ -290,10 +264,7 @@ function tasks.delete(user, id, options)
   local text, why = change_task(user, id, options.version, function(task)
     local now_ms = time.now_ms()
     local change = task_events.make("task.deleted", task, nil, now_ms)
-    local first, second = change.events[1], change.events[2]
-    local rows, err = committed(db.execute(DELETE, task.id, user, task.version, options.traceparent,
-      first.topic, first.id, first.type, first.data,
-      second.topic, second.id, second.type, second.data))
+    local rows, err = task_store.delete(task, change, options.traceparent)
     if not rows then
       return nil, store.problem(err)
     end
@@ -307,36 +278,47 @@ function tasks.delete(user, id, options)
   return { deleted = true, id = text }
 end
 
----The next occurrence of a completed task, when it has been made.
----@param user string
----@param id string
----@return string|nil text
----@return table|nil problem
-local function child_text(user, id)
-  local rows, err = db.query(SELECT_CHILD, id, user)
-  if not rows then
-    return nil, store.problem(err)
+-- The next occurrence comes by way of the broker; the answer waits a little for it. A worker of
+-- this process that makes it says so; one of another is found by looking again.
+local function child_text(user, id, wait_ms)
+  local ends_ms = time.monotonic_ms() + wait_ms
+  local made = live.expect(id)
+  while true do
+    local rows, err = task_store.find_child(user, id)
+    local left_ms = ends_ms - time.monotonic_ms()
+    if not rows or rows[1] or left_ms < 1 then
+      live.forget(id, made)
+      if not rows then
+        return nil, store.problem(err)
+      end
+      return rows[1] and task_fields.encode(task_fields.from_row(rows[1])) or "null"
+    end
+    made:wait(math.ceil(math.min(left_ms, CHILD_POLL_MS)))
   end
-  return rows[1] and task_fields.encode(task_fields.from_row(rows[1])) or "null"
 end
 
----Completes a task; a second time changes nothing.
+local function has_next(task, now_ms)
+  return recurrence.next(task, now_ms, calendar) ~= nil
+end
+
+---Completes a task; a second time changes nothing. Waits at most half a second for the next
+---occurrence, where there will be one.
 ---@param user string
 ---@param id string
 ---@param options {version: integer|nil, traceparent: string|nil}|nil
 ---@return string|nil text  {"completed_task": Task, "next_task": Task or null}
 ---@return table|nil problem
 function tasks.complete_text(user, id, options)
-  local text, why = tasks.update_text(user, id, { status = "completed" }, options)
+  local text, why, task, changed = update(user, id, { status = "completed" }, options or {})
   if not text then
     return nil, why
   end
-  local child
-  child, why = child_text(user, id)
-  if not child then
-    return nil, why
+  local child = "null"
+  if has_next(task, task.updated_at) then
+    child = child_text(user, task.id, changed and CHILD_WAIT_MS or 0)
   end
-  return '{"completed_task":' .. text .. ',"next_task":' .. child .. "}"
+  -- The completion is done, whatever became of the look for the next one.
+  return '{"completed_task":' .. text .. ',"next_task":' .. (child or "null") .. "}"
 end
 
 ---@param user string
@@ -379,11 +361,11 @@ function tasks.page(user, args)
   local rows, err, counted, count_err
   if query.after then
     fiber.all({
-      function() rows, err = read_page(query, COLUMNS) end,
+      function() rows, err = read_page(query, task_store.COLUMNS) end,
       function() counted, count_err = count_all(query) end,
     })
   else
-    rows, err = read_page(query, COLUMNS)
+    rows, err = read_page(query, task_store.COLUMNS)
     if rows and #rows > query.limit then
       counted, count_err = count_all(query)
     elseif rows then
@@ -417,6 +399,53 @@ function tasks.list(user, args)
     items[i] = json.decode(text)
   end
   return { items = items, total = page.total }
+end
+
+---Makes the next occurrence of a completed task: once, and only for the user of that task.
+---@param user string
+---@param parent string  id of the completed task
+---@param id string      of the next one
+---@param input table
+---@param options {event_id: string, traceparent: string|nil}
+---@return boolean|nil made     false: it is there already
+---@return string|table|nil     why it can never be made, or a problem
+function tasks.create_next(user, parent, id, input, options)
+  local now_ms = time.now_ms()
+  local task, message = task_fields.create(user, input, now_ms, true)
+  if not task then
+    return nil, message
+  end
+  task.id, task.parent_task_id = id, parent
+  local change = task_events.make("task.created", task, nil, now_ms)
+  local rows, err = task_store.insert_next(task, change, options.traceparent, options.event_id)
+  if not rows then
+    return nil, store.problem(err)
+  end
+  if rows.affected > 0 then
+    return true
+  end
+  rows, err = task_store.find_parent(user, parent)
+  if not rows then
+    return nil, store.problem(err)
+  end
+  if not rows[1] then
+    return nil, "the user has no such task"
+  end
+  return false
+end
+
+---What another service may know of a task.
+---@param user string
+---@param id string
+---@return table|nil  {open, title, priority, timezone, due_at}; only open = false when it is gone
+---@return table|nil problem
+function tasks.brief(user, id)
+  local task, why = fetch(user, id)
+  if not task then
+    return why.status == 404 and { open = false } or nil, why
+  end
+  return { open = task.status ~= "completed", title = task.title, priority = task.priority,
+    timezone = task.timezone, due_at = task.due_date and time.format(task.due_date) }
 end
 
 ---Forgets answers to keyed requests after two days.

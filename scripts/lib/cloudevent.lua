@@ -15,6 +15,7 @@ local UUID = "^%x%x%x%x%x%x%x%x%-%x%x%x%x%-%x%x%x%x%-%x%x%x%x%-%x%x%x%x%x%x%x%x%
 ---@field task_id string
 ---@field payload table
 ---@field source string      the app-id of the publisher
+---@field traceparent string|nil  W3C Trace Context, of the envelope
 
 local function is_text(value, max)
   return type(value) == "string" and value ~= "" and #value <= max
@@ -47,6 +48,7 @@ function cloudevent.read(body)
     return nil, "data.payload is not a JSON object"
   end
   event.source = is_text(envelope.source, 255) and envelope.source or "unknown"
+  event.traceparent = is_text(envelope.traceparent, 255) and envelope.traceparent or nil
   return event
 end
 

@@ -18,6 +18,7 @@ local TIMEOUT_MS = 5000
 ---@field code string
 ---@field message string
 ---@field status integer|nil
+---@field error_code string|nil  Dapr's errorCode
 ---@field failed table<string, string>|nil  of publish_bulk: entry ids that were not published
 
 -- The stand-in has a port for each app, as far from SIDECAR_PORT as the app's own is from PORT.
@@ -48,13 +49,14 @@ local function failure(reply)
   local body = json.decode(reply.body)
   local message = type(body) == "table" and type(body.message) == "string" and body.message
     or reply.body:sub(1, 200)
-  return { code = CODES[reply.status] or "unavailable", status = reply.status,
-    message = "the sidecar answered " .. reply.status .. ": " .. message, body = body }
+  return { code = CODES[reply.status] or "unavailable", status = reply.status, body = body,
+    error_code = type(body) == "table" and type(body.errorCode) == "string" and body.errorCode
+      or nil,
+    message = "the sidecar answered " .. reply.status .. ": " .. message }
 end
 
--- path: percent-encoded. A reply below 300 is good.
-local function call(method, path, options)
-  options = options or {}
+-- Any status is a reply. path: percent-encoded.
+local function send(method, path, options)
   local headers = { ["dapr-api-token"] = config.get("DAPR_API_TOKEN") }
   for name, value in pairs(options.headers or {}) do
     headers[name] = value
@@ -65,12 +67,30 @@ local function call(method, path, options)
   local reply, err = http.request({ method = method, url = dapr.endpoint() .. path,
     headers = headers, body = options.body, timeout_ms = options.timeout_ms or TIMEOUT_MS })
   if not reply then
-    return nil, { code = "unavailable", message = "the sidecar cannot be reached: " .. err.message }
-  end
-  if reply.status >= 300 then
-    return nil, failure(reply)
+    local what = err.code == "timeout" and "the sidecar did not answer in time: "
+      or "the sidecar cannot be reached: "
+    return nil, { code = "unavailable", message = what .. err.message }
   end
   return reply
+end
+
+-- A reply below 300 is good.
+local function call(method, path, options)
+  local reply, err = send(method, path, options or {})
+  if reply and reply.status >= 300 then
+    return nil, failure(reply)
+  end
+  return reply, err
+end
+
+-- What the sidecar answered, as JSON.
+local function read(reply)
+  local value, message = json.decode(reply.body)
+  if message then
+    return nil, { code = "unavailable", status = reply.status,
+      message = "the sidecar's answer is not JSON: " .. message }
+  end
+  return value
 end
 
 -- A CloudEvent as JSON. `data` is JSON text. Of the trace keys Dapr wants both or none.
@@ -144,25 +164,13 @@ end
 ---@return host.http.Reply|nil
 ---@return dapr.Error|nil
 function dapr.invoke(app, method, path, options)
-  options = options or {}
-  local headers = { ["dapr-api-token"] = config.get("DAPR_API_TOKEN") }
-  for name, value in pairs(options.headers or {}) do
-    headers[name] = value
-  end
-  if options.body then
-    headers["Content-Type"] = headers["Content-Type"] or "application/json"
-  end
-  local reply, err = http.request({ method = method, body = options.body, headers = headers,
-    url = dapr.endpoint() .. "/v1.0/invoke/" .. url.encode(app) .. "/method" .. path,
-    timeout_ms = options.timeout_ms or TIMEOUT_MS })
-  if not reply then
-    return nil, { code = "unavailable", message = "the sidecar cannot be reached: " .. err.message }
-  end
-  local body = reply.status >= 400 and json.decode(reply.body)
+  local reply, err = send(method, "/v1.0/invoke/" .. url.encode(app) .. "/method" .. path,
+    options or {})
+  local body = reply and reply.status >= 400 and json.decode(reply.body)
   if type(body) == "table" and body.errorCode == "ERR_DIRECT_INVOKE" then
-    return nil, { code = "unavailable", status = reply.status, message = tostring(body.message) }
+    return nil, failure(reply)
   end
-  return reply
+  return reply, err
 end
 
 ---@param store string
@@ -178,7 +186,9 @@ function dapr.get_state(store, key)
   if reply.status == 204 or reply.body == "" then
     return nil
   end
-  return json.decode(reply.body), nil, reply.headers.etag
+  local value
+  value, err = read(reply)
+  return value, err, not err and reply.headers.etag or nil
 end
 
 ---@param store string
@@ -199,10 +209,12 @@ end
 
 ---@param store string
 ---@param key string
----@return true|nil
----@return dapr.Error|nil
-function dapr.delete_state(store, key)
-  local reply, err = call("DELETE", "/v1.0/state/" .. url.encode(store) .. "/" .. url.encode(key))
+---@param etag string|nil  only while it is this one
+---@return true|nil        also when there was none
+---@return dapr.Error|nil  conflict when the ETag is another one
+function dapr.delete_state(store, key, etag)
+  local reply, err = call("DELETE", "/v1.0/state/" .. url.encode(store) .. "/" .. url.encode(key),
+    { headers = etag and { ["If-Match"] = etag } })
   return reply and true, err
 end
 
@@ -215,7 +227,7 @@ function dapr.get_secret(store, name)
   if not reply then
     return nil, err
   end
-  return json.decode(reply.body)
+  return read(reply)
 end
 
 ---Sets a job that calls POST /job/{name} once; one of the same name is replaced. It is tried until
@@ -246,11 +258,12 @@ end
 ---@param operation string
 ---@param data any
 ---@param metadata table<string, string>|nil
+---@param timeout_ms integer|nil
 ---@return host.http.Reply|nil
 ---@return dapr.Error|nil
-function dapr.bind(name, operation, data, metadata)
-  return call("POST", "/v1.0/bindings/" .. url.encode(name),
-    { body = json.encode({ operation = operation, data = data, metadata = metadata }) })
+function dapr.bind(name, operation, data, metadata, timeout_ms)
+  return call("POST", "/v1.0/bindings/" .. url.encode(name), { timeout_ms = timeout_ms,
+    body = json.encode({ operation = operation, data = data, metadata = metadata }) })
 end
 
 return dapr

@@ -13,6 +13,7 @@ failpoint.POINTS = {
   before_outbox_delete = "relay, between the broker's answer and the delete of its rows",
   before_effect_commit = "consumer, before the statement that is an event's effect",
   after_effect = "consumer, between the commit of the effect and the answer to the sidecar",
+  after_delivery = "notification-service, between the sending of a reminder and its row",
   before_reminder_commit = "chat-api, before the statement that fires reminders",
   after_reminder_commit = "chat-api, after it and before the callback's answer",
   before_ack_delete = "stand-in sidecar, between an app's answer and the delete of the delivery",

@@ -6,10 +6,12 @@
 -- the work and one key is published by one of them. Of one key and topic only the oldest row is
 -- under way at a time: the order of a task's events is the order of its versions. No transaction
 -- is open during HTTP.
-local crypto = require("host.crypto")
+local config = require("host.config")
 local dapr = require("lib.dapr")
 local db = require("host.db")
+local failpoint = require("lib.failpoint")
 local fiber = require("host.fiber")
+local leases = require("lib.leases")
 local log = require("host.log")
 local metrics = require("host.metrics")
 local time = require("host.time")
@@ -21,50 +23,40 @@ local outbox = {}
 local BATCH = 100                 -- events in one bulk publish
 local BATCH_BYTES = 512 * 1024
 local ROUND = 800                 -- rows read at once
-local LEASE_SECONDS = 10
-local RENEW_MS = 3000
 local POLL_MIN_MS, POLL_MAX_MS = 250, 1000
+-- Where buckets are shared, what one commits is another's to publish, who is not woken.
+local SHARED_MIN_MS, SHARED_MAX_MS = 15, 40
 local BACKOFF_MIN_MS, BACKOFF_MAX_MS = 100, 30000
 local BREAKER = 5                 -- failures after which one batch alone tries the sidecar
 local COUNT_MS = 5000
+local STOP_MS = 2500              -- for the last round
+local EXACT = 10000               -- rows counted one by one
+local ROW_BYTES = 200              -- of a row beside its data
 
 -- The schema is the service's own name for its tables, never something from outside.
 local function statements(schema)
   return {
-    -- Keeps what is mine, and takes what nobody holds, up to a fair share of all buckets.
-    renew = "WITH me AS (INSERT INTO " .. schema .. ".relay_member (owner) VALUES ($1)"
-      .. " ON CONFLICT (owner) DO UPDATE SET seen_at = clock_timestamp()),"
-      .. " gone AS (DELETE FROM " .. schema .. ".relay_member"
-      .. " WHERE seen_at < clock_timestamp() - make_interval(secs => 3 * $2::integer)),"
-      .. " others AS (SELECT count(*) AS n FROM " .. schema .. ".relay_member WHERE owner <> $1"
-      .. " AND seen_at > clock_timestamp() - make_interval(secs => $2::integer)),"
-      .. " share AS (SELECT ceil((SELECT count(*) FROM " .. schema .. ".relay_lease)::numeric"
-      .. " / (1 + n))::integer AS n FROM others),"
-      .. " mine AS (SELECT bucket FROM " .. schema .. ".relay_lease"
-      .. " WHERE owner = $1 OR expires_at < clock_timestamp()"
-      .. " ORDER BY (owner = $1) DESC, bucket LIMIT (SELECT n FROM share))"
-      .. " UPDATE " .. schema .. ".relay_lease AS l SET owner = $1,"
-      .. " epoch = CASE WHEN l.owner = $1 AND l.expires_at > clock_timestamp() THEN l.epoch"
-      .. " ELSE l.epoch + 1 END,"
-      .. " expires_at = clock_timestamp() + make_interval(secs => $2::integer)"
-      .. " FROM mine WHERE l.bucket = mine.bucket"
-      .. " AND (l.owner = $1 OR l.expires_at < clock_timestamp()) RETURNING l.bucket, l.epoch",
-    release = "UPDATE " .. schema .. ".relay_lease SET expires_at = '-infinity'"
-      .. " WHERE owner = $1 AND NOT (bucket = ANY ($2::text[]::smallint[]))",
-    leave = "DELETE FROM " .. schema .. ".relay_member WHERE owner = $1",
     read = "SELECT id, topic, key, event_id, event_type, data, traceparent FROM " .. schema
       .. ".outbox WHERE dead_at IS NULL AND bucket = ANY ($1::text[]::smallint[])"
-      .. " ORDER BY id LIMIT $2::integer",
+      .. " AND NOT (topic = ANY ($3::text[])) ORDER BY id LIMIT $2::integer",
     delete = "DELETE FROM " .. schema .. ".outbox AS o USING " .. schema .. ".relay_lease AS l,"
       .. " unnest($3::text[]::smallint[], $4::text[]::bigint[]) AS held (bucket, epoch)"
       .. " WHERE o.id = ANY ($1::text[]::bigint[]) AND l.bucket = o.bucket AND l.owner = $2"
       .. " AND held.bucket = l.bucket AND held.epoch = l.epoch",
     park = "UPDATE " .. schema .. ".outbox SET dead_at = now(), dead_error = $2"
       .. " WHERE id = $1::bigint",
-    count = "SELECT count(*) FILTER (WHERE dead_at IS NULL) AS pending,"
-      .. " count(*) FILTER (WHERE dead_at IS NOT NULL) AS dead,"
-      .. " coalesce(extract(epoch FROM now() - min(created_at) FILTER (WHERE dead_at IS NULL)), 0)"
-      .. " AS oldest FROM " .. schema .. ".outbox",
+    -- Exact up to EXACT rows; above, what PostgreSQL's statistics say.
+    count = "SELECT n.pending, (SELECT count(*) FROM " .. schema .. ".outbox"
+      .. " WHERE dead_at IS NOT NULL) AS dead, CASE WHEN n.pending > " .. EXACT
+      .. " THEN greatest(n.pending, (SELECT n_live_tup FROM pg_stat_user_tables"
+      .. " WHERE schemaname = '"
+      .. schema .. "' AND relname = 'outbox')) ELSE n.pending END AS rows,"
+      .. " coalesce(extract(epoch FROM now() - (SELECT created_at FROM " .. schema .. ".outbox"
+      .. " WHERE dead_at IS NULL ORDER BY id LIMIT 1)), 0) AS oldest,"
+      .. " coalesce((SELECT avg(octet_length(data)) FROM (SELECT data FROM " .. schema .. ".outbox"
+      .. " ORDER BY id DESC LIMIT 100) AS recent), 0) AS bytes"
+      .. " FROM (SELECT count(*) AS pending FROM (SELECT 1 FROM " .. schema .. ".outbox"
+      .. " WHERE dead_at IS NULL LIMIT " .. EXACT + 1 .. ") AS few) AS n",
   }
 end
 
@@ -107,47 +99,31 @@ end
 ---@field schema string   of the tables outbox and relay_lease
 ---@field source string   the app-id, source of the CloudEvents
 ---@field pubsub string
+---@field broadcast table<string, string>|nil  topics that go to another component, and its name
+
+---@class outbox.Relay
+---@field wake fun()              tells it that something has been committed
+---@field full fun(): boolean     so much waits that nothing should be added (OUTBOX_MAX_MB)
+---@field leases leases.Set
 
 ---Starts the relay of this worker, in the background.
 ---@param options outbox.Options
----@return {wake: fun()}  wake tells it that something has been committed
+---@return outbox.Relay
 function outbox.start(options)
   local sql = statements(options.schema)
   local count = make_metrics()
-  local owner = crypto.uuid()
+  local mine = leases.new(options.schema)
   local woken = fiber.event()
-  local held, renewed_ms, failures, said = {}, nil, 0, false
-  local partial = false -- some events of a batch were refused in the last round
+  local full = false
+  local topics = {} -- topic -> {failures, again_ms}: how its publishing goes
 
-  local function held_lists()
-    local buckets, epochs = {}, {}
-    for bucket, epoch in pairs(held) do
-      buckets[#buckets + 1] = tostring(bucket)
-      epochs[#epochs + 1] = string.format("%d", epoch)
-    end
-    return buckets, epochs
+  local function state_of(topic)
+    topics[topic] = topics[topic] or { failures = 0, again_ms = 0 }
+    return topics[topic]
   end
 
-  local function renew()
-    local now = time.monotonic_ms()
-    if renewed_ms and now - renewed_ms < RENEW_MS then
-      return
-    end
-    local rows = db.execute(sql.renew, owner, LEASE_SECONDS)
-    if not rows then
-      if renewed_ms and now - renewed_ms > LEASE_SECONDS * 1000 then
-        held = {}
-      end
-      return
-    end
-    held, renewed_ms = {}, now
-    local buckets = {}
-    for i, row in ipairs(rows) do
-      held[row.bucket] = row.epoch
-      buckets[i] = tostring(row.bucket)
-    end
-    count.leases:set(#rows)
-    db.execute(sql.release, owner, buckets) -- what is more than my share, for others
+  local function pubsub_of(topic)
+    return options.broadcast and options.broadcast[topic] or options.pubsub
   end
 
   local function to_event(row)
@@ -163,15 +139,63 @@ function outbox.start(options)
     end
   end
 
-  -- Publishes a batch; adds the ids that the broker has to `done`. False: try later.
+  -- One topic that cannot be published does not hold up the others.
+  local function failed(topic, message, retry_ms)
+    local state = state_of(topic)
+    count.failures:add(1)
+    if state.failures == 0 then
+      log.warn("events cannot be published for now; they wait", { topic = topic, error = message })
+    end
+    state.failures = state.failures + 1
+    local ceiling = math.min(BACKOFF_MAX_MS, BACKOFF_MIN_MS * 2 ^ math.min(state.failures, 12))
+    state.again_ms = time.monotonic_ms() + (retry_ms or math.random(1, ceiling))
+  end
+
+  local function succeeded(topic)
+    local state = state_of(topic)
+    if state.failures > 0 then
+      log.info("events are published again", { topic = topic })
+    end
+    state.failures, state.again_ms = 0, 0
+  end
+
+  -- Publishes a batch; adds the ids that the broker has to `done`.
   local publish
 
   local function publish_each(batch, done)
-    local good = true
     for _, row in ipairs(batch.rows) do
-      good = publish({ topic = batch.topic, rows = { row } }, done) and good
+      publish({ topic = batch.topic, rows = { row } }, done)
     end
-    return good
+  end
+
+  -- The call itself was refused: by whose fault? True when that is settled.
+  local function settle_refused(batch, err, done)
+    if err.failed or err.code ~= "too_large" and err.code ~= "refused" then
+      return false
+    end
+    if #batch.rows > 1 then
+      publish_each(batch, done)
+      return true
+    end
+    if err.code == "too_large" or err.status == 400 then
+      park(batch.rows[1], err.message)
+      return true
+    end
+    return false
+  end
+
+  -- Some were taken and some not. What a broker calls too large now is too large for ever.
+  local function settle_partial(batch, err)
+    local waiting
+    for _, row in ipairs(batch.rows) do
+      local message = err.failed[row.event_id]
+      if message and message:lower():find("too large", 1, true) then
+        park(row, message)
+      else
+        waiting = waiting or message
+      end
+    end
+    return waiting
   end
 
   function publish(batch, done)
@@ -179,114 +203,136 @@ function outbox.start(options)
     for i, row in ipairs(batch.rows) do
       events[i] = to_event(row)
     end
-    local ok, err = dapr.publish_bulk(options.pubsub, batch.topic, events)
-    if not ok and not err.failed and (err.code == "too_large" or err.code == "refused") then
-      if #batch.rows > 1 then
-        return publish_each(batch, done) -- which of them is it?
-      end
-      if err.code == "too_large" or err.status == 400 then
-        park(batch.rows[1], err.message)
-        return true
-      end
+    local ok, err = dapr.publish_bulk(pubsub_of(batch.topic), batch.topic, events)
+    if not ok and settle_refused(batch, err, done) then
+      return
     end
     if not ok and not err.failed then
-      count.failures:add(1)
-      if not said then
-        said = true
-        log.warn("events cannot be published for now; they wait", { error = err.message })
-      end
-      return false
+      failed(batch.topic, err.message)
+      return
     end
     local published = 0
     for _, row in ipairs(batch.rows) do
-      if not (err and err.failed[row.event_id]) then
+      if ok or not err.failed[row.event_id] then
         done[#done + 1] = string.format("%d", row.id)
         published = published + 1
       end
     end
     count.published:add(published, batch.topic)
-    if err then
-      count.failures:add(1)
-      partial = true
+    local waiting = not ok and settle_partial(batch, err)
+    if waiting then
+      failed(batch.topic, waiting, math.random(BACKOFF_MIN_MS, 3 * BACKOFF_MIN_MS))
+    else
+      succeeded(batch.topic)
     end
-    return true
   end
 
   local function forget(done)
     if #done > 0 then
-      local buckets, epochs = held_lists()
-      db.execute(sql.delete, done, owner, buckets, epochs)
+      failpoint.hit("before_outbox_delete")
+      local buckets, epochs = mine.lists()
+      db.execute(sql.delete, done, mine.owner, buckets, epochs)
     end
   end
 
-  -- One round. Returns how many rows were read, and whether all went well.
+  local function resting()
+    local list, now = {}, time.monotonic_ms()
+    for topic, state in pairs(topics) do
+      if state.again_ms > now then
+        list[#list + 1] = topic
+      end
+    end
+    return list
+  end
+
+  -- One batch alone tries a topic that has failed often.
+  local function attempts_of(list)
+    local work, tried = {}, {}
+    for _, batch in ipairs(list) do
+      if not tried[batch.topic] or state_of(batch.topic).failures < BREAKER then
+        tried[batch.topic] = true
+        work[#work + 1] = batch
+      end
+    end
+    return work
+  end
+
+  -- One round. Returns how many events were published.
   local function round()
-    local buckets = held_lists()
-    local rows = db.query(sql.read, buckets, failures > 0 and BATCH or ROUND)
+    local buckets = mine.lists()
+    local rows = db.query(sql.read, buckets, ROUND, resting())
     if not rows then
-      return 0, false
+      return 0
     end
-    local list, done, good = batches_of(rows), {}, true
-    if failures >= BREAKER then
-      list = { list[1] }
-    end
-    local work = {}
-    for i, batch in ipairs(list) do
+    local done, work = {}, {}
+    for i, batch in ipairs(attempts_of(batches_of(rows))) do
       work[i] = function()
-        good = publish(batch, done) and good
+        publish(batch, done)
       end
     end
     fiber.all(work)
     forget(done)
-    return #rows, good
+    return #done
   end
 
-  local function wait(read, good)
-    if not good then
-      failures = failures + 1
-      local ceiling = math.min(BACKOFF_MAX_MS, BACKOFF_MIN_MS * 2 ^ math.min(failures, 12))
-      fiber.sleep(math.random(1, ceiling))
-      return
+  -- Until something is committed, a topic's rest is over, or the poll is due.
+  local function rest()
+    local ms, now = math.random(POLL_MIN_MS, POLL_MAX_MS), time.monotonic_ms()
+    if mine.shared() or worker.count > 1 then
+      ms = math.random(SHARED_MIN_MS, SHARED_MAX_MS)
     end
-    if failures > 0 then
-      log.info("events are published again", {})
+    for _, state in pairs(topics) do
+      if state.again_ms > now then
+        ms = math.min(ms, math.ceil(state.again_ms - now))
+      end
     end
-    failures, said = 0, false
-    if partial then
-      partial = false
-      fiber.sleep(math.random(BACKOFF_MIN_MS, 3 * BACKOFF_MIN_MS))
-    elseif read == 0 then
-      woken:wait(math.random(POLL_MIN_MS, POLL_MAX_MS))
-    end
+    woken:wait(math.max(ms, 1))
   end
+
+  local stopping = false
+  local stopped = fiber.event()
 
   local function run()
-    while not worker.draining() do
-      renew()
-      if next(held) == nil then
-        fiber.sleep(math.random(POLL_MIN_MS, POLL_MAX_MS))
-      else
-        wait(round())
+    while not stopping do
+      mine.renew()
+      count.leases:set(mine.count())
+      if not mine.any() then
+        woken:wait(math.random(POLL_MIN_MS, POLL_MAX_MS))
+      elseif round() == 0 then
+        rest()
       end
     end
     round() -- what was committed last
-    db.batch({ { sql.release, owner, {} }, { sql.leave, owner } })
+    mine.leave()
+    stopped:set()
   end
 
   local function count_rows()
     local rows = db.query(sql.count)
-    if rows then
-      count.pending:set(rows[1].pending)
-      count.dead:set(rows[1].dead)
-      count.oldest:set(rows[1].oldest)
+    if not rows then
+      return
+    end
+    local seen = rows[1]
+    full = seen.rows * (seen.bytes + ROW_BYTES) > config.get("OUTBOX_MAX_MB") * 1048576
+    if worker.index == 0 then
+      count.pending:set(seen.rows)
+      count.dead:set(seen.dead)
+      count.oldest:set(seen.oldest)
     end
   end
 
-  if worker.index == 0 then
-    timer.every(COUNT_MS, count_rows)
-  end
+  timer.every(COUNT_MS, count_rows)
   fiber.spawn(run)
-  return { wake = function() woken:set() end }
+  worker.at_end(function()
+    stopping = true
+    woken:set()
+    stopped:wait(STOP_MS)
+  end)
+  return {
+    wake = function() woken:set() end,
+    full = function() return full end,
+    leases = mine,
+  }
 end
 
 return outbox

@@ -37,6 +37,7 @@ local service = {}
 ---@field inner boolean                 it came through the inner port
 ---@field port integer                  the port that it came through
 ---@field user string                   sub of the token, on routes with auth
+---@field expires_ms integer            when the token ends, on routes with auth
 ---@field params table<string, string>  {name} parts of the path, decoded
 ---@field args table<string, string>    the query string, decoded
 ---@field json table                    the body, on routes with a body
@@ -192,7 +193,7 @@ end
 
 local function is_json(content_type)
   local kind, rest = content_type:lower():match("^%s*application/([%w%.%+%-]+)%s*(.*)$")
-  if kind ~= "json" and not (kind and kind:find("%+json$")) then
+  if kind ~= "json" and not (kind and kind:find(".%+json$")) then
     return false
   end
   return rest == "" or rest:match('^;%s*charset="?utf%-8"?%s*$') ~= nil
@@ -323,6 +324,7 @@ local function make_authenticate(name)
     if not allowed then
       return nil, problem.too_many(wait)
     end
+    request.expires_ms = claims.exp * 1000
     return claims.sub
   end
 end

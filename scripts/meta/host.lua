@@ -260,6 +260,10 @@ function worker.uptime() end
 ---@return true|nil
 ---@return string|nil message
 function worker.listen(port, body_limit) end
+---Runs fn in a fiber when the process ends, after the last request was answered; it may wait, for at
+---most 3 s. At most 8 functions.
+---@param fn fun()
+function worker.at_end(fn) end
 ---The services of this process with their real ports.
 ---@return {name: string, port: integer, inner_port: integer|nil}[]
 function worker.services() end

@@ -172,6 +172,10 @@ function details.read(s, now)
   local found, pieces = find(without_urgent or s, now)
   local due = dates.due(found, now)
   local remind_at = reminder_time(found, due, now)
+  local moment = found.remind and found.remind.day
+  if moment and moment.exact and not found.day and not found.time then
+    due = nil -- "every day, remind me in 5 minutes": the series begins with the reminder
+  end
   local args = {
     description = description, due = due, tags = unique(found.tags),
     priority = found.priority or urgent and level_of:match(urgent),

@@ -17,8 +17,8 @@ class Audit(HostCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        # The service declares port 8003: its ports are three above the first ones.
-        cls.inner = cls.host.base + 1003
+        cls.port = cls.host.port_of("audit-service")
+        cls.inner = cls.host.port_of("audit-service", inner=True)
 
     def setUp(self):
         self.user = self.id().split(".")[-1]
@@ -36,7 +36,7 @@ class Audit(HostCase):
             "Content-Type": "application/cloudevents+json", "dapr-api-token": "inner-token-0123456789", **(headers or {})})
 
     def list(self, query="", user=None):
-        reply = self.host.get("/api/v1/audit-log" + query, port=self.host.base + 3, token=token(user or self.user))
+        reply = self.host.get("/api/v1/audit-log" + query, port=self.port, token=token(user or self.user))
         self.assertEqual(reply.status, 200, reply.body)
         return reply.json
 
@@ -122,6 +122,6 @@ class Audit(HostCase):
 
     def test_refuses_bad_queries(self):
         for query in ("?task_id=x", "?from=yesterday", "?limit=0", "?limit=x", "?cursor=x", "?nonsense=1", "?event_type=%ff"):
-            reply = self.host.get("/api/v1/audit-log" + query, port=self.host.base + 3)
+            reply = self.host.get("/api/v1/audit-log" + query, port=self.port)
             self.assert_problem(reply, 422)
         self.assertEqual(self.list("?event_type=';DROP%20TABLE%20x;--")["total"], 0)

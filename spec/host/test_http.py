@@ -183,11 +183,13 @@ class Bodies(HostCase):
                 self.refused(body)
 
     def test_only_json_is_read(self):
-        for kind in ("text/plain", "application/x-www-form-urlencoded", "application/json; charset=utf-16", "", "json"):
+        for kind in ("text/plain", "application/x-www-form-urlencoded", "application/json; charset=utf-16", "", "json", "text/json",
+                     "application/jsonx", "application/x-json", "application/json; a=b", "application/+json",
+                     "application/json,text/plain", "application/a b+json"):
             with self.subTest(kind):
                 self.refused(b'{"title":"a"}', 415, **{"Content-Type": kind})
         self.refused(b'{"title":"a"}', 415, **{"Content-Encoding": "gzip"})
-        for kind in ("application/json", "Application/JSON; charset=UTF-8", 'application/json;charset="utf-8"', "application/merge-patch+json"):
+        for kind in ("application/json", " application/json ", "application/cloudevents+json", "Application/JSON; charset=UTF-8", 'application/json;charset="utf-8"', "application/merge-patch+json"):
             self.assertEqual(self.host.post("/api/tasks", b'{"title":"a"}', headers={"Content-Type": kind}).status, 201, kind)
 
     def test_text_stays_text(self):

@@ -158,8 +158,7 @@ class Host:
     def __init__(self, services=("chat-api",), database=None, env=None, start=True):
         self.database = database or new_database()
         self.base = free_ports(8)
-        # Services are declared at 8000 and up; the first one's port answers for readiness.
-        self.ready_port = self.base + {"audit-service": 3}.get(services[0], 0)
+        self.ports = None
         self.env = {
             "PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"),
             "DATABASE_URL": postgres().url(self.database), "JWT_SECRET": SECRET,
@@ -180,6 +179,16 @@ class Host:
         return subprocess.run([HOST, *words], env={**self.env, **env}, cwd=ROOT, text=True,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
 
+    def port_of(self, service, inner=False):
+        """Where a service listens, as `todo-host services` says."""
+        if self.ports is None:
+            done = self.run("services")
+            if done.returncode != 0:
+                raise RuntimeError(done.stderr)
+            self.ports = {name: (int(port), int(inner_port))
+                          for name, port, inner_port in map(str.split, done.stdout.splitlines())}
+        return self.ports[service][1 if inner else 0]
+
     def migrate(self):
         done = self.run("migrate")
         if done.returncode != 0:
@@ -192,12 +201,14 @@ class Host:
             self.wait_ready()
 
     def wait_ready(self, seconds=20):
+        port = self.port_of(self.services[0])    # the first one's answers for all
+
         def ready():
             if self.process.poll() is not None:
                 raise AssertionError(f"todo-host ended with {self.process.returncode}: "
                                      f"{self.log_text()}")
             try:
-                return self.get("/ready", token=None, port=self.ready_port).status == 200
+                return self.get("/ready", token=None, port=port).status == 200
             except OSError:
                 return False
         wait_until(ready, seconds, "ready")

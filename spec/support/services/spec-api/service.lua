@@ -1,8 +1,10 @@
 -- A service that does with the host what specs want to see done; spec/host/test_host.py drives it.
+local dapr = require("lib.dapr")
 local db = require("host.db")
 local fiber = require("host.fiber")
 local http = require("host.http")
 local json = require("lib.json")
+local settings = require("lib.settings")
 local static = require("lib.static")
 local time = require("host.time")
 local timer = require("host.timer")
@@ -147,6 +149,27 @@ function routes.call(request)
   return outcome(reply and reply.status, err)
 end
 
+-- Calls a function of lib/dapr.lua with what the body says: {fn, args}.
+function routes.dapr(request)
+  local args = request.json.args
+  for i = 1, #args do
+    if args[i] == json.null then
+      args[i] = nil
+    end
+  end
+  local value, err, third = dapr[request.json.fn](unpack(args, 1, 8))
+  if err then
+    err.body = nil -- of another's making; the specs ask for what is ours
+  end
+  return 200, { value = value == nil and json.null or value, err = err or json.null, third = third or json.null }
+end
+
+function routes.setting(request)
+  local value, err = settings.get(request.args.name)
+  return 200, { value = value or json.null, code = err and err.code or json.null,
+    message = err and err.message or json.null }
+end
+
 return {
   name = "spec-api",
   port = 8000,
@@ -160,6 +183,8 @@ return {
     { "GET", "/setup", routes.setup, auth = false }, { "GET", "/batch", routes.batch, auth = false },
     { "GET", "/transaction", routes.transaction, auth = false }, { "GET", "/sql", routes.sql, auth = false },
     { "GET", "/conflict", routes.conflict, auth = false }, { "GET", "/call", routes.call, auth = false },
+    { "POST", "/dapr", routes.dapr, auth = false, body = "json" },
+    { "GET", "/setting", routes.setting, auth = false },
     { "GET", "/page", static.file("web/index.html"), auth = false },
   },
   inner_routes = {

@@ -1,0 +1,204 @@
+-- Every change of a task as one SQL statement that writes the task, its outbox rows and its
+-- reminder together. The statement is atomic by itself, so the host may commit it together with
+-- those of other requests. Nothing is decided here.
+local db = require("host.db")
+local time = require("host.time")
+
+local task_store = {}
+
+local COLUMNS = "id, user_id, title, description, status, priority, due_date, tags,"
+  .. " reminder_offset_minutes, remind_at, recurrence_rule, parent_task_id, timezone, repeat_from,"
+  .. " version, created_at, updated_at"
+
+-- $1 id … $17 updated_at as in COLUMNS, $18 traceparent, then per event: topic, id, type, data.
+local EVENTS = "($19, $20::uuid, $21, $22), ($23, $24::uuid, $25, $26)"
+local INTO_OUTBOX = " INSERT INTO chat.outbox (topic, key, version, event_id, event_type, data,"
+  .. " traceparent) SELECT e.topic, t.id, t.version, e.id, e.type, e.data, $18"
+  .. " FROM t, (VALUES " .. EVENTS .. ") AS e (topic, id, type, data)"
+local VALUES = "$1::uuid, $2, $3, $4, $5, $6, $7::timestamptz, $8::text[], $9::integer,"
+  .. " $10::timestamptz, $11, $12::uuid, $13, $14, $15::integer, $16::timestamptz,"
+  .. " $17::timestamptz"
+
+local INTO_TASK = " t AS (INSERT INTO chat.task (" .. COLUMNS .. ")"
+local INSERT = "WITH t AS (INSERT INTO chat.task (" .. COLUMNS .. ") VALUES (" .. VALUES
+  .. ") RETURNING id, version)"
+-- The answer is stored first: whoever finds it there changes nothing.
+local INSERT_ONCE = "WITH k AS (INSERT INTO chat.idempotency (user_id, key, request_hash, body)"
+  .. " VALUES ($2, $27, $28, $29) ON CONFLICT DO NOTHING RETURNING 1),"
+  .. INTO_TASK .. " SELECT " .. VALUES .. " FROM k RETURNING id, version)"
+-- The next occurrence of a task, once per event and once per parent, and only of a parent that is,
+-- or was, the user's.
+local INSERT_NEXT = "WITH i AS (INSERT INTO chat.inbox (event_id) VALUES ($27::uuid)"
+  .. " ON CONFLICT DO NOTHING RETURNING 1),"
+  .. " o AS (SELECT 1 FROM chat.task WHERE id = $12::uuid AND user_id = $2 UNION"
+  .. " SELECT 1 FROM chat.departed_parent WHERE task_id = $12::uuid AND user_id = $2),"
+  .. INTO_TASK .. " SELECT " .. VALUES .. " FROM i, o ON CONFLICT DO NOTHING RETURNING id, version)"
+local UPDATE = "WITH t AS (UPDATE chat.task SET title = $3, description = $4, status = $5,"
+  .. " priority = $6, due_date = $7::timestamptz, tags = $8::text[],"
+  .. " reminder_offset_minutes = $9::integer, remind_at = $10::timestamptz, recurrence_rule = $11,"
+  .. " parent_task_id = $12::uuid, timezone = $13, repeat_from = $14, version = $15::integer,"
+  .. " created_at = $16::timestamptz, updated_at = $17::timestamptz"
+  .. " WHERE id = $1::uuid AND user_id = $2 AND version = $15::integer - 1 RETURNING id, version)"
+local DELETE = "WITH t AS (DELETE FROM chat.task WHERE id = $1::uuid AND user_id = $2"
+  .. " AND version = $3::integer RETURNING id, version + 1 AS version,"
+  .. " status = 'completed' AND recurrence_rule IS NOT NULL AS is_parent),"
+  .. " p AS (INSERT INTO chat.departed_parent (task_id, user_id) SELECT id, $2 FROM t"
+  .. " WHERE is_parent ON CONFLICT DO NOTHING)"
+local DELETE_INTO_OUTBOX = " INSERT INTO chat.outbox (topic, key, version, event_id, event_type,"
+  .. " data, traceparent) SELECT e.topic, t.id, t.version, e.id, e.type, e.data, $4 FROM t, (VALUES"
+  .. " ($5, $6::uuid, $7, $8), ($9, $10::uuid, $11, $12)) AS e (topic, id, type, data)"
+
+local JOB = " INSERT INTO chat.job_change (task_id, due_at, version) SELECT id, %s, version FROM t"
+  .. " ON CONFLICT (task_id) DO UPDATE SET due_at = EXCLUDED.due_at, version = EXCLUDED.version)"
+local SET_REMINDER = ", r AS (INSERT INTO chat.reminder (task_id, user_id, remind_at, version)"
+  .. " SELECT id, $2, $10::timestamptz, version FROM t ON CONFLICT (task_id) DO UPDATE"
+  .. " SET remind_at = EXCLUDED.remind_at, version = EXCLUDED.version),"
+  .. " j AS (" .. JOB:format("$10::timestamptz")
+local CLEAR_REMINDER = ", r AS (DELETE FROM chat.reminder AS r USING t WHERE r.task_id = t.id),"
+  .. " j AS (" .. JOB:format("NULL::timestamptz")
+
+-- By what becomes of the reminder.
+local function with_reminder(head, tail)
+  return { keep = head .. tail, set = head .. SET_REMINDER .. tail,
+    clear = head .. CLEAR_REMINDER .. tail }
+end
+
+local INSERTS = with_reminder(INSERT, INTO_OUTBOX)
+local INSERTS_ONCE = with_reminder(INSERT_ONCE, INTO_OUTBOX)
+local INSERTS_NEXT = with_reminder(INSERT_NEXT, INTO_OUTBOX)
+local UPDATES = with_reminder(UPDATE, INTO_OUTBOX)
+local DELETES = with_reminder(DELETE, DELETE_INTO_OUTBOX)
+
+local SELECT = "SELECT " .. COLUMNS .. " FROM chat.task WHERE id = $1::uuid AND user_id = $2"
+local SELECT_CHILD = "SELECT " .. COLUMNS
+  .. " FROM chat.task WHERE parent_task_id = $1::uuid AND user_id = $2"
+local SELECT_ANSWER = "SELECT request_hash, body FROM chat.idempotency"
+  .. " WHERE user_id = $1 AND key = $2"
+local IS_PARENT = "SELECT 1 FROM chat.task WHERE id = $1::uuid AND user_id = $2 UNION ALL"
+  .. " SELECT 1 FROM chat.departed_parent WHERE task_id = $1::uuid AND user_id = $2"
+
+task_store.COLUMNS = COLUMNS
+
+local function at(ms)
+  return ms and time.format(ms) or nil
+end
+
+local on_commit = function(_) end
+
+---@param fn fun(has_job: boolean)  called after each commit that wrote something
+function task_store.on_commit(fn)
+  on_commit = fn
+end
+
+local function committed(reminder, rows, err)
+  if rows and rows.affected > 0 then
+    on_commit(reminder ~= "keep")
+  end
+  return rows, err
+end
+
+-- Runs a statement whose values are the task and its events.
+local function write(statements, reminder, task, change, traceparent, ...)
+  local first, second = change.events[1], change.events[2]
+  return committed(reminder, db.execute(statements[reminder], task.id, task.user_id, task.title,
+    task.description, task.status, task.priority, at(task.due_date), task.tags,
+    task.reminder_offset_minutes, at(task.remind_at), task.recurrence_rule, task.parent_task_id,
+    task.timezone, task.repeat_from, task.version, at(task.created_at), at(task.updated_at),
+    traceparent, first.topic, first.id, first.type, first.data,
+    second.topic, second.id, second.type, second.data, ...))
+end
+
+-- A task reminds of itself while it is open. What would have been in the past is not armed: only a
+-- series, or a task that is opened again, can bring such a one.
+local function reminder_of(before, after, now_ms)
+  local had = before and before.remind_at and before.status ~= "completed" and before.remind_at
+  local has = after and after.remind_at and after.status ~= "completed" and after.remind_at
+  if has == had then
+    return "keep"
+  end
+  if has and has >= now_ms then
+    return "set"
+  end
+  return had and "clear" or "keep"
+end
+
+---@alias task_store.Result table[]|nil, host.db.Error|nil  rows.affected is 0: nothing was written
+
+---@param task table
+---@param change task_events.Change
+---@param traceparent string|nil
+---@return table[]|nil rows
+---@return host.db.Error|nil
+function task_store.insert(task, change, traceparent)
+  local reminder = reminder_of(nil, task, task.created_at)
+  return write(INSERTS, reminder, task, change, traceparent)
+end
+
+---As insert, unless the user has used the key before.
+---@param key string
+---@param hash string  of the request
+---@return table[]|nil rows
+---@return host.db.Error|nil
+function task_store.insert_once(task, change, traceparent, key, hash)
+  local reminder = reminder_of(nil, task, task.created_at)
+  return write(INSERTS_ONCE, reminder, task, change, traceparent, key, hash, change.text)
+end
+
+---As insert, for the next occurrence of task.parent_task_id, unless the event was seen, the parent
+---has one or is not the user's.
+---@param event_id string
+---@return table[]|nil rows
+---@return host.db.Error|nil
+function task_store.insert_next(task, change, traceparent, event_id)
+  local reminder = reminder_of(nil, task, task.created_at)
+  return write(INSERTS_NEXT, reminder, task, change, traceparent, event_id)
+end
+
+---Writes the task if nobody has changed it since `before` was read.
+---@return table[]|nil rows
+---@return host.db.Error|nil
+function task_store.update(before, after, change, traceparent)
+  local reminder = reminder_of(before, after, after.updated_at)
+  return write(UPDATES, reminder, after, change, traceparent)
+end
+
+---@return table[]|nil rows
+---@return host.db.Error|nil
+function task_store.delete(task, change, traceparent)
+  local first, second = change.events[1], change.events[2]
+  local reminder = reminder_of(task, nil, 0)
+  return committed(reminder, db.execute(DELETES[reminder], task.id, task.user_id, task.version,
+    traceparent, first.topic, first.id, first.type, first.data,
+    second.topic, second.id, second.type, second.data))
+end
+
+---@param user string
+---@param id string  a UUID
+---@return table[]|nil rows
+---@return host.db.Error|nil
+function task_store.find(user, id)
+  return db.query(SELECT, id, user)
+end
+
+---@param user string
+---@param parent string  a UUID
+---@return table[]|nil rows
+---@return host.db.Error|nil
+function task_store.find_child(user, parent)
+  return db.query(SELECT_CHILD, parent, user)
+end
+
+---The answer that an earlier request with this key got.
+---@return table[]|nil rows  {request_hash, body}
+---@return host.db.Error|nil
+function task_store.find_answer(user, key)
+  return db.query(SELECT_ANSWER, user, key)
+end
+
+---@return table[]|nil rows  none: there is and was no such task of this user
+---@return host.db.Error|nil
+function task_store.find_parent(user, id)
+  return db.query(IS_PARENT, id, user)
+end
+
+return task_store
