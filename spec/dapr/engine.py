@@ -46,7 +46,7 @@ class App:
 
     def __init__(self, app_id, subscriptions=(), handlers=None, listen=True, port=None):
         self.id = app_id
-        self.subscriptions = subscriptions      # a list, or (status, body)
+        self.subscriptions = subscriptions or []    # a list, or (status, body)
         self.handlers = dict(handlers or {})
         self.requests = []
         self.lock = threading.Lock()
