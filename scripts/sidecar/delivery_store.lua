@@ -17,9 +17,8 @@ local READ = "SELECT id, pubsub, topic, key, value, encoding, headers, expires_m
   .. " - octet_length(value) AS before FROM sidecar.delivery AS d WHERE d.grp = $1 %s"
   .. " AND d.id <> ALL ($2::text[]::bigint[])" -- no join: the scan stays in the index's order
   .. " ORDER BY id LIMIT $3::integer) AS w WHERE before < " .. WINDOW_BYTES .. " ORDER BY id"
-local NOT_OF = "AND (d.key IS NULL"
-  .. " OR d.pubsub || ' ' || d.topic || ' ' || d.key <> ALL ($4::text[]))"
-local ONLY_OF = "AND d.pubsub || ' ' || d.topic || ' ' || d.key = $4"
+local NOT_OF = "AND (d.key IS NULL OR d.key <> ALL ($4::text[]))"
+local ONLY_OF = "AND d.key = $4"
 local READ_ALL, READ_BUT, READ_LANE = READ:format(""), READ:format(NOT_OF), READ:format(ONLY_OF)
 -- Row by row through the whole key. PostgreSQL takes a queue for small long after it has grown, and
 -- would else read all of a group and compare each row with each id.
@@ -36,9 +35,9 @@ local MOVE = "WITH gone AS (DELETE FROM sidecar.delivery WHERE grp = $1 AND id =
 local BURY = "WITH gone AS (DELETE FROM sidecar.delivery WHERE grp = $1 AND id = $2::bigint"
   .. " RETURNING key, value, encoding) INSERT INTO sidecar.dead_letter (app, pubsub, topic, key,"
   .. " value, encoding, headers, reason) SELECT $3, $4, $5, key, value, encoding, $6, $7 FROM gone"
-local FORGET = "DELETE FROM sidecar.delivery WHERE grp = $1"
-  .. " AND NOT (pubsub || ' ' || topic = ANY ($2::text[]))"
-local EXPIRE = "DELETE FROM sidecar.delivery WHERE pubsub = $1 AND published_ms < $2::bigint"
+local FORGET = "DELETE FROM sidecar.delivery WHERE grp = ANY ($1::text[])"
+local EXPIRE = "DELETE FROM sidecar.delivery WHERE ctid = ANY (ARRAY(SELECT ctid"
+  .. " FROM sidecar.delivery WHERE pubsub = $1 AND published_ms < $2::bigint LIMIT 5000))"
 local EXPIRE_DEAD = "DELETE FROM sidecar.dead_letter WHERE recorded_at < now() - interval '7 days'"
 local LAST = "SELECT coalesce(max(id), 0)::text AS id FROM sidecar.delivery"
 local COUNT = "SELECT grp, count(*) AS pending FROM sidecar.delivery GROUP BY grp"
@@ -74,8 +73,8 @@ end
 ---@param group string
 ---@param held string[]
 ---@param limit integer
----@param without string[]|nil  lanes to leave out
----@param lane string|nil       this lane alone
+---@param without string[]|nil  keys to leave out
+---@param lane string|nil       this key alone
 ---@return table[]|nil
 function delivery_store.read(group, held, limit, without, lane)
   if lane then
@@ -119,12 +118,11 @@ function delivery_store.move(message, group, target)
     target.headers, int(target.now), target.groups)
 end
 
----Drops what a group does not subscribe to.
----@param group string
----@param topics string[]  "pubsub topic"
+---Drops all that groups have.
+---@param groups string[]
 ---@return table|nil
-function delivery_store.forget_others(group, topics)
-  return db.execute(FORGET, group, topics)
+function delivery_store.forget(groups)
+  return db.execute(FORGET, groups)
 end
 
 ---@param pubsub string
