@@ -89,23 +89,28 @@ static void find_folder(const char *name, const char *folder, const char *file) 
     buf_free(&full);
 }
 
-// `token` must fit the system of `make run`: its secret is in its data folder.
-static void find_secret(void) {
-    if (getenv("JWT_SECRET") || getenv("JWKS_URL") || getenv("SECRET_STORE"))
-        return;
+static bool has_store(void) {
+    const char *store = getenv("SECRET_STORE");
+    return store && *store;
+}
+
+// A command must fit the system of `make run`: some of its settings are in its data folder.
+static void find_setting(const char *name, const char *other, const char *file_name) {
     const char *data = getenv("DATA_DIR"), *xdg = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
+    if (getenv(name) || (other && getenv(other)) || has_store())
+        return;
     struct buf path = {0};
     if (data && *data)
-        buf_addf(&path, "%s/secret", data);
+        buf_addf(&path, "%s/%s", data, file_name);
     else if (xdg && *xdg)
-        buf_addf(&path, "%s/todo-chatbot/secret", xdg);
+        buf_addf(&path, "%s/todo-chatbot/%s", xdg, file_name);
     else
-        buf_addf(&path, "%s/.local/share/todo-chatbot/secret", home ? home : "");
-    char secret[512];
+        buf_addf(&path, "%s/.local/share/todo-chatbot/%s", home ? home : "", file_name);
+    char value[512];
     FILE *file = fopen(path.data, "r");
-    if (file && fgets(secret, sizeof secret, file)) {
-        secret[strcspn(secret, "\r\n")] = 0;
-        setenv("JWT_SECRET", secret, 1);
+    if (file && fgets(value, sizeof value, file)) {
+        value[strcspn(value, "\r\n")] = 0;
+        setenv(name, value, 1);
     }
     if (file)
         fclose(file);
@@ -135,7 +140,7 @@ static int load_from_store(struct config **config, enum config_needs needs,
 }
 
 static struct config *load_config(enum config_needs needs) {
-    bool stored = needs != CONFIG_NOTHING && getenv("SECRET_STORE") && *getenv("SECRET_STORE");
+    bool stored = needs != CONFIG_NOTHING && has_store();
     struct config *config, *environment;
     struct err err;
     int status = config_load(&environment, stored ? CONFIG_NOTHING : needs, getenv, NULL, &err);
@@ -435,7 +440,7 @@ static int script_command(const char *name, enum config_needs needs, int count, 
 static int command_token(int count, char **words) {
     if (count != 1 || words[0][0] == '-')
         return usage_error("%s", "token takes one word: the user");
-    find_secret();
+    find_setting("JWT_SECRET", "JWKS_URL", "secret");
     return script_command("token", CONFIG_TOKEN, count, words);
 }
 
@@ -446,10 +451,12 @@ static int command_failpoints(int count, char **words) {
 }
 
 static int command_outbox(int count, char **words) {
+    find_setting("DATABASE_URL", NULL, "database");
     return script_command("outbox", CONFIG_DATABASE, count, words);
 }
 
 static int command_dead(int count, char **words) {
+    find_setting("DATABASE_URL", NULL, "database");
     return script_command("dead", CONFIG_DATABASE, count, words);
 }
 
