@@ -2,7 +2,9 @@
 
 import json
 import os
+import shutil
 import sys
+import tempfile
 import threading
 import time
 import unittest
@@ -151,6 +153,33 @@ class Parked(unittest.TestCase):
         self.assertRegex(done.stderr, r"^todo-host: the database cannot be reached: [^\n]*refused[^\n]*\n$")
         self.assertLess(time.monotonic() - began, 30)
         self.assertIn("DATABASE_URL", self.host.run("dead", "list", DATABASE_URL="").stderr)
+
+    def scripts(self, body):
+        """The scripts with another `outbox` command."""
+        folder = tempfile.mkdtemp(prefix="todo-spec-scripts-")
+        self.addCleanup(shutil.rmtree, folder)
+        shutil.copytree(self.host.env["SCRIPTS_DIR"], folder, dirs_exist_ok=True)
+        with open(os.path.join(folder, "lib", "commands.lua"), "w") as file:
+            file.write(f"return {{ outbox = function(...) {body} end }}\n")
+        return folder
+
+    def test_commands_end_as_their_function_says(self):
+        for body, code, out, err in (('return "a\\nb"', 0, "a\nb\n", ""), ('return ""', 0, "", ""), ('return nil, "no luck"', 1, "", "todo-host: no luck\n"),
+                                     ('return nil, "what?", true', 2, "", "todo-host: what?\n"), ("return nil", 1, "", "todo-host: the command failed\n"),
+                                     ('return table.concat({ ... }, "+")', 0, "x+y\n", ""),
+                                     ('require("host.fiber").sleep(20) return require("host.db").query("SELECT 7::text AS x")[1].x', 0, "7\n", "")):
+            done = self.host.run("outbox", "x", "y", SCRIPTS_DIR=self.scripts(body))
+            self.assertEqual((done.returncode, done.stdout, done.stderr), (code, out, err), body)
+        done = self.host.run("outbox", SCRIPTS_DIR=self.scripts('require("host.fiber").sleep(1) error("thrown")'))
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertRegex(done.stderr, r"^todo-host: [^\n]*thrown[^\n]*\n$")
+        done = self.host.run("dead", SCRIPTS_DIR=self.scripts("return 1"))
+        self.assertRegex(done.stderr, r"^todo-host: [^\n]*has no function dead\n$")
+
+    def test_a_command_that_does_not_end_is_ended(self):
+        done = self.host.run("outbox", SCRIPTS_DIR=self.scripts('require("host.timer").every(10, print) require("host.fiber").sleep(300000)'))
+        self.assertEqual(done.returncode, 1)
+        self.assertRegex(done.stderr, r"todo-host: it did not end within 30 s[^\n]*\n$")
 
     def test_without_tables_it_says_so(self):
         empty = new_database()
