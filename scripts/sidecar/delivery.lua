@@ -31,6 +31,7 @@ local MAX_HELD, LOW_HELD = 4000, 1000
 local MAX_BYTES = 16 * 1024 * 1024
 local READ_ROWS = 2000
 local LANE_MAX, LANE_LOW, LANE_READ = 500, 100, 400
+local FULL_MS = 50            -- how long a key waits for room in memory
 local FLUSH_MS = 5            -- acks gather this long before they are deleted together
 local FLUSH_ROWS = 2000
 local DATABASE_RETRY_MS = 200
@@ -344,8 +345,12 @@ local function read_lane(group, lane)
   lane.reading = true
   local started = fiber.spawn(function()
     while lane.behind and lane.last - lane.first + 1 <= LANE_LOW and is_open(group) do
-      read_once(group, lane)
-      pump(group)
+      if group.held_count < MAX_HELD and group.held_bytes < MAX_BYTES then
+        read_once(group, lane)
+        pump(group)
+      else
+        fiber.sleep(FULL_MS)
+      end
     end
     lane.reading = false
     if lane.first > lane.last and not lane.behind and not lane.busy then

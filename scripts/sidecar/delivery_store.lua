@@ -14,7 +14,8 @@ local INSERT = "INSERT INTO sidecar.delivery (grp, id, pubsub, topic, key, value
 local READ = "SELECT id, pubsub, topic, key, value, encoding, headers, expires_ms, published_ms,"
   .. " attempts, retry_ms FROM (SELECT d.*, sum(octet_length(value)) OVER (ORDER BY id)"
   .. " - octet_length(value) AS before FROM sidecar.delivery AS d WHERE d.grp = $1 %s"
-  .. " AND d.id <> ALL ($2::text[]::bigint[])" -- no join: the scan stays in the index's order
+  -- Not a join: the scan stays in the order of the index, and the list is hashed.
+  .. " AND d.id NOT IN (SELECT unnest($2::text[]::bigint[]))"
   .. " ORDER BY id LIMIT $3::integer) AS w WHERE before < " .. WINDOW_BYTES .. " ORDER BY id"
 local NOT_OF = "AND (d.key IS NULL OR d.key <> ALL ($4::text[]))"
 local ONLY_OF = "AND d.key = $4"
