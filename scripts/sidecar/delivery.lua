@@ -208,8 +208,13 @@ local function flush_acked()
     return true
   end
   failpoint.hit("before_ack_delete")
-  local names, ids = columns_of(batch)
-  if not store.delete(names, ids) then
+  local ids_of = {}
+  for _, item in ipairs(batch) do
+    local ids = ids_of[item.group.name] or {}
+    ids_of[item.group.name] = ids
+    ids[#ids + 1] = string.format("%d", item.id)
+  end
+  if not store.delete(ids_of) then
     put_back(acked, batch)
     return false
   end

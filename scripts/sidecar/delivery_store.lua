@@ -1,5 +1,6 @@
 -- The table of messages on their way. Every call waits.
 local db = require("host.db")
+local fiber = require("host.fiber")
 
 local delivery_store = {}
 
@@ -20,9 +21,11 @@ local READ = "SELECT id, pubsub, topic, key, value, encoding, headers, expires_m
 local NOT_OF = "AND (d.key IS NULL OR d.key <> ALL ($4::text[]))"
 local ONLY_OF = "AND d.key = $4"
 local READ_ALL, READ_BUT, READ_LANE = READ:format(""), READ:format(NOT_OF), READ:format(ONLY_OF)
-local DELETE = "DELETE FROM sidecar.delivery AS d"
-  .. " USING unnest($1::text[], $2::text[]::bigint[]) AS x (grp, id)"
-  .. " WHERE d.grp = x.grp AND d.id = x.id"
+-- Row by row through the whole key. PostgreSQL takes a queue for small long after it has grown, and
+-- would else read all of a group and compare each row with each id.
+local DELETE = "DELETE FROM sidecar.delivery WHERE ctid = ANY (ARRAY(SELECT d.tid"
+  .. " FROM unnest($2::text[]::bigint[]) AS x (id), LATERAL (SELECT ctid AS tid"
+  .. " FROM sidecar.delivery WHERE grp = $1 AND id = x.id OFFSET 0) AS d))"
 local FAILED = "UPDATE sidecar.delivery AS d SET attempts = x.attempts, retry_ms = x.retry_ms"
   .. " FROM unnest($1::text[], $2::text[]::bigint[], $3::text[]::integer[], $4::text[]::bigint[])"
   .. " AS x (grp, id, attempts, retry_ms) WHERE d.grp = x.grp AND d.id = x.id"
@@ -84,11 +87,17 @@ function delivery_store.read(group, held, limit, without, lane)
   return db.query(READ_ALL, group, held, limit)
 end
 
----@param groups string[]
----@param ids string[]
----@return table|nil
-function delivery_store.delete(groups, ids)
-  return db.execute(DELETE, groups, ids)
+---@param ids_of table<string, string[]>  by group
+---@return boolean
+function delivery_store.delete(ids_of)
+  local good, work = true, {}
+  for group, ids in pairs(ids_of) do
+    work[#work + 1] = function() -- side by side they share a commit
+      good = db.execute(DELETE, group, ids) ~= nil and good
+    end
+  end
+  fiber.all(work)
+  return good
 end
 
 ---@return table|nil
