@@ -30,13 +30,15 @@ local BACKOFF_MIN_MS, BACKOFF_MAX_MS = 100, 30000
 local BREAKER = 5                 -- failures after which one batch alone tries the sidecar
 local COUNT_MS = 5000
 local STOP_MS = 2500              -- for the last round
+local LAG_BUCKETS = { 0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 300 }
 local EXACT = 10000               -- rows counted one by one
 local ROW_BYTES = 200              -- of a row beside its data
 
 -- The schema is the service's own name for its tables, never something from outside.
 local function statements(schema)
   return {
-    read = "SELECT id, topic, key, event_id, event_type, data, traceparent FROM " .. schema
+    read = "SELECT id, topic, key, event_id, event_type, data, traceparent,"
+      .. " extract(epoch FROM created_at)::float8 AS created FROM " .. schema
       .. ".outbox WHERE dead_at IS NULL AND bucket = ANY ($1::text[]::smallint[])"
       .. " AND NOT (topic = ANY ($3::text[])) ORDER BY id LIMIT $2::integer",
     delete = "DELETE FROM " .. schema .. ".outbox AS o USING " .. schema .. ".relay_lease AS l,"
@@ -70,6 +72,8 @@ local function make_metrics()
       { "topic" }),
     pending = metrics.gauge("outbox_pending", "Rows not published yet.", {}),
     dead = metrics.gauge("outbox_dead", "Rows parked with an error.", {}),
+    lag = metrics.histogram("outbox_publish_lag_seconds",
+      "From the transaction of a change until the broker had its event.", LAG_BUCKETS),
     oldest = metrics.gauge("outbox_oldest_seconds", "Age of the oldest row not published.", {}),
     leases = metrics.gauge("outbox_leases", "Buckets owned by this worker.", {}),
   }
@@ -211,9 +215,10 @@ function outbox.start(options)
       failed(batch.topic, err.message)
       return
     end
-    local published = 0
+    local published, now = 0, time.now_ms() / 1000
     for _, row in ipairs(batch.rows) do
       if ok or not err.failed[row.event_id] then
+        count.lag:observe(math.max(0, now - row.created))
         done[#done + 1] = string.format("%d", row.id)
         published = published + 1
       end

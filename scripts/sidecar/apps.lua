@@ -90,6 +90,17 @@ function apps.find(id)
   return by_id[id]
 end
 
+---@param app apps.App
+---@return boolean  it can be called
+function apps.has_port(app)
+  for _, replica in ipairs(app.replicas) do
+    if replica.port then
+      return true
+    end
+  end
+  return false
+end
+
 ---The next replica that is up, in turn.
 ---@param app apps.App
 ---@return apps.Replica|nil

@@ -1,6 +1,7 @@
--- Brings stored messages to the apps. A group (an app, or for broadcasts a replica) has lanes, one
--- per topic and key: within a lane one message is under way at a time, in their order; lanes run
--- side by side. A message without a key has a lane of its own.
+-- Brings stored messages to the apps. A group is an app (for broadcasts a replica) and one topic:
+-- a topic whose handler fails holds up no other. A group has lanes, one per key: within a lane one
+-- message is under way at a time, in their order; lanes run side by side. A message without a key
+-- has a lane of its own.
 --
 -- The table is the truth: a row that exists is pending. What is in memory is a part of it, `held`
 -- by id. A group (or a lane that is very long) that holds not all of its rows is `behind`; it then
@@ -25,7 +26,7 @@ local worker = require("host.worker")
 
 local delivery = {}
 
-local IN_FLIGHT = 64          -- calls to one group at a time
+local IN_FLIGHT = 32          -- calls of one group at a time
 local MAX_HELD, LOW_HELD = 4000, 1000
 local MAX_BYTES = 16 * 1024 * 1024
 local READ_ROWS = 2000
@@ -34,6 +35,7 @@ local FLUSH_MS = 5            -- acks gather this long before they are deleted t
 local FLUSH_ROWS = 2000
 local DATABASE_RETRY_MS = 200
 local COUNT_MS = 5000
+local COUNT_SHARE = 50        -- counting takes a fiftieth of the time at most
 local EXPIRE_MS = 60000
 
 local groups = {}
@@ -46,8 +48,8 @@ local function make_metrics()
   return {
     deliveries = metrics.counter("sidecar_deliveries_total", "Answers of apps to messages.",
       { "app", "topic", "outcome" }),
-    pending = metrics.gauge("sidecar_pending", "Messages not delivered yet.", { "app" }),
-    held = metrics.gauge("sidecar_held", "Messages in memory.", { "app" }),
+    pending = metrics.gauge("sidecar_pending", "Messages not delivered yet.", { "app", "topic" }),
+    held = metrics.gauge("sidecar_held", "Messages in memory.", { "app", "topic" }),
     dead = metrics.counter("sidecar_dead_letters_total", "Messages moved to a dead-letter topic.",
       { "topic" }),
   }
@@ -70,16 +72,39 @@ local function pop_ready(group)
 end
 
 local function lane_name(message)
-  return message.key and message.pubsub .. " " .. message.topic .. " " .. message.key
-    or "\0" .. message.id
+  return message.key or string.format("\0%d", message.id) -- ".." would round it
 end
 
-local function new_group(name, app, replica)
-  local group = { name = name, app = app, replica = replica, lanes = {}, ready = {},
-    ready_first = 1, ready_last = 0, running = 0, held = {}, held_count = 0, held_bytes = 0,
-    behind = true, missed = false, reading = false }
-  groups[name] = group
+-- The group of an app and a topic, and where it is a broadcast of a replica.
+local function group_of(app, replica, pubsub, topic)
+  local owner = replica and app.id .. "@" .. replica.port or app.id
+  local key = subscriptions.key(pubsub, topic)
+  local name = owner .. " " .. key
+  local group = groups[name]
+  if not group then
+    group = { name = name, owner = owner, app = app, replica = replica, key = key, topic = topic,
+      lanes = {}, ready = {}, ready_first = 1, ready_last = 0, running = 0, held = {},
+      held_count = 0, held_bytes = 0, behind = true, missed = false, reading = false }
+    groups[name] = group
+  end
   return group
+end
+
+-- The group of that name, made if need be; nil when its app is not one of this machine.
+local function group_named(name)
+  local id, port, pubsub, topic = name:match("^([^@ ]+)@?(%d*) ([^ ]+) (.+)$")
+  local app = id and apps.find(id)
+  if not app or groups[name] then
+    return groups[name]
+  end
+  if port == "" then
+    return group_of(app, nil, pubsub, topic)
+  end
+  for _, replica in ipairs(app.replicas) do
+    if replica.port == tonumber(port) then
+      return group_of(app, replica, pubsub, topic)
+    end
+  end
 end
 
 local function is_open(group)
@@ -182,8 +207,13 @@ local function flush_acked()
     return true
   end
   failpoint.hit("before_ack_delete")
-  local names, ids = columns_of(batch)
-  if not store.delete(names, ids) then
+  local ids_of = {}
+  for _, item in ipairs(batch) do
+    local ids = ids_of[item.group.name] or {}
+    ids_of[item.group.name] = ids
+    ids[#ids + 1] = string.format("%d", item.id)
+  end
+  if not store.delete(ids_of) then
     put_back(acked, batch)
     return false
   end
@@ -212,6 +242,15 @@ local function flush_forever()
     end
     if not ok or not good then
       fiber.sleep(DATABASE_RETRY_MS)
+    end
+  end
+end
+
+-- What was answered is deleted before the process ends, so that it does not come again.
+local function flush_all()
+  while #acked > 0 or #failed > 0 do
+    if not (flush_acked() and flush_failed()) then
+      return
     end
   end
 end
@@ -562,20 +601,27 @@ function delivery.reserve(n)
   return first
 end
 
+local function hears(app, component, topic)
+  if app.subscriptions then
+    return app.subscriptions[subscriptions.key(component.name, topic)] ~= nil
+  end
+  return apps.has_port(app) and components.is_for(app.id, component)
+    and components.may_subscribe(component, app.id, topic)
+end
+
 ---The groups that a topic's messages go to: of apps that subscribe, and of those not known yet.
 ---@param pubsub string
 ---@param topic string
 ---@return string[]
 function delivery.groups_for(pubsub, topic)
-  local component = components.named(pubsub)
-  local key, names = subscriptions.key(pubsub, topic), {}
-  for _, group in pairs(groups) do
-    local app = group.app
-    if (group.replica ~= nil) == component.broadcast
-      and (app.subscriptions and app.subscriptions[key]
-        or not app.subscriptions and components.is_for(app.id, component)
-          and components.may_subscribe(component, app.id, topic)) then
-      names[#names + 1] = group.name
+  local component, names = components.named(pubsub), {}
+  for _, app in ipairs(apps.list) do
+    if hears(app, component, topic) then
+      for _, replica in ipairs(component.broadcast and app.replicas or { false }) do
+        if not replica or replica.port then
+          names[#names + 1] = group_of(app, replica or nil, pubsub, topic).name
+        end
+      end
     end
   end
   return names
@@ -636,24 +682,30 @@ end
 ---@param app apps.App
 ---@param changed boolean
 function delivery.wake(app, changed)
-  local topics = {}
-  for key in pairs(app.subscriptions or {}) do
-    topics[#topics + 1] = key
-  end
-  for _, group in pairs(groups) do
+  local own, unwanted = {}, {}
+  for name, group in pairs(groups) do
     if group.app == app then
-      if changed and not store.forget_others(group.name, topics) then
-        log.warn("old messages are dropped when their turn comes", { app = app.id })
+      own[#own + 1] = group
+      if app.subscriptions and not app.subscriptions[group.key] then
+        unwanted[#unwanted + 1] = name
       end
-      resume(group)
     end
+  end
+  if changed and #unwanted > 0 and not store.forget(unwanted) then
+    log.warn("messages that nobody wants are dropped when their turn comes", { app = app.id })
+  end
+  for _, group in ipairs(own) do
+    resume(group)
   end
 end
 
 local function expire()
   local now = time.now_ms()
   for _, component in ipairs(components.of_kind("pubsub")) do
-    store.expire(component.name, now - component.retention_ms)
+    local rows
+    repeat
+      rows = store.expire(component.name, now - component.retention_ms)
+    until not rows or rows.affected == 0
   end
   store.expire_dead_letters()
 end
@@ -664,14 +716,21 @@ local function count_rows()
   if not counts then
     return
   end
-  for name, group in pairs(groups) do
-    local pending = counts[name] or 0
-    count.pending:set(pending, name)
-    count.held:set(group.held_count, name)
+  for name in pairs(counts) do
+    group_named(name)
+  end
+  for _, group in pairs(groups) do
+    local pending = counts[group.name] or 0
+    count.pending:set(pending, group.owner, group.topic)
+    count.held:set(group.held_count, group.owner, group.topic)
     if pending > 0 and group.held_count == 0 then
       group.behind = true
     end
-    resume(group)
+  end
+  for name in pairs(counts) do
+    if groups[name] then
+      resume(groups[name])
+    end
   end
 end
 
@@ -685,23 +744,25 @@ function delivery.start()
   end
   -- Ids grow over restarts too, also when the table is empty.
   next_id = math.max(last + 1, time.now_ms() * 1000)
-  for _, app in ipairs(apps.list) do
-    local hears = false
-    for _, replica in ipairs(app.replicas) do
-      if replica.port then
-        hears = true
-        new_group(app.id .. "@" .. replica.port, app, replica)
-      end
-    end
-    if hears then
-      new_group(app.id, app)
+  local counts = store.count()
+  while not counts do
+    fiber.sleep(DATABASE_RETRY_MS)
+    counts = store.count()
+  end
+  for name, pending in pairs(counts) do
+    if not group_named(name) then
+      log.warn("messages of an app that is not here any more", { group = name, count = pending })
     end
   end
   fiber.spawn(flush_forever)
+  worker.at_end(flush_all)
   fiber.spawn(function()
+    local took = 0
     while true do
-      fiber.sleep(COUNT_MS)
+      fiber.sleep(math.max(COUNT_MS, math.min(COUNT_SHARE * took, EXPIRE_MS)))
+      local began = time.monotonic_ms()
       pcall(count_rows)
+      took = time.monotonic_ms() - began
     end
   end)
   fiber.spawn(function()

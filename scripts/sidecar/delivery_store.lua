@@ -1,5 +1,6 @@
 -- The table of messages on their way. Every call waits.
 local db = require("host.db")
+local fiber = require("host.fiber")
 
 local delivery_store = {}
 
@@ -16,13 +17,14 @@ local READ = "SELECT id, pubsub, topic, key, value, encoding, headers, expires_m
   .. " - octet_length(value) AS before FROM sidecar.delivery AS d WHERE d.grp = $1 %s"
   .. " AND d.id <> ALL ($2::text[]::bigint[])" -- no join: the scan stays in the index's order
   .. " ORDER BY id LIMIT $3::integer) AS w WHERE before < " .. WINDOW_BYTES .. " ORDER BY id"
-local NOT_OF = "AND (d.key IS NULL"
-  .. " OR d.pubsub || ' ' || d.topic || ' ' || d.key <> ALL ($4::text[]))"
-local ONLY_OF = "AND d.pubsub || ' ' || d.topic || ' ' || d.key = $4"
+local NOT_OF = "AND (d.key IS NULL OR d.key <> ALL ($4::text[]))"
+local ONLY_OF = "AND d.key = $4"
 local READ_ALL, READ_BUT, READ_LANE = READ:format(""), READ:format(NOT_OF), READ:format(ONLY_OF)
-local DELETE = "DELETE FROM sidecar.delivery AS d"
-  .. " USING unnest($1::text[], $2::text[]::bigint[]) AS x (grp, id)"
-  .. " WHERE d.grp = x.grp AND d.id = x.id"
+-- Row by row through the whole key. PostgreSQL takes a queue for small long after it has grown, and
+-- would else read all of a group and compare each row with each id.
+local DELETE = "DELETE FROM sidecar.delivery WHERE ctid = ANY (ARRAY(SELECT d.tid"
+  .. " FROM unnest($2::text[]::bigint[]) AS x (id), LATERAL (SELECT ctid AS tid"
+  .. " FROM sidecar.delivery WHERE grp = $1 AND id = x.id OFFSET 0) AS d))"
 local FAILED = "UPDATE sidecar.delivery AS d SET attempts = x.attempts, retry_ms = x.retry_ms"
   .. " FROM unnest($1::text[], $2::text[]::bigint[], $3::text[]::integer[], $4::text[]::bigint[])"
   .. " AS x (grp, id, attempts, retry_ms) WHERE d.grp = x.grp AND d.id = x.id"
@@ -33,9 +35,9 @@ local MOVE = "WITH gone AS (DELETE FROM sidecar.delivery WHERE grp = $1 AND id =
 local BURY = "WITH gone AS (DELETE FROM sidecar.delivery WHERE grp = $1 AND id = $2::bigint"
   .. " RETURNING key, value, encoding) INSERT INTO sidecar.dead_letter (app, pubsub, topic, key,"
   .. " value, encoding, headers, reason) SELECT $3, $4, $5, key, value, encoding, $6, $7 FROM gone"
-local FORGET = "DELETE FROM sidecar.delivery WHERE grp = $1"
-  .. " AND NOT (pubsub || ' ' || topic = ANY ($2::text[]))"
-local EXPIRE = "DELETE FROM sidecar.delivery WHERE pubsub = $1 AND published_ms < $2::bigint"
+local FORGET = "DELETE FROM sidecar.delivery WHERE grp = ANY ($1::text[])"
+local EXPIRE = "DELETE FROM sidecar.delivery WHERE ctid = ANY (ARRAY(SELECT ctid"
+  .. " FROM sidecar.delivery WHERE pubsub = $1 AND published_ms < $2::bigint LIMIT 5000))"
 local EXPIRE_DEAD = "DELETE FROM sidecar.dead_letter WHERE recorded_at < now() - interval '7 days'"
 local LAST = "SELECT coalesce(max(id), 0)::text AS id FROM sidecar.delivery"
 local COUNT = "SELECT grp, count(*) AS pending FROM sidecar.delivery GROUP BY grp"
@@ -71,8 +73,8 @@ end
 ---@param group string
 ---@param held string[]
 ---@param limit integer
----@param without string[]|nil  lanes to leave out
----@param lane string|nil       this lane alone
+---@param without string[]|nil  keys to leave out
+---@param lane string|nil       this key alone
 ---@return table[]|nil
 function delivery_store.read(group, held, limit, without, lane)
   if lane then
@@ -84,11 +86,17 @@ function delivery_store.read(group, held, limit, without, lane)
   return db.query(READ_ALL, group, held, limit)
 end
 
----@param groups string[]
----@param ids string[]
----@return table|nil
-function delivery_store.delete(groups, ids)
-  return db.execute(DELETE, groups, ids)
+---@param ids_of table<string, string[]>  by group
+---@return boolean
+function delivery_store.delete(ids_of)
+  local good, work = true, {}
+  for group, ids in pairs(ids_of) do
+    work[#work + 1] = function() -- side by side they share a commit
+      good = db.execute(DELETE, group, ids) ~= nil and good
+    end
+  end
+  fiber.all(work)
+  return good
 end
 
 ---@return table|nil
@@ -110,12 +118,11 @@ function delivery_store.move(message, group, target)
     target.headers, int(target.now), target.groups)
 end
 
----Drops what a group does not subscribe to.
----@param group string
----@param topics string[]  "pubsub topic"
+---Drops all that groups have.
+---@param groups string[]
 ---@return table|nil
-function delivery_store.forget_others(group, topics)
-  return db.execute(FORGET, group, topics)
+function delivery_store.forget(groups)
+  return db.execute(FORGET, groups)
 end
 
 ---@param pubsub string

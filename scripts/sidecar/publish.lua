@@ -124,7 +124,10 @@ local function send(component, topic, messages)
   return true
 end
 
-local function size_problem(component, message)
+local function problem_of(component, message)
+  if message.key and (message.key:find("%z") or envelope.to_utf8(message.key) ~= message.key) then
+    return "the partition key is not UTF-8 text"
+  end
   if #message.value > component.max_bytes then
     return "the message is larger than " .. component.max_bytes .. " bytes"
   end
@@ -155,7 +158,7 @@ function publish.one(call, pubsub, topic)
     return errors.reply(500, "ERR_PUBSUB_CLOUD_EVENTS_SER", why)
   end
   message.key, message.headers = key_of(metadata), headers
-  why = size_problem(component, message)
+  why = problem_of(component, message)
   local sent
   if not why then
     sent, why = send(component, topic, { message })
@@ -240,7 +243,7 @@ local function bulk_message(call, component, topic, entry)
     return nil, why
   end
   message.key, message.headers = key_of(metadata), headers
-  why = size_problem(component, message)
+  why = problem_of(component, message)
   return not why and message or nil, why
 end
 

@@ -1,4 +1,5 @@
 -- The headers that travel with a message: publish metadata, and where a dead letter was before.
+local envelope = require("sidecar.envelope")
 local json = require("lib.json")
 local partition = require("sidecar.partition")
 
@@ -15,6 +16,7 @@ local RESERVED = { ["content-length"] = true, ["content-type"] = true, host = tr
 local function is_header(name, value)
   return name:find("^[%w!#$%%&'*+%-.^_`|~]+$") and #name <= 63
     and not RESERVED[name:lower()] and not value:find("[%z\1-\8\10-\31\127]")
+    and envelope.to_utf8(value) == value
 end
 
 ---@param metadata table<string, string>

@@ -1,8 +1,9 @@
 -- The stand-in sidecar of one machine: messages on their way, state, jobs.
 CREATE SCHEMA IF NOT EXISTS sidecar;
 
--- One row per message and consumer group; a row that exists is not delivered yet. id is given by the
--- sidecar, its only writer, and is the order of publishing.
+-- One row per message and consumer group ("app pubsub topic", "app@port pubsub topic" for broadcasts);
+-- a row that exists is not delivered yet. id is given by the sidecar, its only writer, and is the order
+-- of publishing.
 CREATE TABLE sidecar.delivery (
   grp          text NOT NULL,
   id           bigint NOT NULL,

@@ -34,24 +34,26 @@ class Request:
         return json.loads(self.body)
 
 
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
 class App:
     """An app behind a sidecar: it remembers what it is asked and answers as it is told. A handler gets the
     Request and returns a status, a body, or (status, body, headers); what is not set answers 404."""
 
     def __init__(self, app_id, subscriptions=(), handlers=None, listen=True, port=None):
         self.id = app_id
-        self.subscriptions = list(subscriptions)    # or (status, body)
+        self.subscriptions = subscriptions or []    # a list, or (status, body)
         self.handlers = dict(handlers or {})
         self.requests = []
         self.lock = threading.Lock()
         self.server = None
         self.sockets = set()
-        if port is None:
-            with socket.socket() as s:
-                s.bind(("127.0.0.1", 0))
-                port = s.getsockname()[1]
-        self.port = port
-        if listen:
+        self.port = free_port() if port is None else port
+        if listen and self.port:
             self.listen()
 
     def listen(self):
@@ -158,6 +160,11 @@ class App:
             self.requests.clear()
 
 
+def client(app_id="client"):
+    """An app without a port: it only calls."""
+    return App(app_id, port=0)
+
+
 def call(port, method, path, body=None, headers=None, timeout=20):
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
     head = dict(headers or {})
@@ -186,19 +193,12 @@ class StandIn:
         config = os.path.join(self.folder, "components.json")
         with open(config, "w") as f:
             json.dump({"components": list(components), "secretScopes": list(secret_scopes)}, f)
-        self.ports = {}
-        held = []
-        for app in self.apps:
-            s = socket.socket()
-            s.bind(("127.0.0.1", 0))
-            held.append(s)
-            self.ports[app.port] = s.getsockname()[1]
-        for s in held:
-            s.close()
+        self.ports = {app: free_port() for app in self.apps}
+        own = free_port()
         self.host = Host(services=("sidecar",), start=False, database=database, env={
-            "SIDECAR_CONFIG": config,
-            "SIDECAR_APPS": ",".join(f"{a.id}={a.port}:{self.ports[a.port]}" for a in self.apps), **(env or {})})
-        self.host.ready_port = self.host.base + 2000
+            "SIDECAR_CONFIG": config, "PORT": str(own - 2000),
+            "SIDECAR_APPS": ",".join(f"{a.id}={a.port or ''}:{self.ports[a]}" for a in self.apps), **(env or {})})
+        self.host.ready_port = own
         self.host.migrate()
         self.start()
 
@@ -220,7 +220,7 @@ class StandIn:
         return self
 
     def port(self, app):
-        return self.ports[app.port]
+        return self.ports[app]
 
     def kill(self):
         self.host.kill()
@@ -234,6 +234,8 @@ class StandIn:
 
     def stop(self):
         try:
+            if os.environ.get("SIDECAR_LOG"):
+                print(self.host.log_text(), self.sql("SELECT * FROM sidecar.delivery LIMIT 20"))
             self.host.stop()
         finally:
             for app in self.apps:

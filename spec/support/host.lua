@@ -27,4 +27,7 @@ package.loaded["host.fiber"] = { sleep = function() end, all = function(list)
   return results
 end, spawn = function(fn) fn() return true end }
 
+package.loaded["host.worker"] = { service = "spec", index = 0, count = 1, version = "spec",
+  services = function() return {} end, draining = function() return false end }
+
 return host
