@@ -184,13 +184,15 @@ class Checker:
 
     def check(self):
         found = []
-        for invariant, hint, query in RULES:
-            self.note(found, invariant, hint, table(self.sql, query))
+        rules = RULES + [("I1", f"given up, and nothing here deserves it: {name}", query) for name, query in DEAD.items()]
+        rows = collections.defaultdict(list)
+        for number, row in table(self.sql, " UNION ALL ".join(f"SELECT {i}, translate((r.*)::text, E'|\\n', '  ') FROM ({rule[2]}) AS r" for i, rule in enumerate(rules))):
+            rows[int(number)].append([row])
+        for i, (invariant, hint, _) in enumerate(rules):
+            self.note(found, invariant, hint, rows[i])
         self.check_published(found)
         self.check_lateness(found)
         self.check_journal(found)
-        for name, query in DEAD.items():
-            self.note(found, "I1", f"given up, and nothing here deserves it: {name}", table(self.sql, query))
         for name, count in waiting(self.sql).items():
             self.note(found, "I1", "it still waits", [[name, str(count)]])
         return found

@@ -19,12 +19,12 @@ PROCESSES = {
     "recurring-task-service": ("recurring-task-service", 2), "audit-service": ("audit-service", 3), "sidecar": ("sidecar", 2000),
 }
 DECLARED = {"chat-api": 0, "notification-service": 1, "recurring-task-service": 2, "audit-service": 3, "sidecar": 2000}
-WATCHER = 20    # the observer's port, an app of its own
+DATABASE, WATCHER = 19, 20    # the ports of PostgreSQL and of the observer, an app of its own
 
 
 def find_ports():
     """The first of the ports; below the range from which outgoing connections take theirs."""
-    wanted = [0, 1, 2, 3, 10, WATCHER, 1000, 1001, 1002, 1003, 1010, 2000, 2001, 2002, 2003, 2010, 2020]
+    wanted = [0, 1, 2, 3, 10, DATABASE, WATCHER, 1000, 1001, 1002, 1003, 1010, 2000, 2001, 2002, 2003, 2010, 2020]
     for base in range(20000 + os.getpid() % 160 * 50, 30000, 50):
         sockets = []
         try:
@@ -65,10 +65,14 @@ class Outages:
 class Fleet:
     def __init__(self, folder, env=None):
         self.folder = folder
+        self.base = find_ports()
         self.pg = Postgres()
         self.database = "chaos"
         self.pg.sql("CREATE DATABASE chaos")
-        self.base = find_ports()
+        self.pg.sql("ALTER SYSTEM SET max_connections = 100")
+        self.pg.stop()
+        self.pg.port = self.base + DATABASE    # one that no outgoing connection takes while it is down
+        self.pg.start()
         self.outages = Outages()
         self.processes, self.frozen = {}, set()
         self.lock = threading.RLock()
@@ -116,7 +120,7 @@ class Fleet:
         self.watch_thread.start()
         wait_until(self.is_ready, 60, "everything ready")
         # From now on whatever is published has somebody to hear it.
-        wait_until(lambda: self.sql("SELECT count(*) FROM sidecar.app WHERE subscriptions <> '[]'") == "4", 30, "the subscriptions")
+        wait_until(lambda: self.sql("SELECT count(*) FROM sidecar.app WHERE subscriptions <> '[]'") == "5", 30, "the subscriptions")
 
     def answers(self, port, path="/ready", timeout=1):
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
