@@ -39,9 +39,9 @@ local UPDATE = "WITH t AS (UPDATE chat.task SET title = $3, description = $4, st
   .. " parent_task_id = $12::uuid, timezone = $13, repeat_from = $14, version = $15::integer,"
   .. " created_at = $16::timestamptz, updated_at = $17::timestamptz"
   .. " WHERE id = $1::uuid AND user_id = $2 AND version = $15::integer - 1 RETURNING id, version)"
+-- Any task that was ever changed may have been completed in between, and its next one on its way.
 local DELETE = "WITH t AS (DELETE FROM chat.task WHERE id = $1::uuid AND user_id = $2"
-  .. " AND version = $3::integer RETURNING id, version + 1 AS version,"
-  .. " status = 'completed' AND recurrence_rule IS NOT NULL AS is_parent),"
+  .. " AND version = $3::integer RETURNING id, version + 1 AS version, version > 1 AS is_parent),"
   .. " p AS (INSERT INTO chat.departed_parent (task_id, user_id) SELECT id, $2 FROM t"
   .. " WHERE is_parent ON CONFLICT DO NOTHING)"
 local DELETE_INTO_OUTBOX = " INSERT INTO chat.outbox (topic, key, version, event_id, event_type,"

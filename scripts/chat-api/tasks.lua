@@ -55,14 +55,14 @@ local function refuse_when_full()
   end
 end
 
--- The answer that an earlier request with this key got.
-local function first_answer(user, key, hash)
+-- The answer that an earlier request with this key got. `missing`: the problem when there is none.
+local function first_answer(user, key, hash, missing)
   local rows, err = task_store.find_answer(user, key)
   if not rows then
     return nil, store.problem(err)
   end
   if not rows[1] then
-    return nil, problem.conflict("The Idempotency-Key has just been forgotten; send it again")
+    return nil, missing
   end
   if rows[1].request_hash ~= hash then
     return nil, problem.unprocessable("This Idempotency-Key was used with another body")
@@ -86,7 +86,17 @@ local function create_once(task, change, options)
   if rows.affected > 0 then
     return change.text
   end
-  return first_answer(task.user_id, options.key, hash)
+  return first_answer(task.user_id, options.key, hash,
+    problem.conflict("The Idempotency-Key has just been forgotten; send it again"))
+end
+
+-- What cannot be made now may have been made by an earlier try: a reminder can become too late
+-- between the two.
+local function refuse_create(user, why, options)
+  if not options.key then
+    return nil, why
+  end
+  return first_answer(user, options.key, crypto.hex(crypto.sha256(options.body)), why)
 end
 
 ---@class tasks.Options
@@ -106,7 +116,7 @@ function tasks.create_text(user, input, options)
   local task, message = task_fields.create(user, input, now_ms)
   local full = task and refuse_when_full()
   if not task or full then
-    return nil, full or problem.unprocessable(message)
+    return refuse_create(user, full or problem.unprocessable(message), options)
   end
   local change = task_events.make("task.created", task, nil, now_ms)
   if options.key then

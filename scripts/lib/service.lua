@@ -14,6 +14,7 @@ local cloudevent = require("lib.cloudevent")
 local config = require("host.config")
 local crypto = require("host.crypto")
 local db = require("host.db")
+local failpoint = require("lib.failpoint")
 local json = require("lib.json")
 local jwt = require("lib.jwt")
 local limit = require("lib.limit")
@@ -221,7 +222,12 @@ local function read_body(route, request)
   request.json = value
 end
 
+local started = false -- this VM's service: its start function has run
+
 local function ready()
+  if not started then
+    return problem.unavailable("The service is starting", 1)
+  end
   if worker.draining() then
     return problem.unavailable("The service is stopping", 1)
   end
@@ -420,6 +426,10 @@ function service.open(name)
         return "inner", problem.reply(why)
       end
     end
+    -- What the sidecar asks, and what is asked of the stand-in, may need what start has not made yet.
+    if not started and (inner or not entry and declaration.fallback) then
+      return "starting", problem.reply(problem.unavailable("The service is starting", 1))
+    end
     if not entry and declaration.fallback and not inner then
       return "fallback", declaration.fallback(request)
     end
@@ -455,12 +465,20 @@ function service.open(name)
     return code, all, text, route
   end
 
+  local function start()
+    failpoint.hit("before_start")
+    if declaration.start then
+      declaration.start()
+    end
+    started = true
+  end
+
   return {
     port = declaration.port,
     inner_port = declaration.inner_port,
     workers = declaration.workers,
     body_limit = declaration.body_limit,
-    start = declaration.start,
+    start = start,
     handle = handle,
   }
 end

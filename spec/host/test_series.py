@@ -91,6 +91,15 @@ class Series(unittest.TestCase):
         self.assertEqual(self.deliver(self.next_of(parent["id"])).json, {"status": "SUCCESS"})
         self.assertEqual(len(self.children(parent["id"])), 1)
 
+    def test_a_parent_that_was_opened_again_and_deleted_still_has_its_next(self):
+        for change in ({"status": "pending"}, {"recurrence_rule": None}):
+            parent = self.create()
+            self.host.call("PATCH", f"/api/tasks/{parent['id']}/complete", token=token(self.user))
+            self.host.call("PUT", "/api/tasks/" + parent["id"], change, token=token(self.user))
+            self.assertEqual(self.host.call("DELETE", "/api/tasks/" + parent["id"], token=token(self.user)).status, 200)
+            self.assertEqual(self.deliver(self.next_of(parent["id"])).json, {"status": "SUCCESS"}, change)
+            self.assertEqual(len(self.children(parent["id"])), 1, change)
+
     def test_what_can_never_be_is_kept_and_dropped(self):
         parent, foreign = self.create(), str(uuid.uuid4())
         mine = self.user

@@ -1,5 +1,6 @@
 """The task routes of chat-api against the real program and a real PostgreSQL."""
 
+import datetime
 import json
 import re
 import sys
@@ -7,7 +8,7 @@ import os
 import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
-from system import HostCase, postgres, token  # noqa: E402
+from system import HostCase, postgres, token, wait_until  # noqa: E402
 
 KEYS = ["id", "title", "description", "status", "priority", "due_date", "user_id", "created_at",
         "updated_at", "tags", "reminder_offset_minutes", "remind_at", "is_recurring",
@@ -107,6 +108,16 @@ class Create(HostCase):
         elsewhere = self.host.post("/api/tasks", {"title": "once"}, headers=headers,
                                    token=token("bob"))
         self.assertNotEqual(elsewhere.json["id"], first.json["id"])
+
+    def test_a_key_makes_a_retry_return_the_first_answer_when_its_reminder_is_over(self):
+        soon = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=62)
+        body = {"title": "soon", "due_date": soon.strftime("%Y-%m-%dT%H:%M:%SZ"), "reminder_offset_minutes": 1}
+        first = self.host.post("/api/tasks", body, headers={"Idempotency-Key": "soon"})
+        self.assertEqual(first.status, 201, first.body)
+        wait_until(lambda: self.host.post("/api/tasks", body).status == 422, 10, "it to be too late")
+        again = self.host.post("/api/tasks", body, headers={"Idempotency-Key": "soon"})
+        self.assertEqual((again.status, again.json), (201, first.json))
+        self.assert_problem(self.host.post("/api/tasks", body, headers={"Idempotency-Key": "another"}), 422, "past")
 
     def test_one_key_from_many_at_once_makes_one_task(self):
         ids = []
