@@ -200,7 +200,6 @@ class StandIn:
             "SIDECAR_APPS": ",".join(f"{a.id}={a.port or ''}:{self.ports[a]}" for a in self.apps), **(env or {})})
         self.host.ready_port = own
         self.host.migrate()
-        self.start()
 
     def start(self):
         self.host.start()
@@ -251,7 +250,13 @@ ENGINES = {"standin": StandIn}
 
 
 def start(apps, **options):
-    return ENGINES[os.environ.get("DAPR_ENGINE", "standin")](apps, **options).wait_subscribed()
+    engine = ENGINES[os.environ.get("DAPR_ENGINE", "standin")](apps, **options)
+    try:
+        engine.start()
+        return engine.wait_subscribed()
+    except BaseException:
+        engine.stop()
+        raise
 
 
 def subscription(topic, route=None, pubsub="pubsub", **more):
