@@ -11,6 +11,7 @@ import http.client
 import http.server
 import json
 import os
+import random
 import shutil
 import socket
 import tempfile
@@ -34,10 +35,22 @@ class Request:
         return json.loads(self.body)
 
 
+_taken = set()
+
+
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """One that no outgoing connection of this machine can get meanwhile, and that is given once."""
+    while True:
+        port = random.randrange(11000, 20000)
+        if port in _taken:
+            continue
+        _taken.add(port)
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
 class App:
