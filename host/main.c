@@ -256,7 +256,8 @@ static int start_workers(const struct config *config, const struct services *ser
             .port = shifted(config, services->list[s].port),
             .inner_port = shifted(config, services->list[s].inner_port),
         };
-    for (int s = 0; s < services->count; s++) {
+    // The last by port first: what serves the others there must not be missed by them.
+    for (int s = services->count - 1; s >= 0; s--) {
         int per_service = services->list[s].workers ? services->list[s].workers
                                                     : (int)config_number(config, "WORKERS");
         for (int w = 0; w < per_service && crew->count < MAX_WORKERS; w++) {
