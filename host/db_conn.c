@@ -39,10 +39,12 @@ struct db_conn {
 };
 
 // Plans are made once per connection, some while a table is still small, and an index is never far
-// worse: a plan that reads all of a queue would time out once the queue has grown.
+// worse: a plan that reads all of a queue would time out once the queue has grown. Compiling a plan
+// (jit) takes longer than any statement of ours may last.
 static const char SESSION_OPTIONS[] = "-c statement_timeout=2000 -c lock_timeout=500 "
                                       "-c idle_in_transaction_session_timeout=10000 "
-                                      "-c timezone=UTC -c datestyle=ISO -c enable_seqscan=off";
+                                      "-c timezone=UTC -c datestyle=ISO -c enable_seqscan=off "
+                                      "-c jit=off";
 
 void db_unit_clear_rows(struct db_unit *unit) {
     for (size_t i = 0; i < unit->count; i++) {
