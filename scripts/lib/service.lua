@@ -58,6 +58,7 @@ local service = {}
 ---@field topic string
 ---@field path string               inner route that Dapr calls
 ---@field dead_letter_topic string|nil
+---@field types string[]|nil        event types that matter: another is SUCCESS without the handler
 ---@field handler fun(event: cloudevent.Event): string|nil, any
 ---@field bury fun(topic: string, message: string, body: string): true|nil, table|nil
 -- handler returns SUCCESS, RETRY, or DROP with a reason; nil and a problem when it cannot now. bury
@@ -265,11 +266,25 @@ local function concat(first, second)
   return all
 end
 
+local function wants(subscription, event_type)
+  if not subscription.types then
+    return true
+  end
+  for _, wanted in ipairs(subscription.types) do
+    if wanted == event_type then
+      return true
+    end
+  end
+  return false
+end
+
 -- Dapr takes exactly these words, and any status but 2xx and 404 as "later".
 local function deliver(subscription, request)
   local event, message = cloudevent.read(request.body)
   local verdict = "DROP"
-  if event then
+  if event and not wants(subscription, event.event_type) then
+    verdict = "SUCCESS"
+  elseif event then
     verdict, message = subscription.handler(event)
     if not verdict then
       return problem.reply(message)
@@ -288,7 +303,9 @@ local function subscription_routes(subscriptions)
   local list, told = {}, json.list({})
   for i, subscription in ipairs(subscriptions or {}) do
     told[i] = { pubsubname = subscription.pubsub, topic = subscription.topic,
-      route = subscription.path, deadLetterTopic = subscription.dead_letter_topic }
+      route = subscription.path, deadLetterTopic = subscription.dead_letter_topic,
+      -- For the stand-in, which then need not bring the others; Dapr passes over it.
+      metadata = subscription.types and { types = table.concat(subscription.types, ",") } }
     list[i] = { "POST", subscription.path, function(request)
       return deliver(subscription, request)
     end }

@@ -9,7 +9,8 @@ return {
   inner_port = 9002,
   subscriptions = {
     { pubsub = "pubsub", topic = "task-events", path = "/events/task-events",
-      dead_letter_topic = "task-events-dead", handler = recurring.handle,
+      dead_letter_topic = "task-events-dead", types = { "task.completed" },
+      handler = recurring.handle,
       bury = inbox.bury("recur") },
   },
   start = function()

@@ -452,9 +452,11 @@ local function dead_letter(group, message, subscription, why)
   log.warn("a message became a dead letter", { app = group.app.id, topic = message.topic,
     dead_letter_topic = topic, error = tostring(why) })
   let_go(group, message.id)
-  delivery.offer(names, { { id = id, pubsub = message.pubsub, topic = topic, key = message.key,
-    value = message.value, encoding = message.encoding, headers = headers, published = now,
-    attempts = 0 } })
+  for _, name in ipairs(names) do
+    delivery.offer(name, { { id = id, pubsub = message.pubsub, topic = topic, key = message.key,
+      value = message.value, encoding = message.encoding, headers = headers, published = now,
+      attempts = 0 } })
+  end
   return true
 end
 
@@ -621,33 +623,39 @@ function delivery.groups_for(pubsub, topic)
   return names
 end
 
----Messages that have been stored for these groups.
----@param names string[]
+---@param name string    of a group
+---@param message table   with its type; none: it is no CloudEvent
+---@return boolean        the app wants messages of this type
+function delivery.wants(name, message)
+  local group = groups[name]
+  local known = group.app.subscriptions
+  local subscription = known and known[group.key]
+  local types = subscription and subscription.types
+  return not types or not message.type or types[message.type] == true
+end
+
+---Messages that have been stored for a group, which owns them from now on.
+---@param name string
 ---@param messages table[]
-function delivery.offer(names, messages)
-  for _, name in ipairs(names) do
-    local group = groups[name]
+function delivery.offer(name, messages)
+  local group = groups[name]
+  if group.behind then
+    group.missed = true
+    read_more(group)
+    return
+  end
+  for i = 1, #messages do
+    local message = messages[i]
+    local lane = group.lanes[lane_name(message)]
     if group.behind then
       group.missed = true
-      read_more(group)
-    else
-      for i = 1, #messages do
-        local message = messages[i]
-        local lane = group.lanes[lane_name(message)]
-        if group.behind then
-          group.missed = true
-        elseif lane and lane.behind then
-          lane.missed = true
-        else
-          local own = #names > 1 and delivery.copy(message) or message -- each counts attempts
-          if not hold(group, own) then
-            group.behind, group.missed = true, true
-          end
-        end
-      end
-      pump(group)
+    elseif lane and lane.behind then
+      lane.missed = true
+    elseif not hold(group, message) then
+      group.behind, group.missed = true, true
     end
   end
+  pump(group)
 end
 
 ---@param message table

@@ -4,6 +4,7 @@ local crypto = require("host.crypto")
 local delivery = require("sidecar.delivery")
 local envelope = require("sidecar.envelope")
 local errors = require("sidecar.errors")
+local fiber = require("host.fiber")
 local json = require("lib.json")
 local rawjson = require("sidecar.rawjson")
 local record = require("sidecar.record")
@@ -102,6 +103,7 @@ local function message_of(context, content_type, body, raw, event)
       return nil, "cannot create cloudevent: the body is not a JSON object"
     end
     return { value = envelope.fill(context, body, event), encoding = "event",
+      type = type(event.type) == "string" and event.type or nil,
       expires = context.expires or expiration_of(event) }
   end
   return { value = envelope.wrap(context, content_type, body), encoding = "event",
@@ -113,7 +115,66 @@ local function key_of(metadata)
   return key ~= "" and key or nil
 end
 
--- Stores messages and hands them on. nil and a message when the database did not take them.
+-- Messages that go to the same groups, together: an app may want certain types only.
+local function by_groups(groups, messages)
+  local parts, list = {}, {}
+  for _, message in ipairs(messages) do
+    local wanted = {}
+    for _, name in ipairs(groups) do
+      if delivery.wants(name, message) then
+        wanted[#wanted + 1] = name
+      end
+    end
+    local key = table.concat(wanted, "\0")
+    if #wanted > 0 and not parts[key] then
+      parts[key] = { groups = wanted, messages = {} }
+      list[#list + 1] = parts[key]
+    end
+    if #wanted > 0 then
+      table.insert(parts[key].messages, message)
+    end
+  end
+  return list
+end
+
+-- Stores the parts side by side. Returns the error of one that was not taken.
+local function store_all(component, topic, now, parts)
+  local work, failure = {}, nil
+  for i, part in ipairs(parts) do
+    work[i] = function()
+      local rows, err = store.insert(part.groups, component.name, topic, now, part.messages)
+      part.stored = rows ~= nil
+      failure = err or failure
+      if err and err.code ~= "unavailable" and err.code ~= "sql" then
+        delivery.look(part.groups) -- they may be there after all
+      end
+    end
+  end
+  fiber.all(work)
+  return failure
+end
+
+-- Each group gets what is its, in the order of publishing, whatever part it was stored with.
+local function offer_all(groups, parts)
+  for _, name in ipairs(groups) do
+    local own = {}
+    for _, part in ipairs(parts) do
+      for _, wanted in ipairs(part.stored and part.groups or {}) do
+        for i = 1, wanted == name and #part.messages or 0 do
+          own[#own + 1] = delivery.copy(part.messages[i]) -- each counts its attempts
+        end
+      end
+    end
+    if #parts > 1 then
+      table.sort(own, function(a, b) return a.id < b.id end)
+    end
+    if #own > 0 then
+      delivery.offer(name, own)
+    end
+  end
+end
+
+-- Stores messages and hands them on. nil and a message when the database did not take all of them.
 local function send(component, topic, messages)
   local groups = delivery.groups_for(component.name, topic)
   if #groups == 0 or #messages == 0 then
@@ -124,14 +185,12 @@ local function send(component, topic, messages)
     message.id, message.pubsub, message.topic = first + i - 1, component.name, topic
     message.published, message.attempts = now, 0
   end
-  local rows, err = store.insert(groups, component.name, topic, now, messages)
-  if not rows then
-    if err.code ~= "unavailable" and err.code ~= "sql" then
-      delivery.look(groups) -- they may be there after all
-    end
+  local parts = by_groups(groups, messages)
+  local err = store_all(component, topic, now, parts)
+  offer_all(groups, parts)
+  if err then
     return nil, err.message
   end
-  delivery.offer(groups, messages)
   return true
 end
 

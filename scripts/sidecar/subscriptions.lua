@@ -97,7 +97,8 @@ function subscriptions.read(app, item)
   local metadata = type(item.metadata) == "table" and item.metadata or {}
   return { pubsub = pubsub, topic = topic, rules = rules, path = path,
     raw = tostring(metadata.rawPayload):lower() == "true",
-    dead_letter = text_of(item.deadLetterTopic) }
+    dead_letter = text_of(item.deadLetterTopic),
+    types = components.set_of(text_of(metadata.types)) }
 end
 
 -- All of an answer; what is refused keeps what was known before of the same topic.
