@@ -49,6 +49,7 @@ local service = {}
 ---@field [3] fun(request: service.Request): integer, any, table|nil
 ---@field auth boolean|nil          needs a bearer token (default true on the public port)
 ---@field body "json"|"optional"|nil a JSON object is needed, or may come
+---@field large boolean|nil         of the inner port: takes bodies above INNER_BYTES
 -- A handler returns status, body and headers. A table as body is sent as JSON, a string as it is
 -- (JSON, unless the headers say otherwise), a function streams: it gets the open stream.
 -- problem.reply(p) makes the three values of a problem.
@@ -75,6 +76,8 @@ local ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match,
 
 -- Per worker; the numbers of two workers add up.
 local FAILED_AUTH_PER_SECOND, FAILED_AUTH_BURST = 10, 200
+
+local INNER_BYTES = 256 * 1024 -- of a request of the sidecar
 
 local function split(path)
   local segments = {}
@@ -265,9 +268,17 @@ local function concat(first, second)
   return all
 end
 
--- Dapr takes exactly these words, and any status but 2xx and 404 as "later".
+local function read_event(body)
+  if #body > INNER_BYTES then
+    return nil, "it is larger than " .. INNER_BYTES .. " bytes"
+  end
+  return cloudevent.read(body)
+end
+
+-- Dapr takes exactly these words, and any status but 2xx and 404 as "later": a 413 would come again
+-- and again, and hold up all that is behind it.
 local function deliver(subscription, request)
-  local event, message = cloudevent.read(request.body)
+  local event, message = read_event(request.body)
   local verdict = "DROP"
   if event then
     verdict, message = subscription.handler(event)
@@ -289,7 +300,7 @@ local function subscription_routes(subscriptions)
   for i, subscription in ipairs(subscriptions or {}) do
     told[i] = { pubsubname = subscription.pubsub, topic = subscription.topic,
       route = subscription.path, deadLetterTopic = subscription.dead_letter_topic }
-    list[i] = { "POST", subscription.path, function(request)
+    list[i] = { "POST", subscription.path, large = true, function(request)
       return deliver(subscription, request)
     end }
   end
@@ -343,6 +354,9 @@ local function guard_inner(route, request)
   end
   if request.headers["dapr-caller-app-id"] and not (route and route.invoked) then
     return problem.forbidden("This route is not for other apps")
+  end
+  if #request.body > INNER_BYTES and not (route and route.large) then
+    return problem.new(413, "The body is larger than " .. INNER_BYTES .. " bytes")
   end
 end
 
@@ -426,7 +440,7 @@ function service.open(name)
         return "inner", problem.reply(why)
       end
     end
-    -- What the sidecar asks, and what is asked of the stand-in, may need what start has not made yet.
+    -- What the sidecar asks, and what is asked of the stand-in, may need what start makes.
     if not started and (inner or not entry and declaration.fallback) then
       return "starting", problem.reply(problem.unavailable("The service is starting", 1))
     end

@@ -201,14 +201,14 @@ class Host:
             self.wait_ready()
 
     def wait_ready(self, seconds=20):
-        port = self.port_of(self.services[0])    # the first one's answers for all
+        ports = [self.port_of(service) for service in self.services]
 
         def ready():
             if self.process.poll() is not None:
                 raise AssertionError(f"todo-host ended with {self.process.returncode}: "
                                      f"{self.log_text()}")
             try:
-                return self.get("/ready", token=None, port=port).status == 200
+                return all(self.get("/ready", token=None, port=port).status == 200 for port in ports)
             except OSError:
                 return False
         wait_until(ready, seconds, "ready")
