@@ -35,7 +35,8 @@ static const struct setting SETTINGS[] = {
     {"SIDECAR_APPS", TEXT, NULL, 0, 0,
      "the stand-in's apps, id=app_port:sidecar_port by comma; default: those of this process"},
     {"SIDECAR_CONFIG", TEXT, NULL, 0, 0, "JSON file with the stand-in's components"},
-    {"SECRET_STORE", TEXT, NULL, 0, 0, "name of a Dapr secret store that holds settings"},
+    {"SECRET_STORE", TEXT, NULL, 0, 0,
+     "a Dapr secret store that holds settings: STORE, or STORE/SECRET"},
     {"CORS_ORIGINS", ORIGINS, NULL, 0, 0, "origins whose pages may read answers, by comma; or *"},
     {"NOTIFY_EMAIL", TEXT, NULL, 0, 0, "output binding that sends mail; unset: no mail"},
     {"NOTIFY_WEBHOOK", TEXT, NULL, 0, 0, "output binding that posts notices; unset: none"},
@@ -55,6 +56,12 @@ static const struct setting SETTINGS[] = {
     {"USER_RATE", NUMBER, "500", 1, 1000000, "requests a second of one user, per worker"},
     {"DRAIN_MS", NUMBER, "5000", 0, 20000, "how long to go on serving after SIGTERM"},
 };
+
+// What says where the sidecar, its store and this program's files are cannot come from the store.
+static const char *const ENVIRONMENT_ONLY[] = {
+    "DAPR_HTTP_ENDPOINT", "DAPR_HTTP_PORT", "DAPR_API_TOKEN", "SIDECAR_PORT",
+    "SIDECAR_APPS",       "SIDECAR_CONFIG", "SECRET_STORE",   "PORT",
+    "BIND_ADDRESS",       "SCRIPTS_DIR",    "WEB_DIR"};
 
 enum { COUNT = sizeof SETTINGS / sizeof *SETTINGS };
 
@@ -201,46 +208,64 @@ static const char *check(const struct setting *setting, const char *value) {
     }
 }
 
-static int check_needs(const struct config *config, enum config_needs needs, struct err *err) {
+static int check_needs(const struct config *config, enum config_needs needs, bool asked_store,
+                       struct err *err) {
+    const char *nor = asked_store ? ", nor in the secret store" : "";
     if ((needs == CONFIG_SERVICE || needs == CONFIG_DATABASE) &&
         !config_string(config, "DATABASE_URL"))
-        return err_set(err, "DATABASE_URL is not set: a PostgreSQL connection string is needed");
+        return err_set(err, "DATABASE_URL is not set%s: a PostgreSQL connection string is needed",
+                       nor);
     if (needs == CONFIG_SERVICE && !config_string(config, "JWT_SECRET") &&
         !config_string(config, "JWKS_URL"))
         return err_set(err,
-                       "neither JWT_SECRET nor JWKS_URL is set: one of them is needed to verify "
-                       "tokens");
+                       "neither JWT_SECRET nor JWKS_URL is set%s: one of them is needed to verify "
+                       "tokens",
+                       nor);
     if (needs == CONFIG_TOKEN && !config_string(config, "JWT_SECRET"))
-        return err_set(err, "JWT_SECRET is not set: it is needed to sign tokens");
+        return err_set(err, "JWT_SECRET is not set%s: it is needed to sign tokens", nor);
     return 0;
 }
 
+static int refuse(const struct setting *setting, const char *why, const char *value, bool stored,
+                  struct err *err) {
+    const char *from = stored ? " from the secret store" : "";
+    if (setting->kind != NUMBER)
+        return err_set(err, "%s%s %s", setting->name, from, why);
+    if (stored)
+        return err_set(err, "%s%s %s from %ld to %ld", setting->name, from, why, setting->min,
+                       setting->max);
+    return err_set(err, "%s %s from %ld to %ld, not \"%.40s\"", setting->name, why, setting->min,
+                   setting->max, value);
+}
+
 static int read_setting(struct config *config, int i, char *(*lookup)(const char *name),
-                        struct err *err) {
+                        const struct config_store *store, struct err *err) {
     const struct setting *setting = &SETTINGS[i];
     const char *value = lookup(setting->name);
+    bool stored = false;
+    if ((!value || !*value) && store && config_may_be_stored(setting->name)) {
+        value = store->find(store->user, setting->name);
+        stored = value && *value;
+    }
     if (!value || !*value)
         value = setting->fallback;
     if (!value)
         return 0;
     const char *why = check(setting, value);
-    if (why && setting->kind == NUMBER)
-        return err_set(err, "%s %s from %ld to %ld, not \"%.40s\"", setting->name, why,
-                       setting->min, setting->max, value);
     if (why)
-        return err_set(err, "%s %s", setting->name, why);
+        return refuse(setting, why, value, stored, err);
     config->values[i] = xstrdup(value);
     return 0;
 }
 
 int config_load(struct config **out, enum config_needs needs, char *(*lookup)(const char *name),
-                struct err *err) {
+                const struct config_store *store, struct err *err) {
     struct config *config = xcalloc(1, sizeof *config);
     int status = 0;
     for (int i = 0; i < COUNT && status == 0; i++)
-        status = read_setting(config, i, lookup, err);
+        status = read_setting(config, i, lookup, store, err);
     if (status == 0)
-        status = check_needs(config, needs, err);
+        status = check_needs(config, needs, store != NULL, err);
     if (status != 0) {
         config_free(config);
         return -1;
@@ -272,9 +297,16 @@ const char *config_find(const struct config *config, const char *name) {
     return i < 0 ? NULL : config->values[i];
 }
 
+bool config_may_be_stored(const char *name) {
+    for (size_t i = 0; i < sizeof ENVIRONMENT_ONLY / sizeof *ENVIRONMENT_ONLY; i++)
+        if (strcmp(ENVIRONMENT_ONLY[i], name) == 0)
+            return false;
+    return index_of(name) >= 0;
+}
+
 void config_print_help(FILE *out) {
     for (int i = 0; i < COUNT; i++)
-        fprintf(out, "  %-20s %s%s%s%s\n", SETTINGS[i].name, SETTINGS[i].meaning,
-                SETTINGS[i].fallback ? " (default " : "",
+        fprintf(out, "%s %-20s %s%s%s%s\n", config_may_be_stored(SETTINGS[i].name) ? "  " : " *",
+                SETTINGS[i].name, SETTINGS[i].meaning, SETTINGS[i].fallback ? " (default " : "",
                 SETTINGS[i].fallback ? SETTINGS[i].fallback : "", SETTINGS[i].fallback ? ")" : "");
 }

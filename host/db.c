@@ -39,7 +39,8 @@ struct db {
     struct db_session **waiting_tail;
     bool read_last;
     bool stopping;
-    bool down; // the last attempt failed and nothing is up
+    bool down;          // the last attempt failed and nothing is up
+    struct err trouble; // why
     uint32_t seed;
     char **texts; // statement texts by id; open addressing over hashes
     uint32_t *hashes;
@@ -426,6 +427,7 @@ static void on_lost(void *user, struct db_conn *conn, struct db_segment *segment
         }
         free(segment);
     }
+    err_set(&db->trouble, "%s", reason);
     if (!was_up && !any_up(db)) {
         if (!db->down)
             log_event(LOG_ERROR, "database is not reachable", "error", reason, NULL);
@@ -575,6 +577,10 @@ int db_start(struct db *db, enum db_kind kind, const struct db_statement *statem
 
 bool db_ready(const struct db *db) {
     return any_up(db);
+}
+
+const char *db_trouble(const struct db *db) {
+    return db->trouble.text[0] ? db->trouble.text : "it does not answer";
 }
 
 void db_stats(const struct db *db, struct db_stats *stats) {

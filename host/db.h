@@ -83,6 +83,9 @@ void db_session_end(struct db_session *session, bool clean);
 // At least one connection is up.
 bool db_ready(const struct db *db);
 
+// Why the last attempt to connect failed; "it does not answer" when none has failed yet.
+const char *db_trouble(const struct db *db);
+
 struct db_stats {
     int up;           // connections
     size_t waiting;   // units not sent yet

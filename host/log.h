@@ -7,7 +7,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
+// LOG_NONE is for log_set_level alone: nothing is logged.
+enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR, LOG_NONE };
 
 // What this thread is working on; each string is borrowed and may be NULL. The worker sets it
 // before it runs a fiber and clears it afterwards.

@@ -11,11 +11,13 @@
 #include <unistd.h>
 
 #include "buf.h"
+#include "command.h"
 #include "config.h"
 #include "db.h"
 #include "listen.h"
 #include "log.h"
 #include "script.h"
+#include "secrets.h"
 #include "worker.h"
 
 enum { MAX_SERVICES = 32, MAX_WORKERS = 256, FIRST_PORT = 8000 };
@@ -39,13 +41,27 @@ static int usage_error(const char *format, const char *word) {
 }
 
 static void print_help(void) {
-    printf("usage: todo-host COMMAND\n\n"
-           "  run SERVICE… | --all   run services in this process\n"
-           "  migrate                bring the database's tables up to date\n"
-           "  token USER             print a token for trying things\n"
-           "  services               list the services: name, port, inner port\n"
-           "  --help, --version\n\n"
-           "Settings are environment variables:\n\n");
+    printf(
+        "usage: todo-host COMMAND\n\n"
+        "  run SERVICE… | --all   run services in this process\n"
+        "  migrate                bring the database's tables up to date\n"
+        "  token USER             print a token for trying things\n"
+        "  services               list the services: name, port, inner port\n"
+        "  outbox list            events that could not be published and were set aside\n"
+        "  outbox retry ID… | --all   publish them again\n"
+        "  outbox drop ID… | --all    forget them\n"
+        "  dead list              events that could not be handled and were set aside\n"
+        "  dead drop ID… | --all  forget them\n"
+        "                         an ID is SCHEMA:NUMBER, as list shows it; with --all or list,\n"
+        "                         --schema SCHEMA takes one alone; list has --limit N (100)\n"
+        "                         and --json\n"
+        "  --help, --version\n\n"
+        "Settings are environment variables. All but those marked * may be in the Dapr secret "
+        "store\n"
+        "that SECRET_STORE names instead: in STORE each as a secret of its own, in STORE/SECRET "
+        "as\n"
+        "the keys of one secret. Not with the stand-in sidecar of the same process "
+        "(SIDECAR_PORT).\n\n");
     config_print_help(stdout);
 }
 
@@ -73,33 +89,67 @@ static void find_folder(const char *name, const char *folder, const char *file) 
     buf_free(&full);
 }
 
-// `token` must fit the system of `make run`: its secret is in its data folder.
-static void find_secret(void) {
-    if (getenv("JWT_SECRET") || getenv("JWKS_URL"))
-        return;
+static bool has_store(void) {
+    const char *store = getenv("SECRET_STORE");
+    return store && *store;
+}
+
+// A command must fit the system of `make run`: some of its settings are in its data folder.
+static void find_setting(const char *name, const char *other, const char *file_name) {
     const char *data = getenv("DATA_DIR"), *xdg = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
+    if (getenv(name) || (other && getenv(other)) || has_store())
+        return;
     struct buf path = {0};
     if (data && *data)
-        buf_addf(&path, "%s/secret", data);
+        buf_addf(&path, "%s/%s", data, file_name);
     else if (xdg && *xdg)
-        buf_addf(&path, "%s/todo-chatbot/secret", xdg);
+        buf_addf(&path, "%s/todo-chatbot/%s", xdg, file_name);
     else
-        buf_addf(&path, "%s/.local/share/todo-chatbot/secret", home ? home : "");
-    char secret[512];
+        buf_addf(&path, "%s/.local/share/todo-chatbot/%s", home ? home : "", file_name);
+    char value[512];
     FILE *file = fopen(path.data, "r");
-    if (file && fgets(secret, sizeof secret, file)) {
-        secret[strcspn(secret, "\r\n")] = 0;
-        setenv("JWT_SECRET", secret, 1);
+    if (file && fgets(value, sizeof value, file)) {
+        value[strcspn(value, "\r\n")] = 0;
+        setenv(name, value, 1);
     }
     if (file)
         fclose(file);
     buf_free(&path);
 }
 
+// The stand-in sidecar starts when the settings are known: they cannot come from it.
+static bool is_own_sidecar(const struct config *environment) {
+    return config_string(environment, "SIDECAR_PORT") &&
+           !config_string(environment, "DAPR_HTTP_ENDPOINT") &&
+           !config_string(environment, "DAPR_HTTP_PORT");
+}
+
+static int load_from_store(struct config **config, enum config_needs needs,
+                           const struct config *environment, struct err *err) {
+    if (is_own_sidecar(environment))
+        return err_set(err, "SECRET_STORE needs a sidecar of its own (DAPR_HTTP_PORT): the "
+                            "stand-in at SIDECAR_PORT starts after the settings are read");
+    struct secrets *secrets;
+    log_set_level((enum log_level)log_level_parse(config_string(environment, "LOG_LEVEL")));
+    if (secrets_fetch(&secrets, environment, err) != 0)
+        return -1;
+    const struct config_store store = {secrets_find, secrets};
+    int status = config_load(config, needs, getenv, &store, err);
+    secrets_free(secrets);
+    return status;
+}
+
 static struct config *load_config(enum config_needs needs) {
-    struct config *config;
+    bool stored = needs != CONFIG_NOTHING && has_store();
+    struct config *config, *environment;
     struct err err;
-    if (config_load(&config, needs, getenv, &err) == 0)
+    int status = config_load(&environment, stored ? CONFIG_NOTHING : needs, getenv, NULL, &err);
+    config = environment;
+    if (status == 0 && stored) {
+        status = load_from_store(&config, needs, environment, &err);
+        config_free(environment);
+    }
+    if (status == 0)
         return config;
     fail("%s", err.text);
     return NULL;
@@ -206,7 +256,8 @@ static int start_workers(const struct config *config, const struct services *ser
             .port = shifted(config, services->list[s].port),
             .inner_port = shifted(config, services->list[s].inner_port),
         };
-    for (int s = 0; s < services->count; s++) {
+    // The last by port first: what serves the others there must not be missed by them.
+    for (int s = services->count - 1; s >= 0; s--) {
         int per_service = services->list[s].workers ? services->list[s].workers
                                                     : (int)config_number(config, "WORKERS");
         for (int w = 0; w < per_service && crew->count < MAX_WORKERS; w++) {
@@ -367,38 +418,47 @@ static int command_services(int count, char **words) {
 }
 
 // Commands whose meaning is the scripts': lib/commands.lua.
-static int command_script(const char *name, enum config_needs needs, int count, char **words) {
-    find_secret();
+// What the scripts know how to do. It answers with what it prints, and does not log but for debug.
+static int script_command(const char *name, enum config_needs needs, int count, char **words) {
     struct config *config = load_config(needs);
     if (!config)
         return 1;
-    struct api_env env = {.config = config, .service = "command", .worker_count = 1};
-    env.metrics = metrics_shard_new(NULL);
-    struct script *script = script_new(&env);
+    int level = log_level_parse(config_string(config, "LOG_LEVEL"));
+    log_set_level(level == LOG_DEBUG ? LOG_DEBUG : LOG_NONE);
     struct buf out = {0};
     struct err err;
-    int status = script_command(script, name, words, count, &out, &err);
-    if (status == 0)
-        printf("%s\n", out.data ? out.data : "");
-    else
+    int status =
+        (int)command_execute(config, name, words, count, needs == CONFIG_DATABASE, &out, &err);
+    if (status == COMMAND_DONE && out.len > 0)
+        printf("%s\n", out.data);
+    else if (status != COMMAND_DONE)
         fail("%s", err.text);
     buf_free(&out);
-    script_free(script);
-    metrics_shard_free(env.metrics);
     config_free(config);
-    return status == 0 ? 0 : 1;
+    return status;
 }
 
 static int command_token(int count, char **words) {
     if (count != 1 || words[0][0] == '-')
         return usage_error("%s", "token takes one word: the user");
-    return command_script("token", CONFIG_TOKEN, count, words);
+    find_setting("JWT_SECRET", "JWKS_URL", "secret");
+    return script_command("token", CONFIG_TOKEN, count, words);
 }
 
 static int command_failpoints(int count, char **words) {
     if (count > 0)
         return usage_error("failpoints takes no word, not %s", words[0]);
-    return command_script("failpoints", CONFIG_NOTHING, count, words);
+    return script_command("failpoints", CONFIG_NOTHING, count, words);
+}
+
+static int command_outbox(int count, char **words) {
+    find_setting("DATABASE_URL", NULL, "database");
+    return script_command("outbox", CONFIG_DATABASE, count, words);
+}
+
+static int command_dead(int count, char **words) {
+    find_setting("DATABASE_URL", NULL, "database");
+    return script_command("dead", CONFIG_DATABASE, count, words);
 }
 
 int main(int argc, char **argv) {
@@ -409,9 +469,12 @@ int main(int argc, char **argv) {
                     {"migrate", command_migrate},
                     {"token", command_token},
                     {"services", command_services},
+                    {"outbox", command_outbox},
+                    {"dead", command_dead},
                     {"failpoints", command_failpoints}};
     if (argc < 2)
         return usage_error("a command is missing; see todo-host %s", "--help");
+    signal(SIGPIPE, SIG_IGN);
     find_folder("SCRIPTS_DIR", "scripts", "lib/service.lua");
     find_folder("WEB_DIR", "web", "index.html");
     for (size_t i = 0; i < sizeof COMMANDS / sizeof *COMMANDS; i++)

@@ -145,23 +145,16 @@ bool script_push_start(struct script *script) {
     return false;
 }
 
-int script_command(struct script *script, const char *name, char *const *words, int count,
-                   struct buf *out, struct err *err) {
+int script_push_command(struct script *script, const char *name, char *const *words, int count,
+                        struct err *err) {
     lua_State *L = script->L;
+    if (!lua_checkstack(L, count + 8))
+        return err_set(err, "%s: too many words", name);
     if (push_function(L, "lib.commands", name, err) != 0)
         return -1;
     for (int i = 0; i < count; i++)
         lua_pushstring(L, words[i]);
-    if (call(L, count, 2, err) != 0)
-        return -1;
-    size_t len;
-    const char *text = lua_tolstring(L, -2, &len);
-    const char *why = lua_tostring(L, -1);
-    int status = text ? 0 : err_set(err, "%s", why ? why : "the command failed");
-    if (text)
-        buf_add(out, text, len);
-    lua_pop(L, 2);
-    return status;
+    return 0;
 }
 
 lua_State *script_state(struct script *script) {

@@ -33,8 +33,9 @@ void script_push_handle(struct script *script);
 // Pushes the service's start function; false when it has none (nothing pushed).
 bool script_push_start(struct script *script);
 
-// Calls commands.<name>(words…) of lib/commands.lua; the text it returns is put into `out`.
-MUST_CHECK int script_command(struct script *script, const char *name, char *const *words,
-                              int count, struct buf *out, struct err *err);
+// Pushes commands.<name> of lib/commands.lua and the words, ready to be called. -1: nothing is
+// pushed.
+MUST_CHECK int script_push_command(struct script *script, const char *name, char *const *words,
+                                   int count, struct err *err);
 
 lua_State *script_state(struct script *script);

@@ -36,7 +36,7 @@ static void test_reads_values_and_defaults(void **state) {
     struct err err;
     set("WORKERS", "3");
     set("LOG_LEVEL", "");
-    assert_int_equal(config_load(&config, CONFIG_SERVICE, lookup, &err), 0);
+    assert_int_equal(config_load(&config, CONFIG_SERVICE, lookup, NULL, &err), 0);
     assert_int_equal(config_number(config, "WORKERS"), 3);
     assert_string_equal(config_string(config, "LOG_LEVEL"), "info");
     assert_null(config_string(config, "JWKS_URL"));
@@ -49,7 +49,7 @@ static void assert_refused(const char *name, const char *value, const char *word
     set(name, value);
     struct config *config;
     struct err err;
-    if (config_load(&config, CONFIG_SERVICE, lookup, &err) == 0)
+    if (config_load(&config, CONFIG_SERVICE, lookup, NULL, &err) == 0)
         fail_msg("accepted %s=%s", name, value);
     if (strncmp(err.text, name, strlen(name)) != 0 || !strstr(err.text, word))
         fail_msg("%s=%s: %s", name, value, err.text);
@@ -109,7 +109,7 @@ static void test_accepts_what_is_well_formed(void **state) {
         struct err err;
         setup(NULL);
         set(GOOD[i][0], GOOD[i][1]);
-        if (config_load(&config, CONFIG_SERVICE, lookup, &err) != 0)
+        if (config_load(&config, CONFIG_SERVICE, lookup, NULL, &err) != 0)
             fail_msg("%s", err.text);
         assert_string_equal(config_string(config, GOOD[i][0]), GOOD[i][1]);
         config_free(config);
@@ -121,21 +121,78 @@ static void test_needs(void **state) {
     struct config *config;
     struct err err;
     set("DATABASE_URL", NULL);
-    assert_int_equal(config_load(&config, CONFIG_SERVICE, lookup, &err), -1);
+    assert_int_equal(config_load(&config, CONFIG_SERVICE, lookup, NULL, &err), -1);
     assert_non_null(strstr(err.text, "DATABASE_URL is not set"));
-    assert_int_equal(config_load(&config, CONFIG_TOKEN, lookup, &err), 0);
+    assert_int_equal(config_load(&config, CONFIG_TOKEN, lookup, NULL, &err), 0);
     config_free(config);
     set("JWT_SECRET", NULL);
-    assert_int_equal(config_load(&config, CONFIG_TOKEN, lookup, &err), -1);
-    assert_int_equal(config_load(&config, CONFIG_NOTHING, lookup, &err), 0);
+    assert_int_equal(config_load(&config, CONFIG_TOKEN, lookup, NULL, &err), -1);
+    assert_int_equal(config_load(&config, CONFIG_NOTHING, lookup, NULL, &err), 0);
     config_free(config);
     set("DATABASE_URL", "host=/x");
-    assert_int_equal(config_load(&config, CONFIG_SERVICE, lookup, &err), -1);
+    assert_int_equal(config_load(&config, CONFIG_SERVICE, lookup, NULL, &err), -1);
     assert_non_null(strstr(err.text, "JWT_SECRET"));
     assert_non_null(strstr(err.text, "JWKS_URL"));
     set("JWKS_URL", "https://id.example/jwks");
-    assert_int_equal(config_load(&config, CONFIG_SERVICE, lookup, &err), 0);
+    assert_int_equal(config_load(&config, CONFIG_SERVICE, lookup, NULL, &err), 0);
     config_free(config);
+}
+
+static const char *find(const void *user, const char *name) {
+    const char *const *pairs = user;
+    for (; pairs[0]; pairs += 2)
+        if (strcmp(pairs[0], name) == 0)
+            return pairs[1];
+    return NULL;
+}
+
+static void test_a_store_fills_what_the_environment_leaves_open(void **state) {
+    (void)state;
+    static const char *const PAIRS[] = {
+        "DATABASE_URL", "host=/stored", "WORKERS",      "7",      "JWT_ISSUER", "",
+        "PORT",         "9000",         "OPENAI_MODEL", "stored", NULL};
+    const struct config_store store = {find, PAIRS};
+    struct config *config;
+    struct err err;
+    set("DATABASE_URL", NULL);
+    set("OPENAI_MODEL", "");
+    set("WORKERS", "3");
+    assert_int_equal(config_load(&config, CONFIG_SERVICE, lookup, &store, &err), 0);
+    assert_string_equal(config_string(config, "DATABASE_URL"), "host=/stored");
+    assert_string_equal(config_string(config, "OPENAI_MODEL"), "stored");
+    assert_int_equal(config_number(config, "WORKERS"), 3);
+    assert_int_equal(config_number(config, "PORT"), 8000);
+    assert_null(config_string(config, "JWT_ISSUER"));
+    config_free(config);
+}
+
+static void test_what_a_store_holds_is_checked_and_never_shown(void **state) {
+    (void)state;
+    static const char *const BAD[][2] = {{"WORKERS", "hidden-1"},
+                                         {"DATABASE_URL", "mysql://hidden"},
+                                         {"JWT_SECRET", "hidden"},
+                                         {"LOG_LEVEL", "hidden"}};
+    for (size_t i = 0; i < sizeof BAD / sizeof *BAD; i++) {
+        const char *const pairs[] = {BAD[i][0], BAD[i][1], NULL};
+        const struct config_store store = {find, pairs};
+        struct config *config;
+        struct err err;
+        setup(NULL);
+        set(BAD[i][0], NULL);
+        assert_int_equal(config_load(&config, CONFIG_SERVICE, lookup, &store, &err), -1);
+        char begin[64];
+        snprintf(begin, sizeof begin, "%s from the secret store ", BAD[i][0]);
+        assert_ptr_equal(strstr(err.text, begin), err.text);
+        assert_null(strstr(err.text, "hidden"));
+    }
+    const char *const none[] = {NULL};
+    const struct config_store empty = {find, none};
+    struct config *config;
+    struct err err;
+    setup(NULL);
+    set("DATABASE_URL", NULL);
+    assert_int_equal(config_load(&config, CONFIG_SERVICE, lookup, &empty, &err), -1);
+    assert_non_null(strstr(err.text, "DATABASE_URL is not set, nor in the secret store"));
 }
 
 int main(void) {
@@ -144,6 +201,8 @@ int main(void) {
         cmocka_unit_test_setup(test_refuses_by_name, setup),
         cmocka_unit_test_setup(test_accepts_what_is_well_formed, setup),
         cmocka_unit_test_setup(test_needs, setup),
+        cmocka_unit_test_setup(test_a_store_fills_what_the_environment_leaves_open, setup),
+        cmocka_unit_test_setup(test_what_a_store_holds_is_checked_and_never_shown, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,8 +1,10 @@
 -- The words of the command line whose meaning is the scripts': `todo-host token USER` and the like.
--- Each returns the text to print, or nil and a sentence.
+-- Each returns the text to print, or nil and a sentence, and true where the words are at fault. It
+-- runs in a fiber and may wait; the host gives it 30 s.
 local config = require("host.config")
 local failpoint = require("lib.failpoint")
 local jwt = require("lib.jwt")
+local parked = require("lib.parked")
 local time = require("host.time")
 
 local commands = {}
@@ -34,6 +36,22 @@ function commands.failpoints()
   end
   table.sort(lines)
   return table.concat(lines, "\n")
+end
+
+---@param ... string
+---@return string|nil text
+---@return string|nil message
+---@return boolean|nil misused
+function commands.outbox(...)
+  return parked.command("outbox", ...)
+end
+
+---@param ... string
+---@return string|nil text
+---@return string|nil message
+---@return boolean|nil misused
+function commands.dead(...)
+  return parked.command("dead", ...)
 end
 
 return commands

@@ -25,7 +25,8 @@ function log.error(message, fields) end
 
 ---@class host.config
 local config = {}
----The value of a setting from the environment, nil when it is not set and has no default.
+---The value of a setting (of the environment, else of the secret store), nil when it is not set and
+---has no default.
 ---@param name string
 ---@return string|nil
 function config.get(name) end

@@ -31,8 +31,9 @@ local MAX_HELD, LOW_HELD = 4000, 1000
 local MAX_BYTES = 16 * 1024 * 1024
 local READ_ROWS = 2000
 local LANE_MAX, LANE_LOW, LANE_READ = 500, 100, 400
+local FULL_MS = 50            -- how long a key waits for room in memory
 local FLUSH_MS = 5            -- acks gather this long before they are deleted together
-local FLUSH_ROWS = 2000
+local FLUSH_ROWS, SAVE_ROWS = 2000, 64 -- 64: the statements of one db.batch
 local DATABASE_RETRY_MS = 200
 local COUNT_MS = 5000
 local COUNT_SHARE = 50        -- counting takes a fiftieth of the time at most
@@ -164,25 +165,15 @@ local pump, read_more
 
 -- Deletes.
 
-local function take_batch(list)
+local function take_batch(list, most)
   local batch = {}
-  for i = math.max(1, #list - FLUSH_ROWS + 1), #list do
+  for i = math.max(1, #list - most + 1), #list do
     batch[#batch + 1] = list[i]
   end
   for i = #list, #list - #batch + 1, -1 do
     list[i] = nil
   end
   return batch
-end
-
-local function columns_of(batch)
-  local names, ids, attempts, retry = {}, {}, {}, {}
-  for i, item in ipairs(batch) do
-    names[i], ids[i] = item.group.name, string.format("%d", item.id)
-    attempts[i] = string.format("%d", item.attempts or 0)
-    retry[i] = string.format("%d", item.retry_ms or 0)
-  end
-  return names, ids, attempts, retry
 end
 
 local function put_back(list, batch)
@@ -192,9 +183,8 @@ local function put_back(list, batch)
 end
 
 local function flush_failed()
-  local batch = take_batch(failed)
-  local names, ids, attempts, retry = columns_of(batch)
-  if #batch > 0 and not store.save_attempts(names, ids, attempts, retry) then
+  local batch = take_batch(failed, SAVE_ROWS)
+  if #batch > 0 and not store.save_attempts(batch) then
     put_back(failed, batch)
     return false
   end
@@ -202,7 +192,7 @@ local function flush_failed()
 end
 
 local function flush_acked()
-  local batch = take_batch(acked)
+  local batch = take_batch(acked, FLUSH_ROWS)
   if #batch == 0 then
     return true
   end
@@ -349,8 +339,12 @@ local function read_lane(group, lane)
   lane.reading = true
   local started = fiber.spawn(function()
     while lane.behind and lane.last - lane.first + 1 <= LANE_LOW and is_open(group) do
-      read_once(group, lane)
-      pump(group)
+      if group.held_count < MAX_HELD and group.held_bytes < MAX_BYTES then
+        read_once(group, lane)
+        pump(group)
+      else
+        fiber.sleep(FULL_MS)
+      end
     end
     lane.reading = false
     if lane.first > lane.last and not lane.behind and not lane.busy then

@@ -15,7 +15,8 @@ local INSERT = "INSERT INTO sidecar.delivery (grp, id, pubsub, topic, key, value
 local READ = "SELECT id, pubsub, topic, key, value, encoding, headers, expires_ms, published_ms,"
   .. " attempts, retry_ms FROM (SELECT d.*, sum(octet_length(value)) OVER (ORDER BY id)"
   .. " - octet_length(value) AS before FROM sidecar.delivery AS d WHERE d.grp = $1 %s"
-  .. " AND d.id <> ALL ($2::text[]::bigint[])" -- no join: the scan stays in the index's order
+  -- Not a join: the scan stays in the order of the index, and the list is hashed.
+  .. " AND d.id NOT IN (SELECT unnest($2::text[]::bigint[]))"
   .. " ORDER BY id LIMIT $3::integer) AS w WHERE before < " .. WINDOW_BYTES .. " ORDER BY id"
 local NOT_OF = "AND (d.key IS NULL OR d.key <> ALL ($4::text[]))"
 local ONLY_OF = "AND d.key = $4"
@@ -25,9 +26,8 @@ local READ_ALL, READ_BUT, READ_LANE = READ:format(""), READ:format(NOT_OF), READ
 local DELETE = "DELETE FROM sidecar.delivery WHERE ctid = ANY (ARRAY(SELECT d.tid"
   .. " FROM unnest($2::text[]::bigint[]) AS x (id), LATERAL (SELECT ctid AS tid"
   .. " FROM sidecar.delivery WHERE grp = $1 AND id = x.id OFFSET 0) AS d))"
-local FAILED = "UPDATE sidecar.delivery AS d SET attempts = x.attempts, retry_ms = x.retry_ms"
-  .. " FROM unnest($1::text[], $2::text[]::bigint[], $3::text[]::integer[], $4::text[]::bigint[])"
-  .. " AS x (grp, id, attempts, retry_ms) WHERE d.grp = x.grp AND d.id = x.id"
+local FAILED = "UPDATE sidecar.delivery SET attempts = $3::integer, retry_ms = $4::bigint"
+  .. " WHERE grp = $1 AND id = $2::bigint"
 local MOVE = "WITH gone AS (DELETE FROM sidecar.delivery WHERE grp = $1 AND id = $2::bigint"
   .. " RETURNING key, value, encoding) INSERT INTO sidecar.delivery (grp, id, pubsub, topic, key,"
   .. " value, encoding, headers, published_ms) SELECT g, $3::bigint, $4, $5, key, value, encoding,"
@@ -99,9 +99,15 @@ function delivery_store.delete(ids_of)
   return good
 end
 
+---@param list {group: table, id: integer, attempts: integer, retry_ms: number}[]
 ---@return table|nil
-function delivery_store.save_attempts(groups, ids, attempts, retry)
-  return db.execute(FAILED, groups, ids, attempts, retry)
+function delivery_store.save_attempts(list)
+  local statements = {}
+  for i, item in ipairs(list) do
+    statements[i] = { FAILED, item.group.name, int(item.id), int(item.attempts),
+      int(item.retry_ms) }
+  end
+  return db.batch(statements)
 end
 
 ---Moves a message to another topic, for its groups; or, when there is none, buries it.

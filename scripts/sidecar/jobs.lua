@@ -19,7 +19,8 @@ local jobs = {}
 local HORIZON_MS = 60000    -- jobs due within it are in memory
 local LOOK_MS = 20000       -- how often the table is read for them
 local LOOK_ROWS = 2000
-local RUNNING = 32          -- calls at a time
+local WAITING_LOW = 500     -- so few due jobs wait for their call that more may come into memory
+local RUNNING = 32          -- calls at a time, of one app
 local DATABASE_RETRY_MS = 500
 
 local CREATE = "INSERT INTO sidecar.job (app, name, seq, spec, data, next_ms, due_ms, expires_ms,"
@@ -32,16 +33,17 @@ local REPLACE = CREATE:format("UPDATE SET seq = EXCLUDED.seq, spec = EXCLUDED.sp
 local GET = "SELECT spec, data FROM sidecar.job WHERE app = $1 AND name = $2"
 local DELETE = "DELETE FROM sidecar.job WHERE app = $1 AND name = $2"
 local LOOK = "SELECT app, name, seq, next_ms FROM sidecar.job WHERE next_ms < $1::bigint"
-  .. " AND app = ANY ($2::text[]) AND seq <> ALL ($4::text[]) ORDER BY next_ms LIMIT $3::integer"
+  .. " AND app = ANY ($2::text[]) AND seq NOT IN (SELECT unnest($4::text[]))"
+  .. " ORDER BY next_ms LIMIT $3::integer"
 local READ = "SELECT * FROM sidecar.job WHERE app = $1 AND name = $2 AND seq = $3"
 local DONE = "DELETE FROM sidecar.job WHERE app = $1 AND name = $2 AND seq = $3"
 local AGAIN = "UPDATE sidecar.job SET next_ms = $4::bigint, due_ms = $5::bigint,"
   .. " attempts = $6::integer, runs_left = $7::integer WHERE app = $1 AND name = $2 AND seq = $3"
 
 local known = {}            -- seq -> the time of its timer, or "running"
-local waiting, first, last = {}, 1, 0 -- due, and not called yet
-local running = 0
-local paused = {}           -- app -> list of {app, name, seq} that wait for it
+local queues = {}           -- app -> {first, last, running, …}: jobs that are due, in their order
+local waiting = 0           -- in all queues
+local looked = fiber.event()
 local count
 
 local function int(number)
@@ -61,9 +63,12 @@ local function arm(entry, at)
       return arm(entry, at) -- the wall clock was set back
     end
     known[entry.seq] = "running"
-    last = last + 1
-    waiting[last] = entry
-    start_next()
+    local queue = queues[entry.app] or { first = 1, last = 0, running = 0 }
+    queues[entry.app] = queue
+    queue.last = queue.last + 1
+    queue[queue.last] = entry
+    waiting = waiting + 1
+    start_next(queue)
   end)
 end
 
@@ -100,12 +105,6 @@ local function is_done(reply)
   return reply ~= nil and (reply.status >= 200 and reply.status < 300 or reply.status == 404)
 end
 
-local function pause(entry)
-  known[entry.seq] = "paused"
-  paused[entry.app] = paused[entry.app] or {}
-  table.insert(paused[entry.app], entry)
-end
-
 local function fail(entry, row, spec, why)
   local policy = spec.policy
   local attempts = row.attempts + 1
@@ -121,7 +120,8 @@ local function fire(entry)
   local app = apps.find(entry.app)
   local replica = app and apps.pick(app)
   if not replica then
-    return pause(entry)
+    known[entry.seq] = nil -- it is found again when the app has come up
+    return
   end
   local rows = db.query(READ, entry.app, entry.name, entry.seq)
   if not rows then
@@ -146,49 +146,49 @@ local function fire(entry)
     return next_run(entry, row, spec)
   end
   if not reply and apps.is_refused(err) then
-    return pause(entry)
+    known[entry.seq] = nil
+    return
   end
   fail(entry, row, spec, reply and "the app answered " .. reply.status or err.message)
 end
 
-function start_next()
-  while running < RUNNING and first <= last and not worker.draining() do
-    local entry = waiting[first]
-    waiting[first] = nil
-    first = first + 1
-    running = running + 1
+function start_next(queue)
+  while queue.running < RUNNING and queue.first <= queue.last and not worker.draining() do
+    local entry = queue[queue.first]
+    queue[queue.first] = nil
+    queue.first = queue.first + 1
+    queue.running = queue.running + 1
+    waiting = waiting - 1
+    if waiting == WAITING_LOW then
+      looked:set()
+    end
     local started = fiber.spawn(function()
       local ok, message = pcall(fire, entry)
       if not ok then
         log.error("a job broke", { app = entry.app, job = entry.name, error = tostring(message) })
         arm(entry, time.now_ms() + 1000)
       end
-      running = running - 1
-      start_next()
+      queue.running = queue.running - 1
+      start_next(queue)
     end)
     if not started then
-      running = running - 1
+      queue.running = queue.running - 1
       arm(entry, time.now_ms() + 100)
     end
   end
 end
 
 ---An app has come up: what waited for it is fired.
----@param app apps.App
-function jobs.wake(app)
-  local list = paused[app.id] or {}
-  paused[app.id] = nil
-  for _, entry in ipairs(list) do
-    if known[entry.seq] == "paused" then
-      arm(entry, time.now_ms())
-    end
-  end
+function jobs.wake()
+  looked:set()
 end
 
-local function app_ids()
+local function ids_of_those_up()
   local ids = {}
-  for i, app in ipairs(apps.list) do
-    ids[i] = app.id
+  for _, app in ipairs(apps.list) do
+    if apps.pick(app) then
+      ids[#ids + 1] = app.id
+    end
   end
   return ids
 end
@@ -201,18 +201,19 @@ local function known_list()
   return list
 end
 
--- Takes into memory what is due soon.
+-- Takes into memory what is due soon, the oldest first. Returns how long to wait for the next look.
 local function look()
-  local rows
-  repeat
-    rows = db.query(LOOK, int(time.now_ms() + HORIZON_MS), app_ids(), LOOK_ROWS, known_list())
-    for _, row in ipairs(rows or {}) do
-      if not known[row.seq] then
-        arm({ app = row.app, name = row.name, seq = row.seq }, row.next_ms)
-      end
+  local rows = db.query(LOOK, int(time.now_ms() + HORIZON_MS), ids_of_those_up(), LOOK_ROWS,
+    known_list())
+  if not rows then
+    return DATABASE_RETRY_MS
+  end
+  for _, row in ipairs(rows) do
+    if not known[row.seq] then
+      arm({ app = row.app, name = row.name, seq = row.seq }, row.next_ms)
     end
-  until not rows or #rows < LOOK_ROWS
-  return rows ~= nil
+  end
+  return #rows == LOOK_ROWS and waiting < WAITING_LOW and 1 or LOOK_MS
 end
 
 ---Starts (waits for the first look).
@@ -224,8 +225,8 @@ function jobs.start()
   }
   fiber.spawn(function()
     while true do
-      local ok, good = pcall(look)
-      fiber.sleep(ok and good and LOOK_MS or DATABASE_RETRY_MS)
+      local ok, wait = pcall(look)
+      looked:wait(ok and wait or DATABASE_RETRY_MS)
     end
   end)
 end

@@ -47,6 +47,16 @@ local function ttl_of(metadata)
   end
 end
 
+local second, second_text -- the last time that was written out
+
+local function to_seconds(ms)
+  local whole = math.floor(ms / 1000)
+  if whole ~= second then
+    second, second_text = whole, time.format(whole * 1000):gsub("%.%d+Z$", "Z")
+  end
+  return second_text
+end
+
 local function context_of(call, pubsub, topic, metadata)
   local now = time.now_ms()
   local overrides = {}
@@ -59,8 +69,8 @@ local function context_of(call, pubsub, topic, metadata)
   local ttl = ttl_of(metadata)
   local expires = ttl and now + ttl or nil
   return { app = call.app.id, pubsub = pubsub, topic = topic, overrides = overrides,
-    now = time.format(now):gsub("%.%d+Z$", "Z"), expires = expires,
-    expiration = expires and time.format(expires):gsub("%.%d+Z$", "Z") or nil }
+    now = to_seconds(now), expires = expires,
+    expiration = expires and to_seconds(expires) or nil }
 end
 
 local function raw_message(body)
@@ -81,12 +91,13 @@ local function is_object(value)
 end
 
 -- The message of one body; nil and a problem when it is no CloudEvent.
-local function message_of(context, content_type, body, raw)
+-- event: the body decoded, where that has been done.
+local function message_of(context, content_type, body, raw, event)
   if raw then
     return raw_message(body)
   end
   if envelope.media_type(content_type) == CLOUD_EVENT then
-    local event = json.decode(body)
+    event = event or json.decode(body)
     if not is_object(event) then
       return nil, "cannot create cloudevent: the body is not a JSON object"
     end
@@ -207,7 +218,8 @@ local function read_entries(body)
       return refuse("mismatch between contentType and event")
     end
     local metadata = is_object(item.metadata) and item.metadata or nil
-    entries[i] = { id = id, type = content_type, bytes = bytes, metadata = metadata }
+    entries[i] = { id = id, type = content_type, bytes = bytes, metadata = metadata,
+      event = item.event }
   end
   return entries
 end
@@ -238,7 +250,7 @@ local function bulk_message(call, component, topic, entry)
   local raw = metadata.rawPayload and BOOLEANS[metadata.rawPayload] or false
   local message
   message, why = message_of(context_of(call, component.name, topic, metadata), entry.type,
-    entry.bytes, raw)
+    entry.bytes, raw, entry.event)
   if not message then
     return nil, why
   end

@@ -38,9 +38,6 @@ local function listen()
 end
 
 local function start()
-  components.load()
-  secrets.load()
-  apps.load()
   timers.start()
   subscriptions.load()
   delivery.start()
@@ -49,12 +46,17 @@ local function start()
   subscriptions.on_up = bindings.on_up
   subscriptions.on_change = function(app, changed)
     delivery.wake(app, changed)
-    jobs.wake(app)
+    jobs.wake()
   end
   subscriptions.start()
   timer.every(EXPIRE_MS, state.expire)
   log.info("the sidecar is there", { apps = #apps.list })
 end
+
+-- While loading, so that a bad setting stops the program.
+components.load()
+secrets.load()
+apps.load()
 
 return {
   name = "sidecar",

@@ -158,10 +158,10 @@ end
 -- Asks once. Returns how long to wait before the next time.
 local function ask(replica, bad)
   local app = replica.app
-  local reply = apps.call(replica, "GET", "/dapr/subscribe",
+  local reply, err = apps.call(replica, "GET", "/dapr/subscribe",
     { ["Content-Type"] = "application/json", ["Dapr-App-Id"] = app.id }, nil, 5000)
   if not reply then
-    replica.up = false
+    replica.up = replica.up and not apps.is_refused(err) -- one that is slow is not down
     return DOWN_MS, 0
   end
   local first = not replica.up

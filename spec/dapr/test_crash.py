@@ -131,11 +131,47 @@ class Crash(unittest.TestCase):
         self.assertEqual(by_key, {k: list(range(k, total, keys)) for k in range(keys)})
         self.assertLess(max(stored, most[0]), 150)
 
+    def test_more_is_published_than_can_be_held(self):
+        """Memory overflows and is caught up with again and again; nothing crashed, so nothing comes twice."""
+        app = fastapp.FastApp("app-a", [subscription("t", pubsub="fast")])
+        self.start(app)
+        rounds, keys = 60, 8
+
+        def produce(key):
+            for r in range(rounds):
+                self.assertEqual(self.publish_bulk(key, range(r * 50, r * 50 + 50)), 204)
+        threads = [threading.Thread(target=produce, args=(str(k),)) for k in range(keys)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        total = rounds * 50 * keys
+        wait_until(lambda: len(app.events) >= total, 120, "all of them")
+        self.empty()
+        by_key = {}
+        for event in app.events:
+            by_key.setdefault(event["data"]["k"], []).append(event["data"]["n"])
+        self.assertEqual(by_key, {str(k): list(range(rounds * 50)) for k in range(keys)})
+
+    def test_many_jobs_due_at_once_after_an_outage(self):
+        app = App("app-a", [])
+        self.start(app)
+        app.take = lambda request: (app.requests.append(request), (200, b"", {}))[1]
+        app.close()
+        self.engine.kill()
+        self.engine.sql("INSERT INTO sidecar.job (app, name, seq, spec, data, next_ms, due_ms, runs_left)"
+                        " SELECT 'app-a', 'j' || i, 's' || i, '{\"due\":\"1s\",\"policy\":{\"interval\":1000,\"max\":3}}', i::text, i, i, 1"
+                        " FROM generate_series(1, 5000) AS i")
+        self.engine.start()
+        app.listen()
+        wait_until(lambda: self.engine.sql("SELECT count(*) FROM sidecar.job") == "0", 60, "no job left")
+        self.assertEqual(sorted(int(r.body) for r in app.requests if r.path.startswith("/job/")), list(range(1, 5001)))
+
     def test_the_database_goes_away(self):
-        """A cluster of its own, as others must not be disturbed."""
         app = App("app-a", [subscription("t", pubsub="fast")], {"/t": 200})
         self.start(app)
         taken = {"a": []}
+        # Connections are cut, as by an operator; a publish that fails may be there all the same.
         for n in range(200):
             if n == 50:
                 self.engine.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"

@@ -161,7 +161,8 @@ class DeadLetters(Case):
 
 
 class Order(Case):
-    TOPICS = [subscription(t, pubsub="fast") for t in ("waits", "one", "many", "free", "long")] + [subscription("late", pubsub="hasty")]
+    TOPICS = [subscription(t, pubsub="fast") for t in ("waits", "one", "through", "many", "free", "long")]
+    TOPICS += [subscription("late", pubsub="hasty"), subscription("broken")]
 
     def test_22_a_failing_key_waits_and_others_go_on(self):
         state = {"bad": True}
@@ -205,6 +206,30 @@ class Order(Case):
             self.publish("free", n)
         wait_until(lambda: sorted(self.data_of("/free")) == list(range(10)), 10, "all of them")
         gate.set()
+
+    def test_a_topic_that_fails_holds_up_no_other(self):
+        """Even with more waiting messages than are held in memory, each of a key of its own."""
+        self.app.handlers["/broken"], self.app.handlers["/through"] = 503, 200
+        port = self.engine.port(self.client)
+        for start in range(0, 5000, 500):
+            entries = [{"entryId": str(n), "event": n, "contentType": "application/json", "metadata": {"partitionKey": str(n)}}
+                       for n in range(start, start + 500)]
+            self.assertEqual(call(port, "POST", "/v1.0-alpha1/publish/bulk/pubsub/broken", entries).status, 204)
+        self.publish("through", "yes", key="k")
+        self.assertEqual(self.app.wait_calls("/through")[0].json["data"], "yes")
+        self.app.handlers["/broken"] = 200
+        wait_until(lambda: self.engine.sql("SELECT count(*) FROM sidecar.delivery WHERE topic = 'broken'") == "0", 90, "all of them")
+
+    def test_a_commit_wakes_the_delivery(self):
+        self.app.handlers["/one"] = 200
+        lags = []
+        for n in range(20):
+            before = len(self.app.calls("/one"))
+            self.publish("one", n, key=str(n))
+            answered = time.monotonic()
+            self.app.wait_calls("/one", before + 1)
+            lags.append(self.app.calls("/one")[-1].at - answered)
+        self.assertLess(sorted(lags)[10], 0.1, "it waits for a poll")
 
     def test_an_inbound_timeout_is_a_failure(self):
         self.app.handlers["/late"] = self.sequence("slow", 200)

@@ -148,7 +148,7 @@ class Publish(unittest.TestCase):
         for query in ("?metadata.ttlInSeconds=1", "?metadata.TTL=1s"):
             with self.subTest(query):
                 self.app.forget()
-                self.app.handlers["/slow"] = lambda r: (time.sleep(2.5), 200)[1]
+                self.app.handlers["/slow"] = lambda r: (time.sleep(4), 200)[1]
                 key = "&metadata.partitionKey=k"
                 self.check(self.publish("hold", "slow", query="?metadata.partitionKey=k"), 204)
                 self.app.wait_calls("/slow")

@@ -1,5 +1,4 @@
-"""lib/dapr.lua and lib/settings.lua in the real program (through spec-api), against a sidecar that
-follows a script."""
+"""lib/dapr.lua in the real program (through spec-api), against a sidecar that follows a script."""
 
 import json
 import os
@@ -236,55 +235,3 @@ class Away(Client):
                 self.assertIn("did not answer in time", self.fails("unavailable", "bind", "mail", "create", "x", None, 100, host=host)["message"])
             finally:
                 host.stop()
-
-
-class Settings(Client):
-    more_env = {"SECRET_STORE": "secrets", "OPENAI_MODEL": "of-the-environment"}
-
-    def setting(self, name, host=None):
-        reply = (host or self.host).get("/setting?name=" + name, token=None)
-        self.assertEqual(reply.status, 200)
-        return reply.json
-
-    def test_the_environment_comes_first_and_asks_nobody(self):
-        self.assertEqual(self.setting("OPENAI_MODEL")["value"], "of-the-environment")
-        self.assertEqual(self.sidecar.requests, [])
-
-    def test_what_it_lacks_is_asked_of_the_store_once(self):
-        self.answers(200, {"OPENAI_API_KEY": "sk-1"})
-        for _ in range(3):
-            self.assertEqual(self.setting("OPENAI_API_KEY")["value"], "sk-1")
-        self.assertEqual(self.sent().path, "/v1.0/secrets/secrets/OPENAI_API_KEY")
-
-    def test_what_is_nowhere_is_nil_and_asked_once(self):
-        self.answers(500, {"errorCode": "ERR_SECRET_GET", "message": "failed getting secret with key X from secret store secrets: secret X not found"})
-        for _ in range(3):
-            self.assertEqual(self.setting("JWT_AUDIENCE"), {"value": None, "code": None, "message": None})
-        self.assertEqual(len(self.sidecar.requests), 1)
-
-    def test_a_store_that_cannot_say_is_an_error_and_asked_again(self):
-        for status, code in ((500, "ERR_SECRET_GET"), (401, "ERR_SECRET_STORE_NOT_FOUND"), (403, "ERR_PERMISSION_DENIED")):
-            self.answers(status, {"errorCode": code, "message": "the vault is sealed"})
-            got = self.setting("OPENAI_BASE_URL")
-            self.assertEqual((got["value"], got["code"]), (None, "unavailable"))
-            self.assertRegex(got["message"], r"^OPENAI_BASE_URL cannot be read from the secret store secrets: .*the vault is sealed")
-        self.answers(200, {"OPENAI_BASE_URL": "http://model"})
-        self.assertEqual(self.setting("OPENAI_BASE_URL")["value"], "http://model")
-
-    def test_one_secret_may_hold_them_all(self):
-        host = Host(("spec-api",), database=self.host.database, env={**self.env, "SECRET_STORE": "kubernetes/todo-chatbot"})
-        try:
-            self.answers(200, {"OPENAI_API_KEY": "sk-2", "JWT_ISSUER": "me"})
-            self.assertEqual(self.setting("OPENAI_API_KEY", host)["value"], "sk-2")
-            self.assertEqual(self.sent().path, "/v1.0/secrets/kubernetes/todo-chatbot")
-            self.assertIsNone(self.setting("CORS_ORIGINS", host)["value"])
-        finally:
-            host.stop()
-
-    def test_without_a_store_nobody_is_asked(self):
-        host = Host(("spec-api",), database=self.host.database, env={**self.env, "SECRET_STORE": ""})
-        try:
-            self.assertEqual(self.setting("OPENAI_API_KEY", host), {"value": None, "code": None, "message": None})
-            self.assertEqual(self.sidecar.requests, [])
-        finally:
-            host.stop()

@@ -24,9 +24,9 @@ SECRET = "spec-secret-0123456789-abcdefghijklmnop"
 
 
 def free_ports(count):
-    """`count` ports in a row, with those 1,000 above them, that nobody listens on."""
+    """`count` ports in a row, with those 1,000 (inner ports) and 2,000 (the stand-in sidecar's) above them, that nobody listens on."""
     for base in range(20000 + os.getpid() % 200 * 50, 58000, 50):
-        wanted = [base + i for i in range(count)] + [base + 1000 + i for i in range(count)]
+        wanted = [base + above + i for above in (0, 1000, 2000) for i in range(count)]
         sockets = []
         try:
             for port in wanted:
@@ -153,7 +153,8 @@ class Reply:
 
 
 class Host:
-    """A running todo-host with a database of its own."""
+    """A running todo-host with a database of its own. services=("--all",) runs every service with the stand-in sidecar, as `make run`
+    does, unless env names another one."""
 
     def __init__(self, services=("chat-api",), database=None, env=None, start=True):
         self.database = database or new_database()
@@ -168,6 +169,8 @@ class Host:
                if name.startswith(("ASAN_", "TSAN_", "UBSAN_", "LSAN_"))},
             **(env or {}),
         }
+        if services == ("--all",) and not any(name in self.env for name in ("SIDECAR_PORT", "DAPR_HTTP_PORT", "DAPR_HTTP_ENDPOINT")):
+            self.env["SIDECAR_PORT"] = str(self.base + 2000)
         self.services = services
         self.process = None
         self.log = tempfile.TemporaryFile("w+b")
@@ -179,15 +182,18 @@ class Host:
         return subprocess.run([HOST, *words], env={**self.env, **env}, cwd=ROOT, text=True,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
 
-    def port_of(self, service, inner=False):
-        """Where a service listens, as `todo-host services` says."""
+    def ports_by_name(self):
+        """Where the services listen, as `todo-host services` says."""
         if self.ports is None:
             done = self.run("services")
             if done.returncode != 0:
                 raise RuntimeError(done.stderr)
             self.ports = {name: (int(port), int(inner_port))
                           for name, port, inner_port in map(str.split, done.stdout.splitlines())}
-        return self.ports[service][1 if inner else 0]
+        return self.ports
+
+    def port_of(self, service, inner=False):
+        return self.ports_by_name()[service][1 if inner else 0]
 
     def migrate(self):
         done = self.run("migrate")
@@ -201,7 +207,10 @@ class Host:
             self.wait_ready()
 
     def wait_ready(self, seconds=20):
-        ports = [self.port_of(service) for service in self.services]
+        if self.services == ("--all",):
+            ports = [port for port, _ in self.ports_by_name().values()]
+        else:
+            ports = [self.port_of(service) for service in self.services]
 
         def ready():
             if self.process.poll() is not None:

@@ -1,10 +1,10 @@
 -- A service that does with the host what specs want to see done; spec/host/test_host.py drives it.
+local config = require("host.config")
 local dapr = require("lib.dapr")
 local db = require("host.db")
 local fiber = require("host.fiber")
 local http = require("host.http")
 local json = require("lib.json")
-local settings = require("lib.settings")
 local static = require("lib.static")
 local time = require("host.time")
 local timer = require("host.timer")
@@ -165,9 +165,7 @@ function routes.dapr(request)
 end
 
 function routes.setting(request)
-  local value, err = settings.get(request.args.name)
-  return 200, { value = value or json.null, code = err and err.code or json.null,
-    message = err and err.message or json.null }
+  return 200, { value = config.get(request.args.name) or json.null }
 end
 
 return {
