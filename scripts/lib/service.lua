@@ -440,11 +440,7 @@ function service.open(name)
         return "inner", problem.reply(why)
       end
     end
-<<<<<<< HEAD
-    -- What the sidecar asks, and what is asked of the stand-in, may need what start makes.
-=======
     -- What the sidecar asks, and what the stand-in is asked, may need what start has not made yet.
->>>>>>> main
     if not started and (inner or not entry and declaration.fallback) then
       return "starting", problem.reply(problem.unavailable("The service is starting", 1))
     end
