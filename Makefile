@@ -20,7 +20,7 @@ HOST_OBJ  = $(HOST_SRC:%.c=$(BUILD)/%.o)
 TEST_SRC := $(wildcard host/test/test_*.c)
 TEST_BIN  = $(TEST_SRC:host/test/%.c=$(BUILD)/test/%)
 
-.PHONY: all help run clean clean-data test test-c test-lua lint bench deps-build
+.PHONY: all help run clean clean-data test test-c test-lua lint bench chaos deps-build
 all: deps-build ## build build/todo-host
 	@$(MAKE) --no-print-directory $(BUILD)/todo-host
 
@@ -72,6 +72,11 @@ test: ## run all tests (PARTS="c lua system tsan")
 lint: ## check the sources
 	@ci/deps build lint
 	@ci/lint
+
+chaos: ## break the whole system at random, check that nothing is lost (CHAOS_SEED, CHAOS_KILLS)
+	@ci/deps build run test
+	@$(MAKE) --no-print-directory $(BUILD)/todo-host
+	@TODO_HOST=$${TODO_HOST:-$(abspath $(BUILD))/todo-host} spec/chaos/run
 
 bench: ## measure against the peers
 	@ci/deps build run bench

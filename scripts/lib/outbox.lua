@@ -26,7 +26,8 @@ local ROUND = 800                 -- rows read at once
 local POLL_MIN_MS, POLL_MAX_MS = 250, 1000
 -- Where buckets are shared, what one commits is another's to publish, who is not woken.
 local SHARED_MIN_MS, SHARED_MAX_MS = 15, 40
-local BACKOFF_MIN_MS, BACKOFF_MAX_MS = 100, 30000
+-- A reminder must be on its way soon after the sidecar is back.
+local BACKOFF_MIN_MS, BACKOFF_MAX_MS = 100, 10000
 local BREAKER = 5                 -- failures after which one batch alone tries the sidecar
 local COUNT_MS = 5000
 local STOP_MS = 2500              -- for the last round

@@ -49,6 +49,7 @@ local service = {}
 ---@field [3] fun(request: service.Request): integer, any, table|nil
 ---@field auth boolean|nil          needs a bearer token (default true on the public port)
 ---@field body "json"|"optional"|nil a JSON object is needed, or may come
+---@field large boolean|nil         of the inner port: takes bodies above INNER_BYTES
 -- A handler returns status, body and headers. A table as body is sent as JSON, a string as it is
 -- (JSON, unless the headers say otherwise), a function streams: it gets the open stream.
 -- problem.reply(p) makes the three values of a problem.
@@ -76,6 +77,8 @@ local ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match,
 
 -- Per worker; the numbers of two workers add up.
 local FAILED_AUTH_PER_SECOND, FAILED_AUTH_BURST = 10, 200
+
+local INNER_BYTES = 256 * 1024 -- of a request of the sidecar
 
 local function split(path)
   local segments = {}
@@ -278,9 +281,17 @@ local function wants(subscription, event_type)
   return false
 end
 
--- Dapr takes exactly these words, and any status but 2xx and 404 as "later".
+local function read_event(body)
+  if #body > INNER_BYTES then
+    return nil, "it is larger than " .. INNER_BYTES .. " bytes"
+  end
+  return cloudevent.read(body)
+end
+
+-- Dapr takes exactly these words, and any status but 2xx and 404 as "later": a 413 would come again
+-- and again, and hold up all that is behind it.
 local function deliver(subscription, request)
-  local event, message = cloudevent.read(request.body)
+  local event, message = read_event(request.body)
   local verdict = "DROP"
   if event and not wants(subscription, event.event_type) then
     verdict = "SUCCESS"
@@ -306,7 +317,7 @@ local function subscription_routes(subscriptions)
       route = subscription.path, deadLetterTopic = subscription.dead_letter_topic,
       -- For the stand-in, which then need not bring the others; Dapr passes over it.
       metadata = subscription.types and { types = table.concat(subscription.types, ",") } }
-    list[i] = { "POST", subscription.path, function(request)
+    list[i] = { "POST", subscription.path, large = true, function(request)
       return deliver(subscription, request)
     end }
   end
@@ -360,6 +371,9 @@ local function guard_inner(route, request)
   end
   if request.headers["dapr-caller-app-id"] and not (route and route.invoked) then
     return problem.forbidden("This route is not for other apps")
+  end
+  if #request.body > INNER_BYTES and not (route and route.large) then
+    return problem.new(413, "The body is larger than " .. INNER_BYTES .. " bytes")
   end
 end
 

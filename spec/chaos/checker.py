@@ -127,9 +127,11 @@ RULES = [
      "SELECT a.n AS audit, c.n AS changes FROM (SELECT count(*) AS n FROM audit.audit_log) a, (SELECT count(*) AS n FROM chaos.change) c WHERE a.n <> c.n"),
 ]
 
-# Seconds. An outage excuses a firing when it covered the reminder's time; a delivery also when it ended
-# less than AFTER_OUTAGE before, for then the relay and the sidecar may still wait for their next try.
-IN_TIME, AFTER_OUTAGE = 5, 30
+# Seconds without an outage. Firing: outages of the database and chat-api, each by itself. Delivery: outages
+# of anything; those less than AFTER_OUTAGE apart are one, and it excuses also what was due less than that
+# after it, for the relay and the sidecar may still wait for their next try.
+# What waits goes before it: a delivery gets twice the time, for the writers never stop.
+IN_TIME, AFTER_OUTAGE, WITH_BACKLOG = 5, 30, 60
 SHOWN = 5
 
 Violation = collections.namedtuple("Violation", "invariant hint rows")
@@ -159,10 +161,11 @@ def uptime(began, ended, spans):
     return up + max(0.0, ended - at)
 
 
-def merge(spans):
+def merge(spans, gap=0):
+    """As few spans as there can be; those that are not further apart than `gap` seconds are one."""
     merged = []
     for start, end in sorted(spans):
-        if merged and start <= merged[-1][1]:
+        if merged and start <= merged[-1][1] + gap:
             merged[-1][1] = max(merged[-1][1], end)
         else:
             merged.append([start, end])
@@ -225,23 +228,22 @@ class Checker:
         self.figures.update(events=len(emitted), heard=len(self.observed), duplicates=len(self.observed) - len(seen))
 
     def check_lateness(self, found):
-        firing = merge([s[:2] for s in self.outages if s[2] in ("database", "chat-api", "chat-api-2", "all")])
-        telling = merge([s[:2] for s in self.outages])
-        late, worst = [], [0.0, 0.0]
+        firing = merge([s[:2] for s in self.outages if s[2] in ("database", "chat-api", "chat-api-2")])
+        telling = merge([s[:2] for s in self.outages], AFTER_OUTAGE)
+        late, worst = [], {"fired": 0.0, "delivered": 0.0}
         for task, version, due, fired, sent in table(self.sql, FIRED):
-            for i, (moment, spans, what) in enumerate(((fired, firing, "fired"), (sent, telling, "delivered"))):
+            for moment, spans, before, limit, what in ((fired, firing, 0, AFTER_OUTAGE, "fired"), (sent, telling, AFTER_OUTAGE, WITH_BACKLOG, "delivered")):
                 if not moment:
                     continue    # skipped: the task was closed meanwhile
                 due_at, at = float(due), float(moment)
-                before = 0 if what == "fired" else AFTER_OUTAGE
                 covered = any(start < due_at + IN_TIME and end > due_at - before for start, end in spans)
                 up = uptime(due_at, at, spans)
-                worst[i] = max(worst[i], up if covered else at - due_at)
-                if up > (AFTER_OUTAGE if covered else IN_TIME):
-                    late.append([task, version, f"due at {due_at:.1f}, {what} {at - due_at:.1f} s later, {up:.1f} s of them with everything up"])
+                worst[what] = max(worst[what], up)
+                if up > (limit if covered else IN_TIME):
+                    late.append([task, version, f"due at {due_at:.1f}, {what} {at - due_at:.1f} s later, {up:.1f} s of them without an outage"])
         self.note(found, "I4", "a reminder was late (reminders.sweep, the job, or the way to notification-service)", late)
         self.figures.update(reminders=len(table(self.sql, "SELECT 1 FROM chaos.emitted WHERE topic = 'reminders'")),
-                            latest_fired_s=round(worst[0], 1), latest_delivered_s=round(worst[1], 1))
+                            latest_fired_s=round(worst["fired"], 1), latest_delivered_s=round(worst["delivered"], 1))
 
     def check_journal(self, found):
         changes = {(row[0], int(row[1])): row[2:] for row in table(self.sql, "SELECT task_id, version, change, title FROM chaos.change")}

@@ -33,12 +33,12 @@ class Tally:
         self.journal = []       # (task, version, change, title), of writes that were answered 2xx
         self.keys = {}          # Idempotency-Key -> {ids that were answered}
         self.refused = set()    # keys whose create was answered 422
-        self.log = []           # (time, operation, status or "lost")
+        self.log = []           # (time, operation, status or "lost", the text of a 503)
 
     def add(self, operation, status, detail=""):
         with self.lock:
             self.answers[status] = self.answers.get(status, 0) + 1
-            self.log.append((time.time(), operation, status))
+            self.log.append((time.time(), operation, status, detail if status == 503 else ""))
             if status != "lost" and status not in EXPECTED[operation] | LATER and TOO_LATE not in detail:
                 self.unexpected.append(f"{operation} was answered {status} {detail[:300]}")
 

@@ -210,7 +210,7 @@ class Host:
         if self.services == ("--all",):
             ports = [port for port, _ in self.ports_by_name().values()]
         else:
-            ports = [self.port_of(self.services[0])]    # the first one's answers for all
+            ports = [self.port_of(service) for service in self.services]
 
         def ready():
             if self.process.poll() is not None:
