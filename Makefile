@@ -65,7 +65,7 @@ build/hostmodules.so: host/test/modules.c host/json.c host/rrule.c host/zone.c h
 .PHONY: test-programs
 test-programs: $(TEST_BIN)
 
-test: ## run all tests (PARTS="c lua system tsan")
+test: ## run all tests (PARTS="c lua system dapr tsan")
 	@ci/deps build run test
 	@ci/test $(PARTS)
 
