@@ -525,3 +525,43 @@ int json_parse(const char *text, size_t len, const struct json_handler *handler,
     free(reader.slots);
     return status;
 }
+
+size_t json_skip_space(const char *text, size_t len, size_t at) {
+    while (at < len &&
+           (text[at] == ' ' || text[at] == '\n' || text[at] == '\r' || text[at] == '\t'))
+        at++;
+    return at;
+}
+
+// From the opening quote to behind the closing one.
+static size_t skip_string(const char *text, size_t len, size_t at) {
+    for (at++; at < len && text[at] != '"'; at++)
+        if (text[at] == '\\')
+            at++;
+    return at < len ? at + 1 : len;
+}
+
+size_t json_skip_value(const char *text, size_t len, size_t at) {
+    at = json_skip_space(text, len, at);
+    size_t depth = 0;
+    do {
+        if (at >= len)
+            return len;
+        char c = text[at];
+        if (c == '"') {
+            at = skip_string(text, len, at);
+        } else if (c == '{' || c == '[') {
+            depth++;
+            at++;
+        } else if (c == '}' || c == ']') {
+            depth -= depth > 0;
+            at++;
+        } else if (depth > 0) {
+            at++;
+        } else {
+            while (at < len && !strchr(",]} \n\r\t", text[at]))
+                at++;
+        }
+    } while (depth > 0);
+    return at;
+}

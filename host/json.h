@@ -35,3 +35,9 @@ struct json_handler {
 // English for the sender: "repeated key \"title\" at byte 17".
 MUST_CHECK int json_parse(const char *text, size_t len, const struct json_handler *handler,
                           void *user, struct err *err);
+
+// Walks over a text that json_parse took, without reading what it means. From the start of a value
+// (or white space before it) to the offset behind it; len when the text is not what it should be.
+size_t json_skip_value(const char *text, size_t len, size_t at);
+// The offset of the next byte that is no white space.
+size_t json_skip_space(const char *text, size_t len, size_t at);

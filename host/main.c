@@ -269,6 +269,7 @@ static int start_workers(const struct config *config, const struct services *ser
                 .port = crew->services[s].port,
                 .inner_port = crew->services[s].inner_port,
                 .body_limit = services->list[s].body_limit,
+                .nice = services->list[s].nice,
                 .services = crew->services,
                 .service_count = services->count,
                 .started_ms = uv_hrtime() / 1000000,

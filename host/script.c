@@ -121,6 +121,7 @@ int script_load(struct script *script, const char *service, struct script_servic
     declared->inner_port = read_number(L, "inner_port");
     declared->workers = read_number(L, "workers");
     declared->body_limit = read_number(L, "body_limit");
+    declared->nice = read_number(L, "nice");
     lua_getfield(L, -1, "handle");
     script->handle = luaL_ref(L, LUA_REGISTRYINDEX);
     lua_getfield(L, -1, "start");
@@ -130,6 +131,8 @@ int script_load(struct script *script, const char *service, struct script_servic
         return err_set(err, "%s/service.lua declares no port", service);
     if (declared->workers < 0 || declared->body_limit < 0)
         return err_set(err, "%s/service.lua: workers and body_limit must not be negative", service);
+    if (declared->nice < 0 || declared->nice > 19)
+        return err_set(err, "%s/service.lua: nice must be from 0 to 19", service);
     return 0;
 }
 

@@ -17,6 +17,7 @@ struct script_service {
     int inner_port; // for the sidecar, 0: none
     int workers;    // 0: as the setting says
     int body_limit; // bytes of a body on the port for users, 0: as usual
+    int nice;       // 0 to 19: how far its threads stand back behind others
 };
 
 // Opens a VM around env (which it completes with `main`) and loads nothing yet.

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "api/api.h"
@@ -459,6 +460,9 @@ static void *run_thread(void *user) {
     struct log_context *context = log_context();
     context->service = worker->options.service;
     context->worker = worker->options.index;
+    // Linux: of this thread alone. In a crowd it stands back behind those that serve users.
+    if (worker->options.nice && setpriority(PRIO_PROCESS, 0, worker->options.nice) != 0)
+        log_event(LOG_WARN, "the priority cannot be set", NULL);
     if (getrandom(&worker->random, sizeof worker->random, 0) < 0 || worker->random == 0)
         worker->random = uv_hrtime() | 1;
     uv_loop_init(&worker->loop);

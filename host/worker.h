@@ -18,6 +18,7 @@ struct worker_options {
     int index, count; // this worker among those of its service
     int port, inner_port;
     int body_limit;                     // bytes of a body on `port`, 0: 64 KiB
+    int nice;                           // of the thread, as setpriority(2) takes it
     const struct api_service *services; // all of this process; outlive the worker
     int service_count;
     uint64_t started_ms; // of the process, monotonic

@@ -114,8 +114,41 @@ static int decode(lua_State *L) {
     return 2;
 }
 
+// The texts of what a list holds (values only) or an object (names as they are written, and
+// values), as they stand.
+static int slices(lua_State *L) {
+    size_t len;
+    const char *text = luaL_checklstring(L, 1, &len);
+    size_t at = json_skip_space(text, len, 0);
+    bool object = at < len && text[at] == '{';
+    luaL_argcheck(L, object || (at < len && text[at] == '['), 1, "a JSON object or list");
+    lua_settop(L, 1);
+    lua_newtable(L);
+    lua_newtable(L);
+    int count = 0;
+    for (at = json_skip_space(text, len, at + 1); at < len && text[at] != (object ? '}' : ']');) {
+        if (object) {
+            size_t end = json_skip_value(text, len, at);
+            lua_pushlstring(L, text + at + 1, end > at + 2 ? end - at - 2 : 0);
+            lua_rawseti(L, 2, count + 1);
+            at = json_skip_space(text, len, end) + 1; // the colon
+            at = json_skip_space(text, len, at);
+        }
+        size_t end = at < len ? json_skip_value(text, len, at) : len;
+        lua_pushlstring(L, text + (at < len ? at : len), end > at ? end - at : 0);
+        lua_rawseti(L, 3, ++count);
+        at = json_skip_space(text, len, end);
+        if (at < len && text[at] == ',')
+            at = json_skip_space(text, len, at + 1);
+        else
+            break;
+    }
+    lua_insert(L, 2); // values, names
+    return 2;
+}
+
 int api_open_json(lua_State *L) {
-    static const luaL_Reg FUNCTIONS[] = {{"decode", decode}, {NULL, NULL}};
+    static const luaL_Reg FUNCTIONS[] = {{"decode", decode}, {"slices", slices}, {NULL, NULL}};
     lua_newtable(L);
     luaL_register(L, NULL, FUNCTIONS);
     lua_pushlightuserdata(L, NULL);

@@ -1,5 +1,6 @@
 #include "test.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -405,8 +406,27 @@ static void test_survives_damaged_documents(void **state) {
     assert_in_range(accepted, 100, 8000);
 }
 
+static void skips_values_and_never_reads_behind_the_end(void **state) {
+    (void)state;
+    static const char TEXT[] = " {\"a\\\"]\": [1, {\"b\": \"}\\\\\"}], \"c\": -1.5e3 } , null";
+    size_t len = sizeof TEXT - 1;
+    size_t end = json_skip_value(TEXT, len, 0);
+    assert_int_equal(end, (size_t)(strchr(TEXT, 0) - TEXT) - strlen(" , null"));
+    assert_int_equal(json_skip_space(TEXT, len, end), end + 1);
+    assert_int_equal(json_skip_value("true,", 5, 0), 4);
+    assert_int_equal(json_skip_value("\"x\"", 3, 0), 3);
+    for (size_t cut = 0; cut <= len; cut++) { // a copy of its own size: a sanitizer sees every step
+        char *copy = malloc(cut ? cut : 1);
+        memcpy(copy, TEXT, cut);
+        for (size_t at = 0; at <= cut; at++)
+            assert_in_range(json_skip_value(copy, cut, at), at, cut);
+        free(copy);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(skips_values_and_never_reads_behind_the_end),
         cmocka_unit_test(test_reads_what_is_valid),
         cmocka_unit_test(test_refuses_what_is_not),
         cmocka_unit_test(test_limits_the_depth),

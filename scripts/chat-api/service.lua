@@ -48,7 +48,7 @@ return {
     live.start()
     updates.start()
     local relay = outbox.start({ schema = "chat", source = "chat-api", pubsub = "pubsub",
-      broadcast = { ["task-updates"] = "pubsub-broadcast" } })
+      broadcast = { ["task-updates"] = "pubsub-broadcast" }, first = "reminders" })
     tasks.use_relay(relay, jobs.start({ schema = "chat", leases = relay.leases,
       name = reminders.job_name }))
     reminders.use_relay(relay)

@@ -9,6 +9,7 @@
 --   fallback                 answers what no route of the port for users matches, as a handler does
 --   workers                  how many workers it has, where the setting must not decide
 --   body_limit               bytes of a request's body on the port for users (default 65,536)
+--   nice                     0 to 19: how far its threads stand back where cores are short
 -- GET /health, /ready and /metrics are there for every service.
 local cloudevent = require("lib.cloudevent")
 local config = require("host.config")
@@ -509,6 +510,7 @@ function service.open(name)
     inner_port = declaration.inner_port,
     workers = declaration.workers,
     body_limit = declaration.body_limit,
+    nice = declaration.nice,
     start = start,
     handle = handle,
   }

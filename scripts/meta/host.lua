@@ -41,6 +41,12 @@ local json = {}
 ---@return string|nil message  what is wrong and where, when value is nil and message is set
 function json.decode(text) end
 
+---The texts of what a list or an object holds, as they stand, without reading what they mean.
+---@param text string      that decode took
+---@return string[] values
+---@return string[] names  of an object, escapes as they are written
+function json.slices(text) end
+
 ---@class host.text
 local text = {}
 ---Lower case of UTF-8 text, letter by letter (towlower of C.UTF-8).

@@ -27,9 +27,9 @@ local worker = require("host.worker")
 local delivery = {}
 
 local IN_FLIGHT = 32          -- calls of one group at a time
-local MAX_HELD, LOW_HELD = 4000, 1000
-local MAX_BYTES = 16 * 1024 * 1024
-local READ_ROWS = 2000
+local MAX_HELD, LOW_HELD = 2000, 500
+local MAX_BYTES = 8 * 1024 * 1024
+local READ_ROWS = 1000
 local LANE_MAX, LANE_LOW, LANE_READ = 500, 100, 400
 local FULL_MS = 50            -- how long a key waits for room in memory
 local FLUSH_MS = 5            -- acks gather this long before they are deleted together
@@ -39,7 +39,13 @@ local COUNT_MS = 5000
 local COUNT_SHARE = 50        -- counting takes a fiftieth of the time at most
 local EXPIRE_MS = 60000
 
+-- While whole batches are published somebody has fallen behind: deliveries stand back, they are
+-- stored.
+local BURST, CROWD_MS = 50, 50
+local IN_FLIGHT_CROWDED = 4
+
 local groups = {}
+local crowded_until = 0
 local acked, failed = {}, {}
 local flushed = fiber.event()
 local next_id
@@ -548,8 +554,22 @@ local function run_lane(group, lane)
   end
 end
 
+local function may_fly(group)
+  if time.monotonic_ms() >= crowded_until then
+    return IN_FLIGHT
+  end
+  if not group.standing_back then
+    group.standing_back = true
+    timers.after(CROWD_MS, function()
+      group.standing_back = false
+      pump(group)
+    end)
+  end
+  return IN_FLIGHT_CROWDED
+end
+
 local function run(group)
-  while is_open(group) do
+  while is_open(group) and group.running <= may_fly(group) do
     local lane = pop_ready(group)
     if not lane then
       break
@@ -565,7 +585,8 @@ end
 
 function pump(group)
   local waiting = group.ready_last - group.ready_first + 1
-  while group.running < IN_FLIGHT and waiting > 0 and is_open(group) do
+  local limit = may_fly(group)
+  while group.running < limit and waiting > 0 and is_open(group) do
     group.running = group.running + 1
     if not fiber.spawn(function() run(group) end) then
       group.running = group.running - 1
@@ -592,6 +613,9 @@ end
 ---@param n integer  how many ids
 ---@return integer   the first of them
 function delivery.reserve(n)
+  if n >= BURST then
+    crowded_until = time.monotonic_ms() + CROWD_MS
+  end
   local first = next_id
   next_id = next_id + n
   return first

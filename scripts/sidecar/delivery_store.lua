@@ -4,7 +4,7 @@ local fiber = require("host.fiber")
 
 local delivery_store = {}
 
-local WINDOW_BYTES = 8 * 1024 * 1024 -- of values read at once
+local WINDOW_BYTES = 4 * 1024 * 1024 -- of values read at once
 
 local INSERT = "INSERT INTO sidecar.delivery (grp, id, pubsub, topic, key, value, encoding,"
   .. " headers, expires_ms, published_ms) SELECT g, m.id, $2, $3, nullif(m.key, ''), m.value,"
