@@ -1,5 +1,5 @@
--- The parts of a JSON text without changing them, so that numbers keep their digits and members their
--- order. The text must be known to be valid (json.decode took it).
+-- The parts of a JSON text without changing them, so that numbers keep their digits and members
+-- their order. The text must be known to be valid (json.decode took it).
 local host_json = require("host.json")
 local json = require("lib.json")
 
