@@ -1,0 +1,214 @@
+"""The real parts on one machine: Kafka (KRaft), Redis, PostgreSQL, Dapr's scheduler, and for each service
+a daprd and a todo-host, all on loopback with ports of their own. Everything it starts ends with it."""
+
+import atexit
+import base64
+import http.client
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "spec", "support"))
+from system import HOST, SECRET, Host, new_database, postgres, wait_until  # noqa: E402,F401
+
+CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "todo-chatbot")
+DAPR = os.environ.get("DAPR_DIR") or os.path.join(CACHE, "dapr-1.16.0")
+KAFKA = os.environ.get("KAFKA_DIR") or os.path.join(CACHE, "kafka-4.3.1")
+SERVICES = ("chat-api", "notification-service", "recurring-task-service", "audit-service")
+TOPICS = {"task-events": 6, "reminders": 3, "recurring-tasks": 3, "task-updates": 3}
+APP_TOKEN = "app-token-0123456789abcdef"
+DAPR_TOKEN = "dapr-token-0123456789abcdef"
+
+
+class Ports:
+    """Ports below those that the kernel gives to connections, so that nobody takes one meanwhile."""
+
+    def __init__(self):
+        self.next = 12000 + os.getpid() % 90 * 80
+
+    def take(self):
+        while True:
+            self.next += 1
+            with socket.socket() as s:
+                try:
+                    s.bind(("127.0.0.1", self.next))
+                    return self.next
+                except OSError:
+                    continue
+
+
+def answers(port, path, wanted=range(200, 300)):
+    try:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+        connection.request("GET", path)
+        return connection.getresponse().status in wanted
+    except (OSError, http.client.HTTPException):
+        return False
+
+
+class Cluster:
+    def __init__(self):
+        self.folder = tempfile.mkdtemp(prefix="todo-e2e-")
+        self.ports = Ports()
+        self.processes = {}     # name -> Popen
+        self.commands = {}      # name -> (words, env)
+        self.logs = {}
+        self.database = new_database()
+        atexit.register(self.stop)
+
+    # Processes.
+
+    def spawn(self, name, words=None, env=None):
+        if words:
+            self.commands[name] = (words, {**os.environ, **(env or {})})
+        words, env = self.commands[name]
+        self.logs.setdefault(name, open(os.path.join(self.folder, name + ".log"), "ab"))
+        self.processes[name] = subprocess.Popen(words, env=env, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=self.logs[name],
+                                                stderr=subprocess.STDOUT, start_new_session=True)
+
+    def log(self, name):
+        with open(os.path.join(self.folder, name + ".log"), errors="replace") as f:
+            return f.read()
+
+    def wait(self, name, condition, seconds=60):
+        def ready():
+            if self.processes[name].poll() is not None:
+                raise AssertionError(f"{name} ended with {self.processes[name].returncode}: {self.log(name)[-3000:]}")
+            return condition()
+        try:
+            wait_until(ready, seconds, name)
+        except AssertionError as e:
+            raise AssertionError(f"{e}; its log ends: {self.log(name)[-2000:]}") from None
+
+    def kill(self, name):
+        self.processes[name].kill()
+        self.processes[name].wait()
+
+    def end(self, name, seconds=20):
+        process = self.processes.get(name)
+        if process is None or process.poll() is not None:
+            return
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def stop(self):
+        for name in list(self.processes)[::-1]:
+            self.end(name, 5)
+        self.processes = {}
+        for log in self.logs.values():
+            log.close()
+        self.logs = {}
+        if not os.environ.get("KEEP_LOGS"):
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    # Parts.
+
+    def start_kafka(self):
+        self.kafka_port, controller = self.ports.take(), self.ports.take()
+        config = os.path.join(self.folder, "kafka.properties")
+        with open(config, "w") as f:
+            f.write("process.roles=broker,controller\nnode.id=1\n"
+                    f"controller.quorum.voters=1@127.0.0.1:{controller}\n"
+                    f"listeners=PLAINTEXT://127.0.0.1:{self.kafka_port},CONTROLLER://127.0.0.1:{controller}\n"
+                    f"advertised.listeners=PLAINTEXT://127.0.0.1:{self.kafka_port}\n"
+                    "controller.listener.names=CONTROLLER\ninter.broker.listener.name=PLAINTEXT\n"
+                    "offsets.topic.replication.factor=1\noffsets.topic.num.partitions=5\n"
+                    "transaction.state.log.replication.factor=1\ntransaction.state.log.min.isr=1\n"
+                    f"group.initial.rebalance.delay.ms=0\nnum.partitions=3\nlog.dirs={self.folder}/kafka\n")
+        java = ["java", "-Xmx256m", "-cp", KAFKA + "/*"]
+        cluster_id = base64.urlsafe_b64encode(os.urandom(16)).decode().rstrip("=")
+        subprocess.run([*java, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", config], check=True, stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL)
+        self.spawn("kafka", [*java, "kafka.Kafka", config])
+        self.wait("kafka", lambda: "Kafka Server started" in self.log("kafka") or self.accepts(self.kafka_port))
+        for topic, partitions in TOPICS.items():
+            subprocess.run([*java, "org.apache.kafka.tools.TopicCommand", "--bootstrap-server", f"127.0.0.1:{self.kafka_port}", "--create",
+                            "--if-not-exists", "--topic", topic, "--partitions", str(partitions)], check=True, stdout=subprocess.DEVNULL,
+                           stderr=subprocess.DEVNULL)
+
+    @staticmethod
+    def accepts(port):
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return True
+        except OSError:
+            return False
+
+    def start_redis(self):
+        self.redis_port = self.ports.take()
+        self.spawn("redis", ["redis-server", "--port", str(self.redis_port), "--bind", "127.0.0.1", "--save", "", "--dir", self.folder])
+        self.wait("redis", lambda: self.accepts(self.redis_port))
+
+    def start_scheduler(self):
+        self.scheduler_port, client, peer, health = (self.ports.take() for _ in range(4))
+        self.scheduler_health = health
+        self.spawn("scheduler", [
+            os.path.join(DAPR, "scheduler"), "--id", "s0", "--mode", "standalone", "--listen-address", "127.0.0.1", "--port",
+            str(self.scheduler_port), "--etcd-data-dir", os.path.join(self.folder, "scheduler"), "--etcd-client-port", str(client),
+            "--etcd-initial-cluster", f"s0=http://127.0.0.1:{peer}", "--override-broadcast-host-port", f"127.0.0.1:{self.scheduler_port}",
+            "--healthz-port", str(health), "--enable-metrics=false"])
+        self.wait("scheduler", lambda: answers(health, "/healthz"))
+
+    def start_services(self, only=SERVICES, env=None):
+        self.host_ports = {}
+        migrated = subprocess.run([HOST, "migrate"], env={**os.environ, **self.host_env(1)}, cwd=ROOT, capture_output=True, text=True)
+        if migrated.returncode != 0:
+            raise AssertionError(migrated.stderr)
+        for name in only:
+            self.start_service(name, env)
+
+    def host_env(self, port):
+        return {"DATABASE_URL": postgres().url(self.database), "JWT_SECRET": SECRET, "PORT": str(port), "BIND_ADDRESS": "127.0.0.1",
+                "APP_API_TOKEN": APP_TOKEN, "DAPR_API_TOKEN": DAPR_TOKEN, "DRAIN_MS": "0", "USER_RATE": "1000000"}
+
+    def start_service(self, name, env=None):
+        """A service and its daprd: the pair of them is a pod."""
+        base = self.ports.take()
+        self.ports.next = base + len(SERVICES)
+        dapr_http, dapr_grpc, internal, metrics = (self.ports.take() for _ in range(4))
+        offset = SERVICES.index(name)
+        # A service declared at 8000 + n listens at PORT + n, and at 1,000 more for its daprd.
+        self.host_ports[name] = base + offset
+        self.dapr_port = dapr_http
+        self.spawn(name, [HOST, "run", name], {**self.host_env(base), "DAPR_HTTP_PORT": str(dapr_http), **(env or {})})
+        self.spawn("daprd-" + name, [
+            os.path.join(DAPR, "daprd"), "--mode", "standalone", "--app-id", name, "--app-port", str(base + offset + 1000), "--app-protocol",
+            "http", "--app-channel-address", "127.0.0.1", "--dapr-listen-addresses", "127.0.0.1", "--dapr-http-port", str(dapr_http),
+            "--dapr-grpc-port", str(dapr_grpc), "--dapr-internal-grpc-port", str(internal), "--dapr-internal-grpc-listen-address", "127.0.0.1",
+            "--metrics-listen-address", "127.0.0.1", "--metrics-port", str(metrics), "--resources-path", os.path.join(ROOT, "dapr", "components"),
+            "--config", os.path.join(ROOT, "dapr", "standalone", "config.yaml"), "--scheduler-host-address", f"127.0.0.1:{self.scheduler_port}",
+            "--dapr-block-shutdown-duration", "1s", "--dapr-graceful-shutdown-seconds", "5", "--max-body-size", "4Mi",
+            "--read-buffer-size", "16Ki", "--log-level", "info"], {
+                "DAPR_HOST_IP": "127.0.0.1", "NAMESPACE": "default", "APP_API_TOKEN": APP_TOKEN, "DAPR_API_TOKEN": DAPR_TOKEN,
+                "KAFKA_BROKERS": f"127.0.0.1:{self.kafka_port}", "REDIS_HOST": f"127.0.0.1:{self.redis_port}",
+                "NAME_RESOLUTION_DB": os.path.join(self.folder, "names.db")})
+        self.wait(name, lambda: answers(self.host_ports[name], "/ready"))
+        self.wait("daprd-" + name, lambda: answers(dapr_http, "/v1.0/healthz"))
+
+    def start(self):
+        self.start_kafka()
+        self.start_redis()
+        self.start_scheduler()
+        self.start_services()
+        return self
+
+
+if __name__ == "__main__":
+    began = time.monotonic()
+    cluster = Cluster().start()
+    print(f"up in {time.monotonic() - began:.1f} s: chat-api on {cluster.host_ports['chat-api']}, logs in {cluster.folder}", flush=True)
+    try:
+        signal.pause()
+    except KeyboardInterrupt:
+        pass
+    cluster.stop()
