@@ -52,7 +52,6 @@ local LIST = "SELECT id, event_id, task_id, channel, state, attempts, deliver_at
   .. " sent_at, reminder::text AS reminder FROM notify.delivery WHERE user_id = $1"
   .. " ORDER BY id DESC LIMIT $2::integer"
 local PENDING = "SELECT count(*) AS n FROM notify.delivery WHERE state = 'pending'"
-local BURY = "INSERT INTO notify.dead_event (topic, error, body) VALUES ($1, $2, $3)"
 
 -- Longer than any broker keeps an event, and never while a channel may still announce it.
 local FORGET_INBOX = "DELETE FROM notify.inbox WHERE event_id IN (SELECT i.event_id"
@@ -157,21 +156,6 @@ end
 function deliveries.count_pending()
   local rows = db.query(PENDING)
   return rows and rows[1].n
-end
-
----Keeps an event that can never be handled, with the reason.
----@param topic string
----@param message string
----@param body string
----@return true|nil
----@return table|nil problem
-function deliveries.bury(topic, message, body)
-  local text = body:gsub("%z", ""):gsub("[\128-\255]", "?"):sub(1, 65536)
-  local rows, err = db.execute(BURY, topic, message, text)
-  if not rows then
-    return nil, store.problem(err)
-  end
-  return true
 end
 
 ---Deletes what nobody asks for any more, a part at a time.

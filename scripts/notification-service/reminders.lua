@@ -7,7 +7,6 @@ local deliveries = require("notification-service.deliveries")
 local failpoint = require("lib.failpoint")
 local json = require("lib.json")
 local log = require("host.log")
-local metrics = require("host.metrics")
 local notify = require("rules.notify")
 local problem = require("lib.problem")
 local time = require("host.time")
@@ -20,7 +19,6 @@ local ASK_TIMEOUT_MS = 3000
 local PATIENCE_MS = 30 * 1000
 local MAX_TITLE_BYTES = 255 * 4
 
-local dead = metrics.counter("notify_dead_events_total", "Events that can never be handled.", {})
 
 -- The reminder in an event, or why there is none.
 local function read(event)
@@ -149,21 +147,6 @@ function reminders.accept(event)
   end
   failpoint.hit("after_effect")
   return "SUCCESS"
-end
-
----@param topic string
----@param message string
----@param body string
----@return true|nil
----@return table|nil problem
-function reminders.bury(topic, message, body)
-  local kept, why = deliveries.bury(topic, message, body)
-  if not kept then
-    return nil, why
-  end
-  dead:add(1)
-  log.warn("an event is dropped", { topic = topic, error = message })
-  return true
 end
 
 return reminders

@@ -1,6 +1,7 @@
 -- notification-service: tells people of what is due, by log, mail and webhook.
 local deliverer = require("notification-service.deliverer")
 local deliveries = require("notification-service.deliveries")
+local inbox = require("lib.inbox")
 local outbox = require("lib.outbox")
 local problem = require("lib.problem")
 local reminders = require("notification-service.reminders")
@@ -23,7 +24,8 @@ return {
   },
   subscriptions = {
     { pubsub = "pubsub", topic = "reminders", path = "/events/reminders",
-      dead_letter_topic = "reminders-dead", handler = reminders.accept, bury = reminders.bury },
+      dead_letter_topic = "reminders-dead", handler = reminders.accept,
+      bury = inbox.bury("notify") },
   },
   start = function()
     deliverer.start(outbox.start({ schema = "notify", source = "notification-service",

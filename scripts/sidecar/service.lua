@@ -62,7 +62,7 @@ return {
   name = "sidecar",
   port = 10000,
   workers = 1,
-  nice = 10, -- what waits here is stored; a user waits now
+  nice = 4, -- what waits here is stored; a user waits now
   body_limit = BODY_LIMIT,
   routes = {},
   fallback = router.handle,

@@ -130,12 +130,29 @@ local function decode_list(text)
   return json.is_list(list) and list or nil
 end
 
+-- The same for the same meaning: replicas write their keys in different orders.
+local function canonical(value)
+  if type(value) ~= "table" then
+    return json.encode({ value })
+  end
+  local parts = {}
+  for key, item in pairs(value) do
+    parts[#parts + 1] = tostring(key) .. ":" .. canonical(item)
+  end
+  table.sort(parts)
+  return "{" .. table.concat(parts, ",") .. "}"
+end
+
 -- Takes an answer over, once it is stored.
 local function take(app, text)
   if app.text == text then
     return true
   end
   local list = decode_list(text)
+  if app.text and canonical(decode_list(app.text)) == canonical(list) then
+    app.text = text
+    return true
+  end
   local found = read_all(app, list)
   if not db.execute(SAVE, app.id, text) then
     return false

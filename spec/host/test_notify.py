@@ -308,7 +308,7 @@ class Reminders(Notify):
                 self.assertEqual((reply.status, reply.json), (200, {"status": "DROP"}))
         self.assertEqual(self.sql("SELECT count(*), min(topic) FROM notify.dead_event"), f"{len(poison)}|reminders")
         self.assertEqual(self.states(), {})
-        self.assertEqual(self.metric("notify_dead_events_total"), len(poison))
+        self.assertEqual(self.metric("events_dropped_total", topic="reminders"), len(poison))
         odd = self.event(late_seconds="x", timezone=5, priority=[], extra={"a": 1})
         self.taken(odd)                              # what is not needed is not judged
 
