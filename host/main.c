@@ -1,6 +1,7 @@
 // The command line, and the life of the process: start the workers, watch them, stop them.
 #include <dirent.h>
 #include <errno.h>
+#include <execinfo.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -294,6 +295,21 @@ static bool all_ended(const struct crew *crew) {
     return true;
 }
 
+// Runs in the thread that is stuck, and shows where. The functions are those of the program; of a
+// script only that it is one.
+static void print_stack(int signal) {
+    (void)signal;
+    void *frames[64];
+    backtrace_symbols_fd(frames, backtrace(frames, 64), STDERR_FILENO);
+}
+
+static void catch_stack_signal(void) {
+    void *frame;
+    backtrace(&frame, 1); // loads what it needs here, not in the handler
+    struct sigaction action = {.sa_handler = print_stack, .sa_flags = SA_RESTART};
+    sigaction(SIGUSR1, &action, NULL);
+}
+
 static void watch(struct crew *crew) {
     for (int i = 0; i < crew->count; i++) {
         uint64_t beat = worker_heartbeat(crew->workers[i]);
@@ -305,8 +321,10 @@ static void watch(struct crew *crew) {
         crew->silent[i] += WATCH_MS;
         char number[16];
         snprintf(number, sizeof number, "%d", i);
-        if (crew->silent[i] == STUCK_WARN_MS)
+        if (crew->silent[i] == STUCK_WARN_MS) {
             log_event(LOG_ERROR, "a worker's loop is stuck", "index", number, NULL);
+            worker_interrupt(crew->workers[i], SIGUSR1);
+        }
         if (crew->silent[i] >= STUCK_ABORT_MS) {
             log_event(LOG_ERROR, "a worker's loop stays stuck: giving up", "index", number, NULL);
             abort();
@@ -343,6 +361,7 @@ static int run_services(const struct config *config, const struct services *serv
     sigaddset(&signals, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &signals, NULL); // before the workers' threads are made
     raise_descriptor_limit();
+    catch_stack_signal();
     int status = check_ports(config, services, &err);
     if (status == 0)
         status = start_workers(config, services, crew, &err);

@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <lauxlib.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -524,6 +525,11 @@ uint64_t worker_heartbeat(const struct worker *worker) {
 
 bool worker_ended(const struct worker *worker) {
     return atomic_load(&worker->ended);
+}
+
+void worker_interrupt(struct worker *worker, int signal) {
+    if (!worker_ended(worker))
+        pthread_kill(worker->thread, signal);
 }
 
 void worker_join(struct worker *worker) {

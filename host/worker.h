@@ -36,5 +36,8 @@ uint64_t worker_heartbeat(const struct worker *worker);
 
 bool worker_ended(const struct worker *worker);
 
+// Any thread: interrupts the worker's thread with a signal, whose handler runs there.
+void worker_interrupt(struct worker *worker, int signal);
+
 // Waits for the end of the thread and frees.
 void worker_join(struct worker *worker);
