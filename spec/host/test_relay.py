@@ -146,6 +146,21 @@ class Relay(unittest.TestCase):
         self.drained()
         self.check(ids, 10, duplicates=True)
 
+    def test_reminders_do_not_wait_behind_all_that_waits(self):
+        self.sidecar.behave = lambda t, e: (500, {"errorCode": "ERR_PUBSUB_PUBLISH_MESSAGE", "message": "broker"})
+        for _ in range(10):
+            self.write(100, 0)     # 2,000 events, more than two rounds of the relay
+        due = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3600))
+        self.assertEqual(self.host.post("/api/tasks", {"title": "call", "due_date": due, "reminder_offset_minutes": 5}).status, 201)
+        postgres().sql("UPDATE chat.reminder SET remind_at = clock_timestamp() - interval '5 seconds'", self.host.database)
+        wait_until(lambda: postgres().sql("SELECT count(*) FROM chat.outbox WHERE topic = 'reminders'", self.host.database) == "1", 20, "the reminder")
+        self.sidecar.events.clear()
+        self.sidecar.behave = None
+        self.drained(60)
+        topics = [topic for topic, _, _ in self.sidecar.events]
+        self.assertEqual(topics.count("reminders"), 1)
+        self.assertLess(topics.index("reminders"), 1000)
+
     def test_kill_9_at_any_moment_loses_no_event(self):
         slow = threading.Event()
         self.sidecar.behave = lambda t, e: slow.wait(0.02) and None
