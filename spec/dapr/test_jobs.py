@@ -7,7 +7,7 @@ import unittest
 from datetime import datetime, timedelta, timezone
 
 import engine
-from engine import App, call
+from engine import App, call, standin_only
 from mail import MailServer
 from system import wait_until
 
@@ -54,6 +54,7 @@ class Jobs(unittest.TestCase):
         self.gone()
         self.assertEqual(len(self.app.calls(self.path)), 1)
 
+    @standin_only("Dapr has it from 1.18 on")
     def test_40_the_stable_path_too(self):
         self.assertEqual(self.job("POST", {"data": 1, "dueTime": "1h"}, root="/v1.0/jobs/").status, 204)
         self.assertEqual(self.job("GET", root="/v1.0/jobs/").status, 200)
@@ -182,8 +183,9 @@ class Jobs(unittest.TestCase):
             self.create(name=f"{self.name}-{i}", dueTime=text)
         for i in range(50):
             self.app.wait_calls(f"{self.path}-{i}")
-        metrics = call(self.engine.host.ready_port, "GET", "/metrics").body.decode()
-        self.assertIn("sidecar_job_late_seconds_bucket", metrics)
+        if engine.STANDIN:
+            metrics = call(self.engine.host.ready_port, "GET", "/metrics").body.decode()
+            self.assertIn("sidecar_job_late_seconds_bucket", metrics)
         self.assertGreaterEqual(time.time(), due - 0.01)
 
     def test_45_repeats(self):
@@ -211,6 +213,7 @@ class Jobs(unittest.TestCase):
         self.create(dueTime="0s", data=None)
         self.assertEqual(self.app.wait_calls(self.path)[0].body, b"null")
 
+    @standin_only("with Dapr it does")
     def test_an_app_that_is_down_burns_no_attempt(self):
         app = App("late", handlers={"/job/x": 200}, listen=False)
         sidecar = engine.start([app])
@@ -236,7 +239,8 @@ class Jobs(unittest.TestCase):
         sidecar.start()
         for i in range(20):
             self.assertEqual(app.wait_calls(f"/job/j{i}")[0].json, i)
-        wait_until(lambda: sidecar.sql("SELECT count(*) FROM sidecar.job") == "0", 10, "no job left")
+        for i in range(20):
+            wait_until(lambda path=f"{ALPHA}j{i}": call(sidecar.port(app), "GET", path).status == 500, 10, "no job left")
 
 
 class Bindings(unittest.TestCase):
@@ -288,10 +292,12 @@ class Bindings(unittest.TestCase):
         self.bind("email", 500, "ERR_INVOKE_OUTPUT_BINDING", data="x", operation="fly")
         self.bind("nope", 500, "ERR_INVOKE_OUTPUT_BINDING", data="x", operation="create")
         self.bind("yes", 500, "ERR_INVOKE_OUTPUT_BINDING", data="x", operation="create")
-        self.bind("email", 500, "ERR_INVOKE_OUTPUT_BINDING", data="x", operation="create")    # no recipient
+        if engine.STANDIN:    # with Dapr it goes to the recipient of the mail before
+            self.bind("email", 500, "ERR_INVOKE_OUTPUT_BINDING", data="x", operation="create")
         reply = call(self.engine.port(self.app), "POST", "/v1.0/bindings/email", "{nope")
         self.assertEqual((reply.status, reply.json["errorCode"]), (400, "ERR_MALFORMED_REQUEST"))
 
+    @standin_only("Dapr's binding mixes up mails that are sent at once")
     def test_49_mail_has_its_own_recipient(self):
         before = len(self.mail.messages)
 
@@ -306,6 +312,7 @@ class Bindings(unittest.TestCase):
         self.assertEqual(sorted((m.sender, tuple(m.to), m.subject, m.html) for m in sent),
                          sorted(("from@x.org", (f"u{i}@x.org",), f"S {i}", f"<p>hello {i} é</p>") for i in range(20)))
 
+    @standin_only("Dapr's binding keeps the metadata of the mail before")
     def test_49_mail_remembers_nothing(self):
         self.bind("email", 204, operation="create", data={"a": 1}, metadata={"emailTo": "a@x.org; b@x.org", "emailCC": "c@x.org", "emailBCC": "d@x.org",
                                                                              "subject": "Grüße"})
