@@ -8,7 +8,7 @@ import socket
 import struct
 import sys
 
-from system import ROOT
+from system import ROOT, wait_until
 
 sys.path.insert(0, os.path.join(ROOT, "spec", "e2e"))
 from cluster import DAPR, Cluster, answers  # noqa: E402
@@ -21,6 +21,8 @@ DEFAULTS = [{"name": "pubsub", "type": "pubsub.sidecar", "inbound": PATIENT},
             {"name": "statestore", "type": "state.sidecar"}]
 # A killed daprd leaves its group after this and not after 10 s.
 SESSION_MS = 2000
+# A broker that had no processor for a while is not dead, which it takes itself for after 9 s.
+KAFKA_MORE = "group.min.session.timeout.ms=1000\nbroker.session.timeout.ms=60000"
 BACKBONE = "SPEC_DAPR_BACKBONE"     # kafka, redis and scheduler port, for the processes of a run
 
 
@@ -29,12 +31,12 @@ def backbone():
     if BACKBONE not in os.environ:
         cluster = Cluster()
         try:
-            cluster.start_kafka({}, PARTITIONS, "group.min.session.timeout.ms=1000")
+            cluster.start_kafka({}, PARTITIONS, KAFKA_MORE)
         except AssertionError:      # somebody took its port meanwhile
             cluster.stop()
             cluster = Cluster()
             cluster.ports.next += 40
-            cluster.start_kafka({}, PARTITIONS, "group.min.session.timeout.ms=1000")
+            cluster.start_kafka({}, PARTITIONS, KAFKA_MORE)
         cluster.start_redis()
         cluster.start_scheduler()
         os.environ[BACKBONE] = f"{cluster.kafka_port},{cluster.redis_port},{cluster.scheduler_port}"
@@ -75,6 +77,14 @@ class Kafka:
         for topic in topics:
             body += self.text(topic) + struct.pack(">ihii", PARTITIONS, 1, 0, 0)
         self.ask(19, 4, body + struct.pack(">ib", 15000, 0))
+        wait_until(lambda: all(map(self.is_led, topics)), 30, "leaders of the topics")
+
+    def is_led(self, topic):
+        """It is announced some time before its partitions can be written."""
+        partitions = b"".join(struct.pack(">iq", n, -1) for n in range(PARTITIONS))
+        data = self.ask(2, 1, struct.pack(">ii", -1, 1) + self.text(topic) + struct.pack(">i", PARTITIONS) + partitions)
+        at = 4 + len(self.text(topic)) + 4      # one topic: its name, how many partitions, and each: number, error, time, offset
+        return all(struct.unpack_from(">h", data, at + n * 22 + 4)[0] == 0 for n in range(PARTITIONS))
 
     def delete(self, topics):
         self.ask(20, 3, struct.pack(">i", len(topics)) + b"".join(map(self.text, topics)) + struct.pack(">i", 15000))

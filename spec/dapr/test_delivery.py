@@ -137,6 +137,7 @@ class DeadLetters(Case):
         wait_until(lambda: self.engine.sql("SELECT topic, key, value::json->'data'->>'n' FROM sidecar.dead_letter") == "nobody|k|1",
                    10, "the dead letter")
 
+    @standin_only("to daprd the dead letter has expired, too, and nobody hears of it")
     def test_an_expired_message_is_a_dead_letter(self):
         self.app.handlers["/short"] = lambda r: (time.sleep(1.5), 200)[1]
         self.app.handlers["/short-dead"] = 200
@@ -304,7 +305,7 @@ class Subscriptions(unittest.TestCase):
         app = App("app-a", (500, "no"), {"/t": 200})
         self.start([app])
         self.assertEqual(call(self.engine.port(app), "GET", "/v1.0/healthz").status, 204)
-        self.assertEqual(call(self.engine.port(app), "GET", "/v1.0/metadata").json["subscriptions"], [])
+        self.assertEqual(call(self.engine.port(app), "GET", "/v1.0/metadata").json.get("subscriptions"), None)
 
     @standin_only("daprd asks once")
     def test_26_after_a_bad_answer_it_asks_again(self):
@@ -355,7 +356,7 @@ class Subscriptions(unittest.TestCase):
         app.subscriptions = [subscription("t", pubsub="fast"), subscription("u", pubsub="fast")]
         app.listen()
         app.wait_calls("/t")
-        wait_until(lambda: len(call(self.engine.port(app), "GET", "/v1.0/metadata").json["subscriptions"]) == 2, 30, "both")
+        wait_until(lambda: len(call(self.engine.port(app), "GET", "/v1.0/metadata").json.get("subscriptions", [])) == 2, 30, "both")
         self.publish("u", 2)
         app.wait_calls("/u")
 
@@ -364,7 +365,7 @@ class Subscriptions(unittest.TestCase):
         self.start(apps)
         self.publish("t", 1)
         for app in apps:
-            self.assertEqual(call(self.engine.port(app), "GET", "/v1.0/metadata").json["subscriptions"], [])
+            self.assertNotIn("subscriptions", call(self.engine.port(app), "GET", "/v1.0/metadata").json)
         if engine.STANDIN:
             wait_until(lambda: self.engine.sql("SELECT count(*) FROM sidecar.delivery") == "0", 10, "nothing stored")
 
@@ -426,13 +427,24 @@ class Subscriptions(unittest.TestCase):
         subscriptions = {s["topic"]: s for s in told["subscriptions"]}
         self.assertEqual({s["type"] for s in told["subscriptions"]}, {"PROGRAMMATIC"})
         self.assertEqual(subscriptions["t"]["deadLetterTopic"], "t-dead")
-        self.assertEqual(subscriptions["u"]["rules"], [{"match": "has(event.id)", "path": "/m"}, {"match": "", "path": "/d"}])
+        self.assertEqual(subscriptions["u"]["deadLetterTopic"], "")
+        self.assertEqual(subscriptions["u"]["rules"], [{"match": "has(event.id)", "path": "/m"}, {"path": "/d"}])
 
     def test_replicas_share_and_broadcasts_reach_each(self):
         topics = [subscription("t", pubsub="fast"), subscription("news", pubsub="pubsub-broadcast")]
         first, second = (App("app-a", topics, {"/t": 200, "/news": 200}) for _ in range(2))
         client = engine.client()
         self.start([first, second, client])
+        sent = [0]
+
+        def both():
+            self.publish("t", -1, key=str(sent[0]), app=client)
+            sent[0] += 1
+            return first.calls("/t") and second.calls("/t")
+        wait_until(both, 10, "both have joined the group")
+        wait_until(lambda: len(first.calls("/t")) + len(second.calls("/t")) >= sent[0], 10, "each of them")
+        first.forget()
+        second.forget()
         for n in range(20):
             self.publish("t", n, key=str(n), app=client)
             self.publish("news", n, "pubsub-broadcast", app=client)
@@ -443,7 +455,7 @@ class Subscriptions(unittest.TestCase):
         self.engine.lose(first)
         for n in range(20, 30):
             self.publish("t", n, key=str(n), app=client)
-        wait_until(lambda: {r.json["data"] for a in (first, second) for r in a.calls("/t")} == set(range(30)), 10, "by the other one")
+        wait_until(lambda: {r.json["data"] for a in (first, second) for r in a.calls("/t")} >= set(range(30)), 10, "by the other one")
 
     def test_scopes_of_subscriptions(self):
         app = App("app-a", [subscription("yes", pubsub="scoped"), subscription("no", pubsub="scoped")], {"/yes": 200, "/no": 200})

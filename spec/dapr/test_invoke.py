@@ -56,7 +56,8 @@ class Invoke(unittest.TestCase):
         self.assertEqual((busy.status, busy.json), (503, {"wait": 1}))
         self.assertEqual(self.invoke("/hello", "HEAD").status, 201)
         self.assertEqual(self.invoke("/a%2Fb").body, b"escaped")
-        self.assertEqual(self.invoke("", ).body, b"root")
+        self.assertEqual(self.invoke("/").body, b"root")
+        self.assertEqual((self.invoke("").status, self.invoke("").json["errorCode"]), (404, "ERR_DIRECT_INVOKE"))
         self.assertEqual(self.invoke("/hello", app="app-b." + self.engine.namespace).status, 201)
 
     def test_37_a_caller_cannot_be_forged(self):

@@ -141,12 +141,14 @@ class Jobs(unittest.TestCase):
 
     def test_43_refusals(self):
         wrong = "DAPR_SCHEDULER_SCHEDULE_JOB"
-        for body in ({"dueTime": "tomorrow"}, {"dueTime": "1d"}, {"dueTime": "-5s"}, {"schedule": "*/5 * * * *"}, {"schedule": "@every"},
-                     {"schedule": "61 * * * * *"}, {"dueTime": "1s", "repeats": 2}, {"dueTime": "1s", "ttl": "10s"},
+        for body in ({"dueTime": "tomorrow"}, {"dueTime": "1d"}, {"dueTime": ""}, {"schedule": ""}, {"schedule": "*/5 * * * *"}, {"schedule": "@every"},
+                     {"schedule": "", "dueTime": "1h"}, {"dueTime": "", "schedule": "@every 1h"}, {"schedule": "@every 1h", "repeats": 0},
+                     {"schedule": "@every 1s", "dueTime": "0s", "ttl": "-1s"}, {"dueTime": "1h", "repeats": "3"}, {"schedule": "61 * * * * *"}, {"dueTime": "1s", "repeats": 2}, {"dueTime": "1s", "ttl": "10s"},
                      {"schedule": "@every 1s", "ttl": "soon"}, {"schedule": "CRON_TZ=Nowhere/At 0 0 0 * * *"}):
             with self.subTest(str(body)):
                 self.create(500, wrong, **body)
-        for body, code in (({}, "DAPR_SCHEDULER_SCHEDULE_EMPTY"), ({"dueTime": ""}, "DAPR_SCHEDULER_SCHEDULE_EMPTY"),
+        for body, code in (({}, "DAPR_SCHEDULER_SCHEDULE_EMPTY"), ({"dueTime": "1h", "overwrite": "yes"}, "ERR_MALFORMED_REQUEST"),
+                           ({"dueTime": "1s", "failurePolicy": {"constant": {"interval": "1s", "maxRetries": -1}}}, "ERR_MALFORMED_REQUEST"),
                            ({"dueTime": "1s", "failurePolicy": {"constant": {"interval": "1m"}}}, "ERR_MALFORMED_REQUEST"),
                            ({"dueTime": "1s", "failurePolicy": {"constant": {"interval": "200ms"}}}, "ERR_MALFORMED_REQUEST"),
                            ({"dueTime": 1}, "ERR_MALFORMED_REQUEST")):
@@ -160,10 +162,15 @@ class Jobs(unittest.TestCase):
         self.assertEqual(call(self.engine.port(self.app), "GET", "/v1.0-alpha1/jobs").status, 404)
         self.gone()
 
+    def test_41_an_empty_policy_is_the_default(self):
+        self.attempts(500, {"nothing": 1}, 4)
+
     def test_44_times(self):
-        self.create(dueTime="2020-01-01T00:00:00Z")
-        self.app.wait_calls(self.path)
-        self.gone()
+        for text in ("2020-01-01T00:00:00Z", "-5s"):
+            self.app.forget()
+            self.create(dueTime=text)
+            self.app.wait_calls(self.path)
+            self.gone()
         for text in ("P1D", "PT5M", "P1Y2M3DT4H5M6S", "1h30m", "90s", "1.5h", "2099-01-01T00:00:00.5+02:00"):
             self.create(dueTime=text, overwrite=True)
         self.app.forget()
@@ -195,6 +202,12 @@ class Jobs(unittest.TestCase):
         self.assertEqual(len(self.app.calls(self.path)), 3)
         calls = self.app.calls(self.path)
         self.assertGreater(calls[2].at - calls[0].at, 1.8)
+
+    def test_45_less_than_a_second(self):
+        self.create(schedule="@every 400ms", repeats=2)
+        calls = self.app.wait_calls(self.path, 2)
+        self.gone()
+        self.assertTrue(0.3 < calls[1].at - calls[0].at < 0.9)
 
     def test_45_cron_with_seconds(self):
         self.create(schedule="*/1 * * * * *", repeats=2)
@@ -249,13 +262,14 @@ class Bindings(unittest.TestCase):
         cls.mail = MailServer()
         cls.web = App("web", handlers={"/hook": (200, {"ok": True}), "/hook/sub": 204, "/bad": 500})
         cls.app = App("app-a", handlers={"/yes": lambda r: 405 if r.method == "OPTIONS" else 500, "/no": lambda r: 404 if r.method == "OPTIONS" else 200,
-                                         "/ok": 200, "/other/route": 200, "/unasked": lambda r: 404 if r.method == "OPTIONS" else 200})
+                                         "/ok": 200, "/other/route": 200, "/quick": 200, "/unasked": lambda r: 404 if r.method == "OPTIONS" else 200})
         cron = {"type": "bindings.cron"}
         cls.engine = engine.start([cls.app], components=[
             {"name": "yes", **cron, "metadata": {"schedule": "@every 1s"}}, {"name": "no", **cron, "metadata": {"schedule": "@every 1s"}},
             {"name": "ok", **cron, "metadata": {"schedule": "*/1 * * * * *"}},
             {"name": "routed", **cron, "metadata": {"schedule": "@every 1s", "route": "/other/route"}},
             {"name": "unasked", **cron, "metadata": {"schedule": "@every 1s", "direction": "input"}},
+            {"name": "quick", **cron, "metadata": {"schedule": "@every 400ms", "direction": "input"}},
             {"name": "foreign", **cron, "metadata": {"schedule": "@every 1s"}, "scopes": ["someone"]},
             {"name": "email", "type": "bindings.smtp", "metadata": {"host": "127.0.0.1", "port": str(cls.mail.port), "emailFrom": "from@x.org"}},
             {"name": "webhook", "type": "bindings.http", "metadata": {"url": f"http://127.0.0.1:{cls.web.port}/hook"}},
@@ -278,6 +292,9 @@ class Bindings(unittest.TestCase):
         def posts(path):
             return self.app.calls(path, "POST")
         wait_until(lambda: all(len(posts(p)) > 2 for p in ("/yes", "/ok", "/other/route", "/unasked")), 15, "ticks")
+        wait_until(lambda: len(posts("/quick")) > 3, 15, "quick ticks")
+        gaps = [two.at - one.at for one, two in zip(posts("/quick"), posts("/quick")[1:])]
+        self.assertLess(min(gaps), 0.9)
         self.assertEqual(len(self.app.calls("/yes", "OPTIONS")), 1)
         self.assertEqual((posts("/no"), self.app.calls("/foreign"), self.app.calls("/unasked", "OPTIONS")), ([], [], []))
         tick = posts("/ok")[0]
