@@ -79,7 +79,8 @@ local function read_fields(body)
   if repeats ~= nil and not fields.repeats then
     return nil, "repeats is not a whole number"
   end
-  if body.overwrite ~= nil and body.overwrite ~= json.null and type(body.overwrite) ~= "boolean" then
+  local overwrite = pick(body, "overwrite", "overwrite")
+  if overwrite ~= nil and type(overwrite) ~= "boolean" then
     return nil, "overwrite is not true or false"
   end
   local policy, message = read_policy(pick(body, "failurePolicy", "failure_policy"))

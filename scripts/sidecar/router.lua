@@ -222,8 +222,8 @@ local function with_query(path, query)
   return query ~= "" and path .. "?" .. query or path
 end
 
--- Both forms of service invocation; the path goes on as it came. As with Dapr it begins with a slash,
--- of which there must be one for an app's root.
+-- Both forms of service invocation; the path goes on as it came. An app's root is `/method/`, as
+-- with Dapr.
 local function try_invoke(call)
   local request = call.request
   local id, path = request.path:match("^/+v1%.0/+invoke/+([^/]+)/+method(/.*)$")
