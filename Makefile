@@ -91,4 +91,12 @@ e2e: ## run everything on real Dapr, Kafka and Redis (builds Dapr the first time
 	@$(MAKE) --no-print-directory $(BUILD)/todo-host
 	@TODO_HOST=$(abspath $(BUILD))/todo-host SPEC_JOBS=1 spec/run --in e2e
 
+.PHONY: conformance
+conformance: ## run the cases of the sidecar's API on real Dapr, Kafka and Redis (WORDS="test_jobs.")
+	@ci/deps build run test e2e
+	@ci/get-dapr >/dev/null
+	@ci/get-kafka >/dev/null
+	@$(MAKE) --no-print-directory $(BUILD)/todo-host
+	@TODO_HOST=$(abspath $(BUILD))/todo-host DAPR_ENGINE=daprd spec/run --in dapr $(WORDS)
+
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -31,6 +31,14 @@ local function pick(body, camel, snake)
   return value
 end
 
+-- protobuf's JSON has whole numbers as strings, too. nil: it is none.
+local function whole(value)
+  if type(value) == "string" and value:find("^%d+$") then
+    value = tonumber(value)
+  end
+  return type(value) == "number" and value >= 0 and value % 1 == 0 and value or nil
+end
+
 -- {drop = true} or {interval, max}; nil and a message for what protobuf's JSON does not take.
 local function read_policy(value)
   if value == nil then
@@ -42,17 +50,20 @@ local function read_policy(value)
   if value.drop ~= nil then
     return { drop = true }
   end
+  if value.constant == nil then
+    return { interval = DEFAULT_INTERVAL_MS, max = DEFAULT_RETRIES }
+  end
   local constant = type(value.constant) == "table" and value.constant or {}
   local interval = pick(constant, "interval", "interval")
   local max = pick(constant, "maxRetries", "max_retries")
   local ms = interval == nil and DEFAULT_INTERVAL_MS or schedule.seconds(interval)
-  if not ms or ms < 0 then
+  if not ms then
     return nil, "failurePolicy.constant.interval is not a duration in seconds"
   end
-  if max ~= nil and (type(max) ~= "number" or max < 0 or max % 1 ~= 0) then
+  if max ~= nil and not whole(max) then
     return nil, "failurePolicy.constant.maxRetries is not a number"
   end
-  return { interval = ms, max = max }
+  return { interval = math.max(ms, 0), max = whole(max) }
 end
 
 local function read_fields(body)
@@ -63,10 +74,14 @@ local function read_fields(body)
       return nil, name .. " is not a string"
     end
   end
-  fields.repeats = pick(body, "repeats", "repeats")
-  if fields.repeats ~= nil and (type(fields.repeats) ~= "number" or fields.repeats % 1 ~= 0
-    or fields.repeats < 0) then
+  local repeats = pick(body, "repeats", "repeats")
+  fields.repeats = whole(repeats)
+  if repeats ~= nil and not fields.repeats then
     return nil, "repeats is not a whole number"
+  end
+  local overwrite = pick(body, "overwrite", "overwrite")
+  if overwrite ~= nil and type(overwrite) ~= "boolean" then
+    return nil, "overwrite is not true or false"
   end
   local policy, message = read_policy(pick(body, "failurePolicy", "failure_policy"))
   fields.policy = policy
@@ -75,6 +90,9 @@ end
 
 -- The first run and the end.
 local function plan(fields, now)
+  if fields.repeats == 0 then
+    return wrong("repeats must be greater than 0")
+  end
   local due, is_duration
   if fields.due then
     due, is_duration = schedule.point(fields.due, now)
@@ -106,8 +124,7 @@ local function plan(fields, now)
   if not first then
     return wrong("the schedule never comes")
   end
-  local runs = fields.repeats and fields.repeats > 0 and fields.repeats or nil
-  return { first = first, expires = expires, runs = not fields.schedule and 1 or runs }
+  return { first = first, expires = expires, runs = not fields.schedule and 1 or fields.repeats }
 end
 
 ---@class job_spec.Job
@@ -136,8 +153,8 @@ function job_spec.read(name, body, now)
   if not fields then
     return malformed(message)
   end
-  if (fields.schedule or "") == "" and (fields.due or "") == "" then
-    return failure(BAD, "DAPR_SCHEDULER_SCHEDULE_EMPTY", "schedule and dueTime are both empty")
+  if not fields.schedule and not fields.due then
+    return failure(BAD, "DAPR_SCHEDULER_SCHEDULE_EMPTY", "neither schedule nor dueTime is given")
   end
   if #name > 253 or not name:find(NAME) or not name:find("%w$") then
     return wrong("the name is not valid")

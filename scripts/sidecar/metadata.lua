@@ -40,6 +40,7 @@ local function list_components(app)
   return list
 end
 
+-- As with Dapr: nil when there are none, and no `match` where there is none.
 local function list_subscriptions(app)
   local list = json.list({})
   for _, subscription in pairs(app.subscriptions or {}) do
@@ -48,12 +49,12 @@ local function list_subscriptions(app)
       rules[i] = { match = rule.text, path = rule.path }
     end
     if subscription.path then
-      rules[#rules + 1] = { match = "", path = subscription.path }
+      rules[#rules + 1] = { path = subscription.path }
     end
     list[#list + 1] = { pubsubname = subscription.pubsub, topic = subscription.topic,
       rules = rules, deadLetterTopic = subscription.dead_letter or "", type = "PROGRAMMATIC" }
   end
-  return list
+  return list[1] and list
 end
 
 ---@return integer, string, table|nil

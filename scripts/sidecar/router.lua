@@ -222,14 +222,11 @@ local function with_query(path, query)
   return query ~= "" and path .. "?" .. query or path
 end
 
--- Both forms of service invocation; the path goes on as it came.
+-- Both forms of service invocation; the path goes on as it came. An app's root is `/method/`, as
+-- with Dapr.
 local function try_invoke(call)
   local request = call.request
   local id, path = request.path:match("^/+v1%.0/+invoke/+([^/]+)/+method(/.*)$")
-  if not id then
-    id = request.path:match("^/+v1%.0/+invoke/+([^/]+)/+method$")
-    path = "/"
-  end
   if id then
     return invoke.run(call, unescape(id), with_query(path, request.query))
   end

@@ -12,6 +12,7 @@ local NAMES = { ["@yearly"] = "0 0 0 1 1 *", ["@annually"] = "0 0 0 1 1 *",
 local MONTHS = { JAN = 1, FEB = 2, MAR = 3, APR = 4, MAY = 5, JUN = 6, JUL = 7, AUG = 8, SEP = 9,
   OCT = 10, NOV = 11, DEC = 12 }
 local DAYS = { SUN = 0, MON = 1, TUE = 2, WED = 3, THU = 4, FRI = 5, SAT = 6 }
+local SHORTEST_MS = 100 -- of @every; Dapr has no limit
 local MAX_DAYS = 366 * 8 -- how far a next run is looked for: a leap day can be eight years away
 
 ---"1h30m", "90s", "0.5s"; not "1d".
@@ -64,7 +65,7 @@ function schedule.iso_duration(text, now)
     + (parts.H2 or 0) * 3600000 + (parts.M2 or 0) * 60000 + (parts.S2 or 0) * 1000
 end
 
----A dueTime or ttl: RFC 3339, or a duration from `base`.
+---A dueTime or ttl: RFC 3339, or a duration from `base`, which may lie before it.
 ---@param text string
 ---@param base integer
 ---@return integer|nil ms
@@ -75,7 +76,7 @@ function schedule.point(text, base)
     return at, false
   end
   local ms = schedule.go_duration(text) or schedule.iso_duration(text, base)
-  if not ms or ms < 0 then
+  if not ms then
     return nil
   end
   return math.floor(base + ms), true
@@ -162,7 +163,7 @@ function schedule.parse(text, five_allowed)
     if not ms or ms < 1 then
       return nil, "failed to parse duration " .. every
     end
-    return { every = math.max(1000, math.floor(ms)), zone = zone }
+    return { every = math.max(SHORTEST_MS, math.floor(ms)), zone = zone }
   end
   local fields, message = read_cron(NAMES[rest] or rest, five_allowed)
   return fields and { fields = fields, zone = zone }, message

@@ -1,9 +1,13 @@
 """What the conformance cases run against. An engine runs sidecars for a list of apps; the cases know
-nothing of how. Today there is one, the stand-in of scripts/sidecar; daprd is another by the same methods.
+nothing of how. DAPR_ENGINE chooses: standin (the default), that of scripts/sidecar; daprd, the real one with
+Kafka, Redis and the scheduler (daprd.py). Cases that hold for one of them only say so and why.
 
     engine = start(apps, components=[…], env={…})
     engine.port(app)      the sidecar port of an app (of its first replica)
-    engine.kill(), engine.restart(), engine.stop()
+    engine.kill(), engine.end(), engine.start()   at once; in peace; again
+    engine.restart(), engine.stop()
+    engine.lose(app)      the app is gone, and its own sidecar if it has one
+    engine.namespace      the namespace of its apps
 
 Components are Dapr's, as data: {"name", "type", "metadata", "scopes", "inbound": {"retry", "timeout"}}."""
 
@@ -17,10 +21,18 @@ import socket
 import tempfile
 import threading
 import time
+import unittest
 
 from system import Host, Reply, postgres, wait_until
 
+NAME = os.environ.get("DAPR_ENGINE", "standin")
+STANDIN = NAME == "standin"
 FAST = {"retry": {"policy": "constant", "duration": "100ms", "maxRetries": -1}}
+
+
+def standin_only(why):
+    """A test that cannot hold for daprd."""
+    return unittest.skipUnless(STANDIN, "the stand-in alone: " + why)
 
 
 class Request:
@@ -195,7 +207,7 @@ def call(port, method, path, body=None, headers=None, timeout=20):
 
 
 class StandIn:
-    name = "standin"
+    name, namespace = "standin", "default"
 
     def __init__(self, apps, components=(), secret_scopes=(), files=None, env=None, database=None):
         self.apps = list(apps)
@@ -237,9 +249,15 @@ class StandIn:
     def kill(self):
         self.host.kill()
 
+    def end(self):
+        self.host.stop()
+
     def restart(self):
         self.kill()
         self.start()
+
+    def lose(self, app):
+        app.close()
 
     def sql(self, text):
         return postgres().sql(text, self.host.database)
@@ -259,11 +277,12 @@ class StandIn:
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
-ENGINES = {"standin": StandIn}
-
-
 def start(apps, **options):
-    engine = ENGINES[os.environ.get("DAPR_ENGINE", "standin")](apps, **options)
+    if STANDIN:
+        engine = StandIn(apps, **options)
+    else:
+        import daprd
+        engine = daprd.Daprd(apps, **options)
     try:
         engine.start()
         return engine.wait_subscribed()

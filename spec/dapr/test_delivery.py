@@ -5,7 +5,7 @@ import time
 import unittest
 
 import engine
-from engine import FAST, App, call, subscription
+from engine import FAST, App, call, standin_only, subscription
 from system import wait_until
 
 LIMITED = {"retry": {"policy": "constant", "duration": "100ms", "maxRetries": 3}}
@@ -84,6 +84,7 @@ class Answers(Case):
                     self.assertEqual(self.data_of("/" + topic), want)
         self.assertEqual(self.app.calls("/elsewhere"), [])
 
+    @standin_only("it looks into its table")
     def test_18_nothing_is_left(self):
         wait_until(lambda: self.engine.sql("SELECT count(*) FROM sidecar.delivery") == "0", 10, "an empty table")
 
@@ -94,12 +95,14 @@ class DeadLetters(Case):
               *dead("limited", "garbage"), subscription("endless", pubsub="plain")]
 
     def test_19_not_found_is_no_dead_letter(self):
-        self.app.handlers["/not-found"] = 404
+        self.app.handlers["/not-found"], self.app.handlers["/not-found-dead"] = 404, 200
         self.publish("not-found", 1, key="k")
         self.publish("not-found", 2, key="k")
         wait_until(lambda: self.data_of("/not-found") == [1, 2], 10, "both")
-        wait_until(lambda: self.engine.sql("SELECT count(*) FROM sidecar.delivery WHERE topic LIKE 'not-found%'") == "0", 5, "none left")
-        self.assertEqual(self.data_of("/not-found-dead"), [])
+        # A dead letter of the first one would be before this: it has the same key.
+        self.publish("not-found-dead", "end", key="k")
+        self.app.wait_calls("/not-found-dead")
+        self.assertEqual(self.data_of("/not-found-dead"), ["end"])
 
     def test_19_and_20_drop(self):
         self.app.handlers["/dropped"] = {"status": "DROP"}
@@ -127,12 +130,14 @@ class DeadLetters(Case):
         self.app.wait_calls("/four-dead")
         self.assertEqual((self.data_of("/four"), self.data_of("/four-dead")), ([1] * 4, [1]))
 
+    @standin_only("it looks into its table")
     def test_dead_letters_nobody_reads_are_kept(self):
         self.app.handlers["/lonely"] = 500
         self.publish("lonely", {"n": 1}, "plain", key="k")
         wait_until(lambda: self.engine.sql("SELECT topic, key, value::json->'data'->>'n' FROM sidecar.dead_letter") == "nobody|k|1",
                    10, "the dead letter")
 
+    @standin_only("to daprd the dead letter has expired, too, and nobody hears of it")
     def test_an_expired_message_is_a_dead_letter(self):
         self.app.handlers["/short"] = lambda r: (time.sleep(1.5), 200)[1]
         self.app.handlers["/short-dead"] = 200
@@ -147,9 +152,12 @@ class DeadLetters(Case):
         self.app.handlers["/garbage-dead"] = 200
         for body in ("text", "[1]", '"s"'):
             self.publish("garbage", body, "limited", key="k", rawPayload="true")
-        # The dead-letter subscriber cannot take them either: they end in the same place again.
-        wait_until(lambda: self.engine.sql("SELECT count(*) FROM sidecar.delivery WHERE topic = 'garbage-dead'") == "3", 15, "three dead")
-        self.assertEqual(self.app.calls("/garbage"), [])
+        self.publish("garbage", "end", "limited", key="k")
+        self.app.wait_calls("/garbage")
+        self.assertEqual(self.data_of("/garbage"), ["end"])
+        if engine.STANDIN:
+            # The dead-letter subscriber cannot take them either: they end in the same place again.
+            wait_until(lambda: self.engine.sql("SELECT count(*) FROM sidecar.delivery WHERE topic = 'garbage-dead'") == "3", 15, "three dead")
 
     def test_22_without_a_policy_and_dead_letters_it_never_ends(self):
         self.app.handlers["/endless"] = self.sequence(*[500] * 4, 200)
@@ -199,6 +207,7 @@ class Order(Case):
         for key in "abcdefgh":
             self.assertEqual([d["n"] for d in self.data_of("/many") if d["k"] == key], list(range(6)))
 
+    @standin_only("with Kafka those of a partition wait")
     def test_23_messages_without_a_key_do_not_wait_for_each_other(self):
         gate = threading.Event()
         self.app.handlers["/free"] = lambda r: (gate.wait(20), 200)[1] if r.json["data"] == 0 else 200
@@ -217,8 +226,9 @@ class Order(Case):
             self.assertEqual(call(port, "POST", "/v1.0-alpha1/publish/bulk/pubsub/broken", entries).status, 204)
         self.publish("through", "yes", key="k")
         self.assertEqual(self.app.wait_calls("/through")[0].json["data"], "yes")
-        self.app.handlers["/broken"] = 200
-        wait_until(lambda: self.engine.sql("SELECT count(*) FROM sidecar.delivery WHERE topic = 'broken'") == "0", 90, "all of them")
+        accepted = set()
+        self.app.handlers["/broken"] = lambda r: (accepted.add(r.json["data"]), 200)[1]
+        wait_until(lambda: len(accepted) == 5000, 90, "all of them")
 
     def test_a_commit_wakes_the_delivery(self):
         self.app.handlers["/one"] = 200
@@ -288,17 +298,24 @@ class Subscriptions(unittest.TestCase):
         app.listen()
         self.assertEqual(app.wait_calls("/t")[0].json["data"], 1)
         other.listen()
-        wait_until(lambda: self.engine.sql("SELECT count(*) FROM sidecar.delivery") == "0", 15, "what nobody wanted is gone")
+        if engine.STANDIN:
+            wait_until(lambda: self.engine.sql("SELECT count(*) FROM sidecar.delivery") == "0", 15, "what nobody wanted is gone")
 
     def test_26_a_bad_answer(self):
         app = App("app-a", (500, "no"), {"/t": 200})
         self.start([app])
         self.assertEqual(call(self.engine.port(app), "GET", "/v1.0/healthz").status, 204)
-        self.assertEqual(call(self.engine.port(app), "GET", "/v1.0/metadata").json["subscriptions"], [])
+        self.assertEqual(call(self.engine.port(app), "GET", "/v1.0/metadata").json.get("subscriptions"), None)
+
+    @standin_only("daprd asks once")
+    def test_26_after_a_bad_answer_it_asks_again(self):
+        app = App("app-a", (500, "no"), {"/t": 200})
+        self.start([app])
         app.subscriptions = (200, "[{")
         wait_until(lambda: len(app.calls("/dapr/subscribe")) > 3, 10, "it is asked again")
         self.assertEqual(app.calls("/t"), [])
 
+    @standin_only("daprd asks once")
     def test_26_a_bad_answer_forgets_nothing(self):
         for bad in ((500, "no"), (404, ""), (200, "{}")):
             with self.subTest(str(bad)):
@@ -312,6 +329,7 @@ class Subscriptions(unittest.TestCase):
                 self.publish("t", 1)
                 app.wait_calls("/t")
 
+    @standin_only("`types` is its own")
     def test_an_app_that_wants_certain_types_keeps_the_order_of_a_key(self):
         """Only the stand-in leaves the others out; with Dapr an app answers SUCCESS to them."""
         few = App("few", [subscription("t", pubsub="fast", metadata={"types": "a,c"})], {"/t": 200})
@@ -329,6 +347,7 @@ class Subscriptions(unittest.TestCase):
                 ids = [int(r.json["id"]) for r in app.calls("/t") if int(r.json["id"]) % 3 == key]
                 self.assertEqual(ids, sorted(ids))
 
+    @standin_only("daprd asks once")
     def test_a_new_topic_after_a_restart_of_the_app(self):
         app = App("app-a", [subscription("t", pubsub="fast")], {"/t": 200, "/u": 200})
         self.start([app])
@@ -337,7 +356,7 @@ class Subscriptions(unittest.TestCase):
         app.subscriptions = [subscription("t", pubsub="fast"), subscription("u", pubsub="fast")]
         app.listen()
         app.wait_calls("/t")
-        wait_until(lambda: len(call(self.engine.port(app), "GET", "/v1.0/metadata").json["subscriptions"]) == 2, 30, "both")
+        wait_until(lambda: len(call(self.engine.port(app), "GET", "/v1.0/metadata").json.get("subscriptions", [])) == 2, 30, "both")
         self.publish("u", 2)
         app.wait_calls("/u")
 
@@ -345,7 +364,10 @@ class Subscriptions(unittest.TestCase):
         apps = [App("app-a", (404, "")), App("app-b", []), App("app-c", (200, ""))]
         self.start(apps)
         self.publish("t", 1)
-        wait_until(lambda: self.engine.sql("SELECT count(*) FROM sidecar.delivery") == "0", 10, "nothing stored")
+        for app in apps:
+            self.assertNotIn("subscriptions", call(self.engine.port(app), "GET", "/v1.0/metadata").json)
+        if engine.STANDIN:
+            wait_until(lambda: self.engine.sql("SELECT count(*) FROM sidecar.delivery") == "0", 10, "nothing stored")
 
     def test_how_it_asks(self):
         app = App("app-a", [subscription("t", pubsub="fast")], {"/t": 200})
@@ -374,11 +396,16 @@ class Subscriptions(unittest.TestCase):
         self.publish("unguarded", {}, key="b")
         self.publish("unguarded", {"kind": "x", "n": 2}, key="b")
         app.wait_calls("/x")
-        wait_until(lambda: int(self.engine.sql("SELECT coalesce(max(attempts), 0) FROM sidecar.delivery")) > 2, 10, "more attempts")
-        self.assertEqual((len(app.calls("/x")), app.calls("/wrong")), (1, []))
+        if engine.STANDIN:
+            wait_until(lambda: int(self.engine.sql("SELECT coalesce(max(attempts), 0) FROM sidecar.delivery")) > 2, 10, "more attempts")
+        app.forget()
+        # No rule and no default: dropped, and what comes behind it is there.
         self.publish("nowhere", {}, key="a")
-        wait_until(lambda: self.engine.sql("SELECT count(*) FROM sidecar.delivery WHERE topic = 'nowhere'") == "0", 10, "dropped")
+        call(port, "POST", "/v1.0/publish/fast/nowhere?metadata.cloudevent.type=one&metadata.partitionKey=a", 7)
+        self.assertEqual(app.wait_calls("/one")[0].json["data"], 7)
+        self.assertEqual((app.calls("/x"), app.calls("/wrong")), ([], []))
 
+    @standin_only("daprd understands all of CEL and bulk subscriptions")
     def test_a_rule_that_is_not_understood_is_refused(self):
         app = App("app-a", [
             {"pubsubname": "fast", "topic": "t", "routes": {"rules": [{"match": 'event.type.startsWith("x")', "path": "/x"}], "default": "/d"}},
@@ -400,13 +427,24 @@ class Subscriptions(unittest.TestCase):
         subscriptions = {s["topic"]: s for s in told["subscriptions"]}
         self.assertEqual({s["type"] for s in told["subscriptions"]}, {"PROGRAMMATIC"})
         self.assertEqual(subscriptions["t"]["deadLetterTopic"], "t-dead")
-        self.assertEqual(subscriptions["u"]["rules"], [{"match": "has(event.id)", "path": "/m"}, {"match": "", "path": "/d"}])
+        self.assertEqual(subscriptions["u"]["deadLetterTopic"], "")
+        self.assertEqual(subscriptions["u"]["rules"], [{"match": "has(event.id)", "path": "/m"}, {"path": "/d"}])
 
     def test_replicas_share_and_broadcasts_reach_each(self):
         topics = [subscription("t", pubsub="fast"), subscription("news", pubsub="pubsub-broadcast")]
         first, second = (App("app-a", topics, {"/t": 200, "/news": 200}) for _ in range(2))
         client = engine.client()
         self.start([first, second, client])
+        sent = [0]
+
+        def both():
+            self.publish("t", -1, key=str(sent[0]), app=client)
+            sent[0] += 1
+            return first.calls("/t") and second.calls("/t")
+        wait_until(both, 10, "both have joined the group")
+        wait_until(lambda: len(first.calls("/t")) + len(second.calls("/t")) >= sent[0], 10, "each of them")
+        first.forget()
+        second.forget()
         for n in range(20):
             self.publish("t", n, key=str(n), app=client)
             self.publish("news", n, "pubsub-broadcast", app=client)
@@ -414,10 +452,10 @@ class Subscriptions(unittest.TestCase):
             wait_until(lambda a=app: [r.json["data"] for r in a.calls("/news")] == list(range(20)), 10, "every broadcast")
         wait_until(lambda: len(first.calls("/t")) + len(second.calls("/t")) == 20, 10, "each once")
         self.assertTrue(first.calls("/t") and second.calls("/t"))
-        first.close()
+        self.engine.lose(first)
         for n in range(20, 30):
             self.publish("t", n, key=str(n), app=client)
-        wait_until(lambda: {r.json["data"] for a in (first, second) for r in a.calls("/t")} == set(range(30)), 10, "by the other one")
+        wait_until(lambda: {r.json["data"] for a in (first, second) for r in a.calls("/t")} >= set(range(30)), 10, "by the other one")
 
     def test_scopes_of_subscriptions(self):
         app = App("app-a", [subscription("yes", pubsub="scoped"), subscription("no", pubsub="scoped")], {"/yes": 200, "/no": 200})

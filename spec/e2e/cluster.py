@@ -59,7 +59,7 @@ class Cluster:
         self.processes = {}     # name -> Popen
         self.commands = {}      # name -> (words, env)
         self.logs = {}
-        self.database = new_database()
+        self.database = None
         atexit.register(self.stop)
 
     # Processes.
@@ -113,7 +113,8 @@ class Cluster:
 
     # Parts.
 
-    def start_kafka(self):
+    def start_kafka(self, topics=None, partitions=3, more=""):
+        topics = TOPICS if topics is None else topics
         self.kafka_port, controller = self.ports.take(), self.ports.take()
         config = os.path.join(self.folder, "kafka.properties")
         with open(config, "w") as f:
@@ -124,14 +125,14 @@ class Cluster:
                     "controller.listener.names=CONTROLLER\ninter.broker.listener.name=PLAINTEXT\n"
                     "offsets.topic.replication.factor=1\noffsets.topic.num.partitions=5\n"
                     "transaction.state.log.replication.factor=1\ntransaction.state.log.min.isr=1\n"
-                    f"group.initial.rebalance.delay.ms=0\nnum.partitions=3\nlog.dirs={self.folder}/kafka\n")
+                    f"group.initial.rebalance.delay.ms=0\nnum.partitions={partitions}\nlog.dirs={self.folder}/kafka\n{more}\n")
         java = ["java", "-Xmx256m", "-cp", KAFKA + "/*"]
         cluster_id = base64.urlsafe_b64encode(os.urandom(16)).decode().rstrip("=")
         subprocess.run([*java, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", config], check=True, stdout=subprocess.DEVNULL,
                        stderr=subprocess.DEVNULL)
         self.spawn("kafka", [*java, "kafka.Kafka", config])
         self.wait("kafka", lambda: "Kafka Server started" in self.log("kafka") or self.accepts(self.kafka_port))
-        for topic, partitions in TOPICS.items():
+        for topic, partitions in topics.items():
             subprocess.run([*java, "org.apache.kafka.tools.TopicCommand", "--bootstrap-server", f"127.0.0.1:{self.kafka_port}", "--create",
                             "--if-not-exists", "--topic", topic, "--partitions", str(partitions)], check=True, stdout=subprocess.DEVNULL,
                            stderr=subprocess.DEVNULL)
@@ -161,6 +162,7 @@ class Cluster:
 
     def start_services(self, only=SERVICES, env=None):
         self.host_ports = {}
+        self.database = self.database or new_database()
         migrated = subprocess.run([HOST, "migrate"], env={**os.environ, **self.host_env(1)}, cwd=ROOT, capture_output=True, text=True)
         if migrated.returncode != 0:
             raise AssertionError(migrated.stderr)

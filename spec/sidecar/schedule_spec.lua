@@ -40,7 +40,7 @@ describe("sidecar.schedule", function()
     at, is_duration = schedule.point("90s", NOW)
     assert.equal(NOW + 90000, at)
     assert.is_true(is_duration)
-    assert.is_nil((schedule.point("-90s", NOW)))
+    assert.are.equal(NOW - 90000, (schedule.point("-90s", NOW)))
     assert.is_nil((schedule.point("tomorrow", NOW)))
   end)
 

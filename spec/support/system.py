@@ -43,6 +43,7 @@ def free_ports(count):
 
 
 def wait_until(condition, seconds=15, what="condition"):
+    seconds *= float(os.environ.get("SPEC_PATIENCE", "1"))
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         value = condition()
