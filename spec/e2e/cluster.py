@@ -4,7 +4,9 @@ a daprd and a todo-host, all on loopback with ports of their own. Everything it 
 import atexit
 import base64
 import http.client
+import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -15,7 +17,7 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "spec", "support"))
-from system import HOST, SECRET, Host, new_database, postgres, wait_until  # noqa: E402,F401
+from system import HOST, SECRET, Host, new_database, postgres, token, wait_until  # noqa: E402,F401
 
 CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "todo-chatbot")
 DAPR = os.environ.get("DAPR_DIR") or os.path.join(CACHE, "dapr-1.16.0")
@@ -23,6 +25,7 @@ KAFKA = os.environ.get("KAFKA_DIR") or os.path.join(CACHE, "kafka-4.3.1")
 SERVICES = ("chat-api", "notification-service", "recurring-task-service", "audit-service")
 TOPICS = {"task-events": 6, "reminders": 3, "recurring-tasks": 3, "task-updates": 3}
 APP_TOKEN = "app-token-0123456789abcdef"
+JAVA = ["java", "-Xmx256m", "-cp", KAFKA + "/*"]
 DAPR_TOKEN = "dapr-token-0123456789abcdef"
 
 
@@ -59,6 +62,10 @@ class Cluster:
         self.processes = {}     # name -> Popen
         self.commands = {}      # name -> (words, env)
         self.logs = {}
+        self.host_ports = {}    # name of a service, "-2" behind that of its second replica -> port
+        self.dapr_ports = {}    # the same -> the HTTP port of its daprd
+        self.resources = [os.path.join(ROOT, "dapr", "components")]
+        self.dapr_env = {}      # more for each daprd
         self.database = new_database()
         atexit.register(self.stop)
 
@@ -125,7 +132,7 @@ class Cluster:
                     "offsets.topic.replication.factor=1\noffsets.topic.num.partitions=5\n"
                     "transaction.state.log.replication.factor=1\ntransaction.state.log.min.isr=1\n"
                     f"group.initial.rebalance.delay.ms=0\nnum.partitions=3\nlog.dirs={self.folder}/kafka\n")
-        java = ["java", "-Xmx256m", "-cp", KAFKA + "/*"]
+        java = JAVA
         cluster_id = base64.urlsafe_b64encode(os.urandom(16)).decode().rstrip("=")
         subprocess.run([*java, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", config], check=True, stdout=subprocess.DEVNULL,
                        stderr=subprocess.DEVNULL)
@@ -159,48 +166,97 @@ class Cluster:
             "--healthz-port", str(health), "--enable-metrics=false"])
         self.wait("scheduler", lambda: answers(health, "/healthz"))
 
-    def start_services(self, only=SERVICES, env=None):
-        self.host_ports = {}
+    def start_services(self, only=SERVICES, env=None, replicas=1):
         migrated = subprocess.run([HOST, "migrate"], env={**os.environ, **self.host_env(1)}, cwd=ROOT, capture_output=True, text=True)
         if migrated.returncode != 0:
             raise AssertionError(migrated.stderr)
-        for name in only:
-            self.start_service(name, env)
+        for replica in range(1, replicas + 1):
+            for name in only:
+                self.start_service(name, env, replica)
 
     def host_env(self, port):
         return {"DATABASE_URL": postgres().url(self.database), "JWT_SECRET": SECRET, "PORT": str(port), "BIND_ADDRESS": "127.0.0.1",
                 "APP_API_TOKEN": APP_TOKEN, "DAPR_API_TOKEN": DAPR_TOKEN, "DRAIN_MS": "0", "USER_RATE": "1000000"}
 
-    def start_service(self, name, env=None):
-        """A service and its daprd: the pair of them is a pod."""
+    def start_service(self, app, env=None, replica=1):
+        """A service and its daprd: the pair of them is a pod. All replicas have the same app-id."""
         base = self.ports.take()
         self.ports.next = base + len(SERVICES)
         dapr_http, dapr_grpc, internal, metrics = (self.ports.take() for _ in range(4))
-        offset = SERVICES.index(name)
+        name, offset = app if replica == 1 else f"{app}-{replica}", SERVICES.index(app)
         # A service declared at 8000 + n listens at PORT + n, and at 1,000 more for its daprd.
         self.host_ports[name] = base + offset
-        self.dapr_port = dapr_http
-        self.spawn(name, [HOST, "run", name], {**self.host_env(base), "DAPR_HTTP_PORT": str(dapr_http), **(env or {})})
+        self.dapr_ports[name] = dapr_http
+        self.spawn(name, [HOST, "run", app], {**self.host_env(base), "DAPR_HTTP_PORT": str(dapr_http), **(env or {})})
+        resources = [word for folder in self.resources for word in ("--resources-path", folder)]
         self.spawn("daprd-" + name, [
-            os.path.join(DAPR, "daprd"), "--mode", "standalone", "--app-id", name, "--app-port", str(base + offset + 1000), "--app-protocol",
+            os.path.join(DAPR, "daprd"), "--mode", "standalone", "--app-id", app, "--app-port", str(base + offset + 1000), "--app-protocol",
             "http", "--app-channel-address", "127.0.0.1", "--dapr-listen-addresses", "127.0.0.1", "--dapr-http-port", str(dapr_http),
             "--dapr-grpc-port", str(dapr_grpc), "--dapr-internal-grpc-port", str(internal), "--dapr-internal-grpc-listen-address", "127.0.0.1",
-            "--metrics-listen-address", "127.0.0.1", "--metrics-port", str(metrics), "--resources-path", os.path.join(ROOT, "dapr", "components"),
+            "--metrics-listen-address", "127.0.0.1", "--metrics-port", str(metrics), *resources,
             "--config", os.path.join(ROOT, "dapr", "standalone", "config.yaml"), "--scheduler-host-address", f"127.0.0.1:{self.scheduler_port}",
             "--dapr-block-shutdown-duration", "1s", "--dapr-graceful-shutdown-seconds", "5", "--max-body-size", "4Mi",
             "--read-buffer-size", "16Ki", "--log-level", "info"], {
                 "DAPR_HOST_IP": "127.0.0.1", "NAMESPACE": "default", "APP_API_TOKEN": APP_TOKEN, "DAPR_API_TOKEN": DAPR_TOKEN,
                 "KAFKA_BROKERS": f"127.0.0.1:{self.kafka_port}", "REDIS_HOST": f"127.0.0.1:{self.redis_port}",
-                "NAME_RESOLUTION_DB": os.path.join(self.folder, "names.db")})
-        self.wait(name, lambda: answers(self.host_ports[name], "/ready"))
-        self.wait("daprd-" + name, lambda: answers(dapr_http, "/v1.0/healthz"))
+                "NAME_RESOLUTION_DB": os.path.join(self.folder, "names.db"), **self.dapr_env})
+        self.wait_service(name)
 
-    def start(self):
+    def wait_service(self, name):
+        self.wait(name, lambda: answers(self.host_ports[name], "/ready"))
+        self.wait_daprd(name)
+
+    def wait_daprd(self, name):
+        self.wait("daprd-" + name, lambda: answers(self.dapr_ports[name], "/v1.0/healthz"))
+
+    def start(self, replicas=1, env=None):
         self.start_kafka()
         self.start_redis()
         self.start_scheduler()
-        self.start_services()
+        self.start_services(replicas=replicas, env=env)
         return self
+
+    # What is asked of it.
+
+    def call(self, method, path, body=None, service="chat-api", user="ann", headers=None, timeout=20):
+        connection = http.client.HTTPConnection("127.0.0.1", self.host_ports[service], timeout=timeout)
+        try:
+            connection.request(method, path, json.dumps(body) if body is not None else None, {
+                "Authorization": "Bearer " + token(user), "Content-Type": "application/json", **(headers or {})})
+            reply = connection.getresponse()
+            text = reply.read()
+        finally:
+            connection.close()
+        return reply.status, json.loads(text)
+
+    def publish(self, topic, body, kind, service="chat-api"):
+        """Straight into a daprd, as another program would."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.dapr_ports[service], timeout=20)
+        try:
+            connection.request("POST", f"/v1.0/publish/pubsub/{topic}", body, {"Content-Type": kind, "dapr-api-token": DAPR_TOKEN})
+            return connection.getresponse().status
+        finally:
+            connection.close()
+
+    def metric(self, name, service="chat-api"):
+        """The sum of all series of that name and labels."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.host_ports[service], timeout=20)
+        connection.request("GET", "/metrics")
+        text = connection.getresponse().read().decode()
+        connection.close()
+        return sum(float(value) for value in re.findall(rf"^(?:todo_)?{name} (\S+)$", text, re.M))
+
+    def sql(self, text):
+        return postgres().sql(text, self.database)
+
+    def records(self, topic):
+        """How many records Kafka itself has of a topic; 0 when there is no such topic."""
+        done = subprocess.run([*JAVA, "org.apache.kafka.tools.GetOffsetShell", "--bootstrap-server", f"127.0.0.1:{self.kafka_port}", "--topic",
+                               re.escape(topic)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        ends = re.findall(rf"^{re.escape(topic)}:\d+:(\d+)$", done.stdout, re.M)
+        if not ends and "Could not match any topic" not in done.stderr + done.stdout:
+            raise AssertionError(f"Kafka does not say how many records {topic} has: {done.stdout}{done.stderr}")
+        return sum(map(int, ends))
 
 
 if __name__ == "__main__":
