@@ -47,12 +47,14 @@ class Ports:
 
 
 def answers(port, path, wanted=range(200, 300)):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
     try:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
         connection.request("GET", path)
         return connection.getresponse().status in wanted
     except (OSError, http.client.HTTPException):
         return False
+    finally:
+        connection.close()
 
 
 class Cluster:
@@ -238,13 +240,18 @@ class Cluster:
         finally:
             connection.close()
 
-    def metric(self, name, service="chat-api"):
-        """The sum of all series of that name and labels."""
+    def metrics(self, service="chat-api"):
         connection = http.client.HTTPConnection("127.0.0.1", self.host_ports[service], timeout=20)
-        connection.request("GET", "/metrics")
-        text = connection.getresponse().read().decode()
-        connection.close()
-        return sum(float(value) for value in re.findall(rf"^(?:todo_)?{name} (\S+)$", text, re.M))
+        try:
+            connection.request("GET", "/metrics")
+            return connection.getresponse().read().decode()
+        finally:
+            connection.close()
+
+    def metric(self, name, service="chat-api", **labels):
+        """The sum of a metric's series with those labels; 0 when there is none yet."""
+        series = re.findall(rf"^{name}(\{{.*\}})? (\S+)$", self.metrics(service), re.M)
+        return sum(float(value) for names, value in series if all(f'{k}="{v}"' in names for k, v in labels.items()))
 
     def sql(self, text):
         return postgres().sql(text, self.database)
