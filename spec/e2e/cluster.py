@@ -134,14 +134,14 @@ class Cluster:
                     "offsets.topic.replication.factor=1\noffsets.topic.num.partitions=5\n"
                     "transaction.state.log.replication.factor=1\ntransaction.state.log.min.isr=1\n"
                     f"group.initial.rebalance.delay.ms=0\nnum.partitions=3\nlog.dirs={self.folder}/kafka\n")
-        java = JAVA
-        cluster_id = base64.urlsafe_b64encode(os.urandom(16)).decode().rstrip("=")
-        subprocess.run([*java, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", config], check=True, stdout=subprocess.DEVNULL,
+        # Its first character is never a dash, which would be read as an option.
+        cluster_id = base64.urlsafe_b64encode(b"todo" + os.urandom(12)).decode().rstrip("=")
+        subprocess.run([*JAVA, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", config], check=True, stdout=subprocess.DEVNULL,
                        stderr=subprocess.DEVNULL)
-        self.spawn("kafka", [*java, "kafka.Kafka", config])
+        self.spawn("kafka", [*JAVA, "kafka.Kafka", config])
         self.wait("kafka", lambda: "Kafka Server started" in self.log("kafka") or self.accepts(self.kafka_port))
         for topic, partitions in TOPICS.items():
-            subprocess.run([*java, "org.apache.kafka.tools.TopicCommand", "--bootstrap-server", f"127.0.0.1:{self.kafka_port}", "--create",
+            subprocess.run([*JAVA, "org.apache.kafka.tools.TopicCommand", "--bootstrap-server", f"127.0.0.1:{self.kafka_port}", "--create",
                             "--if-not-exists", "--topic", topic, "--partitions", str(partitions)], check=True, stdout=subprocess.DEVNULL,
                            stderr=subprocess.DEVNULL)
 
