@@ -91,4 +91,12 @@ e2e: ## run everything on real Dapr, Kafka and Redis (builds Dapr the first time
 	@$(MAKE) --no-print-directory $(BUILD)/todo-host
 	@TODO_HOST=$(abspath $(BUILD))/todo-host SPEC_JOBS=1 spec/run --in e2e
 
+.PHONY: bench-e2e
+bench-e2e: ## measure events on real Dapr, Kafka and Redis
+	@ci/deps build run test e2e
+	@ci/get-dapr >/dev/null
+	@ci/get-kafka >/dev/null
+	@$(MAKE) --no-print-directory $(BUILD)/todo-host
+	@TODO_HOST=$(abspath $(BUILD))/todo-host bench/e2e
+
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
