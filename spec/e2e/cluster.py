@@ -75,7 +75,8 @@ class Cluster:
 
     def spawn(self, name, words=None, env=None):
         if words:
-            self.commands[name] = (words, {**os.environ, **(env or {})})
+            # A setting that is None is not there.
+            self.commands[name] = (words, {k: v for k, v in {**os.environ, **(env or {})}.items() if v is not None})
         words, env = self.commands[name]
         self.logs.setdefault(name, open(os.path.join(self.folder, name + ".log"), "ab"))
         self.processes[name] = subprocess.Popen(words, env=env, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=self.logs[name],

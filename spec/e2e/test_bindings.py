@@ -1,4 +1,5 @@
-"""Mail and webhook through Dapr's own bindings, with dapr/optional, to servers that fail at first."""
+"""What an installation may add: mail and webhook through Dapr's own bindings, to servers that fail at first
+(dapr/optional), and settings from a secret store (dapr/standalone)."""
 
 import http.server
 import json
@@ -9,7 +10,7 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from cluster import ROOT, Cluster, wait_until  # noqa: E402
+from cluster import ROOT, SECRET, Cluster, postgres, wait_until  # noqa: E402
 from writer import moment  # noqa: E402
 from mail import MailServer  # noqa: E402
 
@@ -117,6 +118,18 @@ class Bindings(unittest.TestCase):
         mails = lambda: [m for m in self.mail.messages if m.to[0].startswith("person")]  # noqa: E731
         wait_until(lambda: len(mails()) >= len(people), 60, "the mails")
         self.assertEqual(sorted((m.to, m.subject) for m in mails()), sorted(([p], "Reminder: for " + p) for p in people))
+
+    def test_settings_come_from_the_secret_store(self):
+        path = os.path.join(self.cluster.folder, "secrets.json")
+        with open(path, "w") as f:
+            json.dump({"DATABASE_URL": postgres().url(self.cluster.database), "JWT_SECRET": SECRET}, f)
+        self.cluster.resources.append(os.path.join(ROOT, "dapr", "standalone"))
+        self.cluster.dapr_env["SECRETS_FILE"] = path
+        # Its own environment has neither.
+        self.cluster.start_service("chat-api", {"SECRET_STORE": "secrets", "DATABASE_URL": None, "JWT_SECRET": None}, replica=2)
+        status, task = self.cluster.call("POST", "/api/tasks", {"title": "with secrets"}, "chat-api-2", USER)
+        self.assertEqual(status, 201, task)
+        self.assertEqual(self.cluster.call("GET", "/api/tasks/" + task["id"], user=USER)[0], 200)
 
 
 if __name__ == "__main__":
