@@ -59,6 +59,8 @@ def answers(port, path, wanted=range(200, 300)):
 
 class Cluster:
     def __init__(self):
+        # Who is told to end, ends what it has started as well.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         self.folder = tempfile.mkdtemp(prefix="todo-e2e-")
         self.ports = Ports()
         self.processes = {}     # name -> Popen
