@@ -99,4 +99,12 @@ conformance: ## run the cases of the sidecar's API on real Dapr, Kafka and Redis
 	@$(MAKE) --no-print-directory $(BUILD)/todo-host
 	@TODO_HOST=$(abspath $(BUILD))/todo-host DAPR_ENGINE=daprd spec/run --in dapr $(WORDS)
 
+.PHONY: bench-e2e
+bench-e2e: ## measure events on real Dapr, Kafka and Redis
+	@ci/deps build run test e2e
+	@ci/get-dapr >/dev/null
+	@ci/get-kafka >/dev/null
+	@$(MAKE) --no-print-directory $(BUILD)/todo-host
+	@TODO_HOST=$(abspath $(BUILD))/todo-host bench/e2e
+
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

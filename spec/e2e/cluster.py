@@ -4,7 +4,9 @@ a daprd and a todo-host, all on loopback with ports of their own. Everything it 
 import atexit
 import base64
 import http.client
+import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -15,7 +17,7 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "spec", "support"))
-from system import HOST, SECRET, Host, new_database, postgres, wait_until  # noqa: E402,F401
+from system import HOST, SECRET, Host, new_database, postgres, token, wait_until  # noqa: E402,F401
 
 CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "todo-chatbot")
 DAPR = os.environ.get("DAPR_DIR") or os.path.join(CACHE, "dapr-1.16.0")
@@ -23,6 +25,7 @@ KAFKA = os.environ.get("KAFKA_DIR") or os.path.join(CACHE, "kafka-4.3.1")
 SERVICES = ("chat-api", "notification-service", "recurring-task-service", "audit-service")
 TOPICS = {"task-events": 6, "reminders": 3, "recurring-tasks": 3, "task-updates": 3}
 APP_TOKEN = "app-token-0123456789abcdef"
+JAVA = ["java", "-Xmx256m", "-cp", KAFKA + "/*"]
 DAPR_TOKEN = "dapr-token-0123456789abcdef"
 
 
@@ -44,21 +47,29 @@ class Ports:
 
 
 def answers(port, path, wanted=range(200, 300)):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
     try:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
         connection.request("GET", path)
         return connection.getresponse().status in wanted
     except (OSError, http.client.HTTPException):
         return False
+    finally:
+        connection.close()
 
 
 class Cluster:
     def __init__(self):
+        # Who is told to end, ends what it has started as well.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         self.folder = tempfile.mkdtemp(prefix="todo-e2e-")
         self.ports = Ports()
         self.processes = {}     # name -> Popen
         self.commands = {}      # name -> (words, env)
         self.logs = {}
+        self.host_ports = {}    # name of a service, "-2" behind that of its second replica -> port
+        self.dapr_ports = {}    # the same -> the HTTP port of its daprd
+        self.resources = [os.path.join(ROOT, "dapr", "components")]
+        self.dapr_env = {}      # more for each daprd
         self.database = None
         atexit.register(self.stop)
 
@@ -66,7 +77,8 @@ class Cluster:
 
     def spawn(self, name, words=None, env=None):
         if words:
-            self.commands[name] = (words, {**os.environ, **(env or {})})
+            # A setting that is None is not there.
+            self.commands[name] = (words, {k: v for k, v in {**os.environ, **(env or {})}.items() if v is not None})
         words, env = self.commands[name]
         self.logs.setdefault(name, open(os.path.join(self.folder, name + ".log"), "ab"))
         self.processes[name] = subprocess.Popen(words, env=env, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=self.logs[name],
@@ -126,14 +138,14 @@ class Cluster:
                     "offsets.topic.replication.factor=1\noffsets.topic.num.partitions=5\n"
                     "transaction.state.log.replication.factor=1\ntransaction.state.log.min.isr=1\n"
                     f"group.initial.rebalance.delay.ms=0\nnum.partitions={partitions}\nlog.dirs={self.folder}/kafka\n{more}\n")
-        java = ["java", "-Xmx256m", "-cp", KAFKA + "/*"]
-        cluster_id = base64.urlsafe_b64encode(os.urandom(16)).decode().rstrip("=")
-        subprocess.run([*java, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", config], check=True, stdout=subprocess.DEVNULL,
+        # Its first character is never a dash, which would be read as an option.
+        cluster_id = base64.urlsafe_b64encode(b"todo" + os.urandom(12)).decode().rstrip("=")
+        subprocess.run([*JAVA, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", config], check=True, stdout=subprocess.DEVNULL,
                        stderr=subprocess.DEVNULL)
-        self.spawn("kafka", [*java, "kafka.Kafka", config])
+        self.spawn("kafka", [*JAVA, "kafka.Kafka", config])
         self.wait("kafka", lambda: "Kafka Server started" in self.log("kafka") or self.accepts(self.kafka_port))
         for topic, partitions in topics.items():
-            subprocess.run([*java, "org.apache.kafka.tools.TopicCommand", "--bootstrap-server", f"127.0.0.1:{self.kafka_port}", "--create",
+            subprocess.run([*JAVA, "org.apache.kafka.tools.TopicCommand", "--bootstrap-server", f"127.0.0.1:{self.kafka_port}", "--create",
                             "--if-not-exists", "--topic", topic, "--partitions", str(partitions)], check=True, stdout=subprocess.DEVNULL,
                            stderr=subprocess.DEVNULL)
 
@@ -160,49 +172,103 @@ class Cluster:
             "--healthz-port", str(health), "--enable-metrics=false"])
         self.wait("scheduler", lambda: answers(health, "/healthz"))
 
-    def start_services(self, only=SERVICES, env=None):
-        self.host_ports = {}
+    def start_services(self, only=SERVICES, env=None, replicas=1):
         self.database = self.database or new_database()
         migrated = subprocess.run([HOST, "migrate"], env={**os.environ, **self.host_env(1)}, cwd=ROOT, capture_output=True, text=True)
         if migrated.returncode != 0:
             raise AssertionError(migrated.stderr)
-        for name in only:
-            self.start_service(name, env)
+        for replica in range(1, replicas + 1):
+            for name in only:
+                self.start_service(name, env, replica)
 
     def host_env(self, port):
         return {"DATABASE_URL": postgres().url(self.database), "JWT_SECRET": SECRET, "PORT": str(port), "BIND_ADDRESS": "127.0.0.1",
                 "APP_API_TOKEN": APP_TOKEN, "DAPR_API_TOKEN": DAPR_TOKEN, "DRAIN_MS": "0", "USER_RATE": "1000000"}
 
-    def start_service(self, name, env=None):
-        """A service and its daprd: the pair of them is a pod."""
+    def start_service(self, app, env=None, replica=1):
+        """A service and its daprd: the pair of them is a pod. All replicas have the same app-id."""
         base = self.ports.take()
         self.ports.next = base + len(SERVICES)
         dapr_http, dapr_grpc, internal, metrics = (self.ports.take() for _ in range(4))
-        offset = SERVICES.index(name)
+        name, offset = app if replica == 1 else f"{app}-{replica}", SERVICES.index(app)
         # A service declared at 8000 + n listens at PORT + n, and at 1,000 more for its daprd.
         self.host_ports[name] = base + offset
-        self.dapr_port = dapr_http
-        self.spawn(name, [HOST, "run", name], {**self.host_env(base), "DAPR_HTTP_PORT": str(dapr_http), **(env or {})})
+        self.dapr_ports[name] = dapr_http
+        self.spawn(name, [HOST, "run", app], {**self.host_env(base), "DAPR_HTTP_PORT": str(dapr_http), **(env or {})})
+        resources = [word for folder in self.resources for word in ("--resources-path", folder)]
         self.spawn("daprd-" + name, [
-            os.path.join(DAPR, "daprd"), "--mode", "standalone", "--app-id", name, "--app-port", str(base + offset + 1000), "--app-protocol",
+            os.path.join(DAPR, "daprd"), "--mode", "standalone", "--app-id", app, "--app-port", str(base + offset + 1000), "--app-protocol",
             "http", "--app-channel-address", "127.0.0.1", "--dapr-listen-addresses", "127.0.0.1", "--dapr-http-port", str(dapr_http),
             "--dapr-grpc-port", str(dapr_grpc), "--dapr-internal-grpc-port", str(internal), "--dapr-internal-grpc-listen-address", "127.0.0.1",
-            "--metrics-listen-address", "127.0.0.1", "--metrics-port", str(metrics), "--resources-path", os.path.join(ROOT, "dapr", "components"),
+            "--metrics-listen-address", "127.0.0.1", "--metrics-port", str(metrics), *resources,
             "--config", os.path.join(ROOT, "dapr", "standalone", "config.yaml"), "--scheduler-host-address", f"127.0.0.1:{self.scheduler_port}",
             "--dapr-block-shutdown-duration", "1s", "--dapr-graceful-shutdown-seconds", "5", "--max-body-size", "4Mi",
             "--read-buffer-size", "16Ki", "--log-level", "info"], {
                 "DAPR_HOST_IP": "127.0.0.1", "NAMESPACE": "default", "APP_API_TOKEN": APP_TOKEN, "DAPR_API_TOKEN": DAPR_TOKEN,
                 "KAFKA_BROKERS": f"127.0.0.1:{self.kafka_port}", "REDIS_HOST": f"127.0.0.1:{self.redis_port}",
-                "NAME_RESOLUTION_DB": os.path.join(self.folder, "names.db")})
-        self.wait(name, lambda: answers(self.host_ports[name], "/ready"))
-        self.wait("daprd-" + name, lambda: answers(dapr_http, "/v1.0/healthz"))
+                "NAME_RESOLUTION_DB": os.path.join(self.folder, "names.db"), **self.dapr_env})
+        self.wait_service(name)
 
-    def start(self):
+    def wait_service(self, name):
+        self.wait(name, lambda: answers(self.host_ports[name], "/ready"))
+        self.wait_daprd(name)
+
+    def wait_daprd(self, name):
+        self.wait("daprd-" + name, lambda: answers(self.dapr_ports[name], "/v1.0/healthz"))
+
+    def start(self, replicas=1, env=None):
         self.start_kafka()
         self.start_redis()
         self.start_scheduler()
-        self.start_services()
+        self.start_services(replicas=replicas, env=env)
         return self
+
+    # What is asked of it.
+
+    def call(self, method, path, body=None, service="chat-api", user="ann", headers=None, timeout=20):
+        connection = http.client.HTTPConnection("127.0.0.1", self.host_ports[service], timeout=timeout)
+        try:
+            connection.request(method, path, json.dumps(body) if body is not None else None, {
+                "Authorization": "Bearer " + token(user), "Content-Type": "application/json", **(headers or {})})
+            reply = connection.getresponse()
+            text = reply.read()
+        finally:
+            connection.close()
+        return reply.status, json.loads(text)
+
+    def publish(self, topic, body, kind, service="chat-api"):
+        """Straight into a daprd, as another program would."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.dapr_ports[service], timeout=20)
+        try:
+            connection.request("POST", f"/v1.0/publish/pubsub/{topic}", body, {"Content-Type": kind, "dapr-api-token": DAPR_TOKEN})
+            return connection.getresponse().status
+        finally:
+            connection.close()
+
+    def metrics(self, service="chat-api"):
+        connection = http.client.HTTPConnection("127.0.0.1", self.host_ports[service], timeout=20)
+        try:
+            connection.request("GET", "/metrics")
+            return connection.getresponse().read().decode()
+        finally:
+            connection.close()
+
+    def metric(self, name, service="chat-api", **labels):
+        """The sum of a metric's series with those labels; 0 when there is none yet."""
+        series = re.findall(rf"^{name}(\{{.*\}})? (\S+)$", self.metrics(service), re.M)
+        return sum(float(value) for names, value in series if all(f'{k}="{v}"' in names for k, v in labels.items()))
+
+    def sql(self, text):
+        return postgres().sql(text, self.database)
+
+    def records(self, topic):
+        """How many records Kafka itself has of a topic; 0 when there is no such topic."""
+        done = subprocess.run([*JAVA, "org.apache.kafka.tools.GetOffsetShell", "--bootstrap-server", f"127.0.0.1:{self.kafka_port}", "--topic",
+                               re.escape(topic)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        ends = re.findall(rf"^{re.escape(topic)}:\d+:(\d+)$", done.stdout, re.M)
+        if not ends and "Could not match any topic" not in done.stderr + done.stdout:
+            raise AssertionError(f"Kafka does not say how many records {topic} has: {done.stdout}{done.stderr}")
+        return sum(map(int, ends))
 
 
 if __name__ == "__main__":

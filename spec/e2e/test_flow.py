@@ -1,20 +1,13 @@
 """The flow of the contract on the real parts: from HTTP to the audit log, the reminder and the next task."""
 
 import datetime
-import http.client
-import json
 import os
 import sys
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from cluster import Cluster, postgres, wait_until  # noqa: E402
-from system import token  # noqa: E402
-
-
-def moment(seconds):
-    at = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=seconds)
-    return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
+from cluster import Cluster, wait_until  # noqa: E402
+from writer import moment  # noqa: E402
 
 
 class Flow(unittest.TestCase):
@@ -26,17 +19,11 @@ class Flow(unittest.TestCase):
     def tearDownClass(cls):
         cls.cluster.stop()
 
-    def call(self, method, path, body=None, service="chat-api", user="ann"):
-        connection = http.client.HTTPConnection("127.0.0.1", self.cluster.host_ports[service], timeout=20)
-        connection.request(method, path, json.dumps(body) if body is not None else None,
-                           {"Authorization": "Bearer " + token(user), "Content-Type": "application/json"})
-        reply = connection.getresponse()
-        text = reply.read()
-        connection.close()
-        return reply.status, json.loads(text)
+    def call(self, *words, **more):
+        return self.cluster.call(*words, **more)
 
     def sql(self, text):
-        return postgres().sql(text, self.cluster.database)
+        return self.cluster.sql(text)
 
     def test_a_task_of_a_series_from_its_creation_to_the_next_one(self):
         due = moment(66)

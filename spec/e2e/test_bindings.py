@@ -1,0 +1,136 @@
+"""What an installation may add: mail and webhook through Dapr's own bindings, to servers that fail at first
+(dapr/optional), and settings from a secret store (dapr/standalone)."""
+
+import http.server
+import json
+import os
+import sys
+import threading
+import time
+import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from cluster import ROOT, SECRET, Cluster, postgres, wait_until  # noqa: E402
+from writer import moment  # noqa: E402
+from mail import MailServer  # noqa: E402
+
+USER = "ann.lee@example.org"
+TITLE = 'Zoë\'s "<b>tea</b>" & 🍵 \\ n/a'
+
+
+class Hook:
+    """An HTTP server that keeps what it is sent, and answers `status`."""
+
+    def __init__(self):
+        self.requests, self.status = [], 200
+        owner = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                owner.requests.append((owner.status, self.path, self.headers, body))
+                self.send_response(owner.status)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port = self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def stop(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class Bindings(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.mail, cls.hook = MailServer(), Hook()
+        cls.cluster = Cluster()
+        cls.cluster.resources.append(os.path.join(ROOT, "dapr", "optional"))
+        cls.cluster.dapr_env = {"SMTP_HOST": "127.0.0.1", "SMTP_PORT": str(cls.mail.port), "SMTP_FROM": "todo@example.org",
+                                "WEBHOOK_URL": f"http://127.0.0.1:{cls.hook.port}/hook?of=todo"}
+        cls.cluster.start_kafka()
+        cls.cluster.start_redis()
+        cls.cluster.start_scheduler()
+        cls.cluster.start_services(("chat-api", "notification-service"), {"NOTIFY_EMAIL": "email", "NOTIFY_WEBHOOK": "webhook"})
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.cluster.stop()
+        cls.mail.stop()
+        cls.hook.stop()
+
+    def state(self, channel, task):
+        text = self.cluster.sql(f"SELECT state, attempts, claimed_by IS NULL, error FROM notify.delivery WHERE channel = '{channel}' AND task_id = '{task}'")
+        return text.split("|") if text else ["none", "0", "t", ""]
+
+    def reminded(self, title):
+        # Of high priority: it goes out in quiet hours as well.
+        status, task = self.cluster.call("POST", "/api/tasks", {"title": title, "due_date": moment(63), "reminder_offset_minutes": 1,
+                                                                "priority": "high"}, user=USER)
+        self.assertEqual(status, 201, task)
+        return task
+
+    def wait_failed(self, channel, task, attempts):
+        wait_until(lambda: self.state(channel, task)[:3] == ["pending", str(attempts), "t"], 60, f"failure {attempts} of {channel}")
+        self.assertNotEqual(self.state(channel, task)[3], "")
+
+    def due_now(self, channel, task):
+        """The next try, which would be due in minutes."""
+        self.cluster.sql(f"UPDATE notify.delivery SET deliver_at = now() WHERE channel = '{channel}' AND task_id = '{task}'")
+
+    def test_what_fails_twice_is_delivered_once(self):
+        self.mail.refuse, self.hook.status = "451 later", 503
+        task = self.reminded(TITLE)
+        for attempts in (1, 2):
+            for channel in ("email", "webhook"):
+                self.wait_failed(channel, task["id"], attempts)
+            if attempts == 2:
+                self.mail.refuse, self.hook.status = None, 204
+            for channel in ("email", "webhook"):
+                self.due_now(channel, task["id"])
+        for channel in ("email", "webhook"):
+            wait_until(lambda: self.state(channel, task["id"])[:2] == ["sent", "3"], 60, f"delivery by {channel}")
+        time.sleep(2)
+        (mail,) = [m for m in self.mail.messages if m.to == [USER]]
+        self.assertEqual((mail.sender, mail.subject), ("todo@example.org", "Reminder: " + TITLE))
+        self.assertIn("Zoë", mail.html)
+        self.assertIn("🍵", mail.html)
+        self.assertNotIn("<b>tea", mail.html)
+        self.assertNotIn("\\u003c", mail.html)
+        sent = [r for r in self.hook.requests if json.loads(r[3])["task_id"] == task["id"]]
+        self.assertEqual([r[0] for r in sent], [503, 503, 204])
+        keys = {r[2]["Idempotency-Key"] for r in sent}
+        self.assertEqual(keys, {json.loads(sent[0][3])["event_id"]})
+        self.assertEqual(sent[0][1], "/hook?of=todo")
+        self.assertEqual(sent[0][2]["Content-Type"], "application/json")
+        self.assertEqual(json.loads(sent[2][3])["task_title"], TITLE)
+
+    def test_mails_to_many_people_are_not_mixed_up(self):
+        people = [f"person{i}@example.org" for i in range(15)]
+        for person in people:
+            status, _ = self.cluster.call("POST", "/api/tasks", {"title": "for " + person, "due_date": moment(63), "reminder_offset_minutes": 1,
+                                                                 "priority": "high"}, user=person)
+            self.assertEqual(status, 201)
+        mails = lambda: [m for m in self.mail.messages if m.to[0].startswith("person")]  # noqa: E731
+        wait_until(lambda: len(mails()) >= len(people), 60, "the mails")
+        self.assertEqual(sorted((m.to, m.subject) for m in mails()), sorted(([p], "Reminder: for " + p) for p in people))
+
+    def test_settings_come_from_the_secret_store(self):
+        path = os.path.join(self.cluster.folder, "secrets.json")
+        with open(path, "w") as f:
+            json.dump({"DATABASE_URL": postgres().url(self.cluster.database), "JWT_SECRET": SECRET}, f)
+        self.cluster.resources.append(os.path.join(ROOT, "dapr", "standalone"))
+        self.cluster.dapr_env["SECRETS_FILE"] = path
+        # Its own environment has neither.
+        self.cluster.start_service("chat-api", {"SECRET_STORE": "secrets", "DATABASE_URL": None, "JWT_SECRET": None}, replica=2)
+        status, task = self.cluster.call("POST", "/api/tasks", {"title": "with secrets"}, "chat-api-2", USER)
+        self.assertEqual(status, 201, task)
+        self.assertEqual(self.cluster.call("GET", "/api/tasks/" + task["id"], user=USER)[0], 200)
+
+
+if __name__ == "__main__":
+    unittest.main()
