@@ -8,6 +8,7 @@ import socket
 import struct
 import sys
 
+from engine import free_port
 from system import ROOT, wait_until
 
 sys.path.insert(0, os.path.join(ROOT, "spec", "e2e"))
@@ -23,12 +24,15 @@ DEFAULTS = [{"name": "pubsub", "type": "pubsub.sidecar", "inbound": PATIENT},
 SESSION_MS = 2000
 # A broker that had no processor for a while is not dead, which it takes itself for after 9 s.
 KAFKA_MORE = "group.min.session.timeout.ms=1000\nbroker.session.timeout.ms=60000"
-BACKBONE = "SPEC_DAPR_BACKBONE"     # kafka, redis and scheduler port, for the processes of a run
+
+
+_backbone = None
 
 
 def backbone():
-    """(kafka port, redis port, scheduler port); the first one who asks starts them, and they end with it."""
-    if BACKBONE not in os.environ:
+    """The Cluster of Kafka, Redis and the scheduler; the first case starts them, they end with the run."""
+    global _backbone
+    if _backbone is None:
         cluster = Cluster()
         try:
             cluster.start_kafka({}, PARTITIONS, KAFKA_MORE)
@@ -39,10 +43,10 @@ def backbone():
             cluster.start_kafka({}, PARTITIONS, KAFKA_MORE)
         cluster.start_redis()
         cluster.start_scheduler()
-        os.environ[BACKBONE] = f"{cluster.kafka_port},{cluster.redis_port},{cluster.scheduler_port}"
         # A group is joined again for each topic, and a run has two cores or so.
         os.environ.setdefault("SPEC_PATIENCE", "5")
-    return [int(port) for port in os.environ[BACKBONE].split(",")]
+        _backbone = cluster
+    return _backbone
 
 
 class Kafka:
@@ -122,8 +126,7 @@ class Kafka:
 
 def yaml(kind, name, **parts):
     """JSON is YAML."""
-    version = "dapr.io/v1alpha1"
-    return json.dumps({"apiVersion": version, "kind": kind, "metadata": {"name": name}, **parts}, indent=1)
+    return json.dumps({"apiVersion": "dapr.io/v1alpha1", "kind": kind, "metadata": {"name": name}, **parts}, indent=1)
 
 
 _cases = 0
@@ -135,12 +138,13 @@ class Daprd:
     def __init__(self, apps, components=(), secret_scopes=(), files=None, env=None):
         global _cases
         _cases += 1
-        from engine import free_port
         self.apps, self.env = list(apps), env or {}
         self.namespace = f"c{os.getpid()}-{_cases}"
-        self.kafka_port, self.redis_port, self.scheduler_port = backbone()
+        parts = backbone()
+        self.kafka_port, self.redis_port, self.scheduler_port = parts.kafka_port, parts.redis_port, parts.scheduler_port
         self.ports = {app: free_port() for app in self.apps}
         self.more_ports = {app: [str(free_port()) for _ in range(3)] for app in self.apps}
+        self.down = set()       # apps whose daprd a case has ended
         # A Cluster for its processes alone.
         self.cluster = Cluster()
         self.folder = self.cluster.folder
@@ -233,6 +237,7 @@ class Daprd:
         return f"{app.id}-{self.apps.index(app)}"
 
     def start(self):
+        self.down.clear()
         env = {"DAPR_HOST_IP": "127.0.0.1", "NAMESPACE": self.namespace, **self.env}
         for app in self.apps:
             self.cluster.spawn(self.process(app), self.words(app), env)
@@ -251,13 +256,16 @@ class Daprd:
     def lose(self, app):
         """A pod is gone: the app and its sidecar."""
         app.close()
+        self.down.add(app)
         self.cluster.kill(self.process(app))
 
     def kill(self):
+        self.down.update(self.apps)
         for app in self.apps:
             self.cluster.kill(self.process(app))
 
     def end(self):
+        self.down.update(self.apps)
         for process in self.cluster.processes.values():
             process.terminate()
         for app in self.apps:
@@ -269,6 +277,15 @@ class Daprd:
         self.wait_subscribed()
 
     def stop(self):
+        try:
+            processes = self.cluster.processes
+            broken = [n for n in map(self.process, set(self.apps) - self.down) if n in processes and processes[n].poll() is not None]
+            if broken:
+                raise AssertionError(f"ended by itself: {broken}, {self.cluster.log(broken[0])[-1000:]}")
+        finally:
+            self.clean_up()
+
+    def clean_up(self):
         try:
             for app in self.apps:
                 app.close()
