@@ -23,22 +23,47 @@ PG_BIN = "/usr/lib/postgresql/15/bin"
 SECRET = "spec-secret-0123456789-abcdefghijklmnop"
 
 
-def free_ports(count):
-    """`count` ports in a row, with those 1,000 (inner ports) and 2,000 (the stand-in sidecar's) above them, that nobody listens on."""
-    for base in range(20000 + os.getpid() % 200 * 50, 58000, 50):
-        wanted = [base + above + i for above in (0, 1000, 2000) for i in range(count)]
-        sockets = []
+_reserved = {}    # base -> sockets whose names keep other runs away from its ports, for as long as this one lasts
+
+
+def _reserve(base):
+    """Claims a base with all its ports; False when another run has one of them."""
+    held = []
+    for above in (0, 1000, 2000):
+        s = socket.socket(socket.AF_UNIX)
+        held.append(s)
         try:
-            for port in wanted:
-                s = socket.socket()
-                s.bind(("127.0.0.1", port))
-                sockets.append(s)
-            return base
+            s.bind(f"\0todo-spec-ports-{(base + above) // 50}")
         except OSError:
-            continue
-        finally:
-            for s in sockets:
-                s.close()
+            for other in held:
+                other.close()
+            return False
+    _reserved[base] = held
+    return True
+
+
+def _is_free(base, count):
+    for port in [base + above + i for above in (0, 1000, 2000) for i in range(count)]:
+        with socket.socket() as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)    # what is closing is no listener
+            try:
+                s.bind(("127.0.0.1", port))
+            except OSError:
+                return False
+    return True
+
+
+def free_ports(count):
+    """`count` ports in a row, with those 1,000 (inner ports) and 2,000 (the stand-in sidecar's) above them, that nobody listens on
+    and no other run will take. They lie below those that the kernel gives to connections."""
+    for base in _reserved:
+        if _is_free(base, count):
+            return base
+    bases = range(20000, 30700, 50)
+    for i in range(len(bases)):
+        base = bases[(i + os.getpid() * 7) % len(bases)]
+        if base not in _reserved and _is_free(base, count) and _reserve(base):
+            return base
     raise RuntimeError("no free ports")
 
 
