@@ -6,6 +6,7 @@ local json = require("lib.json")
 local problem = require("lib.problem")
 local store = require("lib.store")
 local time = require("host.time")
+local uuid = require("lib.uuid")
 
 local audit = {}
 
@@ -22,7 +23,6 @@ local LIST = "SELECT a.id, a.event_id, a.event_type, a.user_id, a.task_id, a.ver
   .. " WHERE %s ORDER BY a.occurred_at, a.id LIMIT %s"
 local COUNT = "SELECT count(*) AS total FROM audit.audit_log AS a WHERE %s"
 
-local UUID = "^%x%x%x%x%x%x%x%x%-%x%x%x%x%-%x%x%x%x%-%x%x%x%x%-%x%x%x%x%x%x%x%x%x%x%x%x$"
 local DEFAULT_LIMIT, MAX_LIMIT = 100, 1000
 local KNOWN = { user_id = true, task_id = true, event_type = true, from = true, to = true,
   limit = true, cursor = true }
@@ -62,7 +62,7 @@ local function check(args)
       return "there is no query parameter " .. name
     end
   end
-  if args.task_id and not args.task_id:match(UUID) then
+  if args.task_id and not uuid.is(args.task_id) then
     return "task_id must be a UUID"
   end
   for _, name in ipairs({ "from", "to" }) do

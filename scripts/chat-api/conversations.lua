@@ -4,6 +4,7 @@ local db = require("host.db")
 local json = require("lib.json")
 local problem = require("lib.problem")
 local store = require("lib.store")
+local uuid = require("lib.uuid")
 
 local conversations = {}
 
@@ -19,15 +20,13 @@ local HISTORY = "SELECT id, conversation_id, role, content, tools, created_at FR
   .. " (SELECT * FROM chat.message WHERE user_id = $1 AND ($3::bigint IS NULL OR id < $3::bigint)"
   .. " ORDER BY id DESC LIMIT $2::integer) AS newest ORDER BY id"
 
-local UUID = "^%x%x%x%x%x%x%x%x%-%x%x%x%x%-%x%x%x%x%-%x%x%x%x%-%x%x%x%x%x%x%x%x%x%x%x%x$"
-
 ---The conversation with an id, or the user's newest, or a new one.
 ---@param user string
 ---@param id string|nil
 ---@return {id: string, state: table}|nil
 ---@return table|nil problem
 function conversations.open(user, id)
-  if id ~= nil and (type(id) ~= "string" or not id:match(UUID)) then
+  if id ~= nil and not uuid.is(id) then
     return nil, problem.not_found("Conversation not found")
   end
   local rows, err

@@ -10,11 +10,11 @@ local log = require("host.log")
 local metrics = require("host.metrics")
 local problem = require("lib.problem")
 local store = require("lib.store")
+local uuid = require("lib.uuid")
 
 local reminders = {}
 
 local JOB_PREFIX = "reminder-"
-local UUID = "^%x%x%x%x%x%x%x%x%-%x%x%x%x%-%x%x%x%x%-%x%x%x%x%-%x%x%x%x%x%x%x%x%x%x%x%x$"
 local SWEEP_ROWS = 500
 local EARLY_MS = 5000 -- a job that comes this much before its time waits for it
 
@@ -102,7 +102,7 @@ function reminders.on_job(request)
   local task_id = request.params.name:match("^reminder%-(.+)$")
   local data = json.decode(request.body)
   local version = type(data) == "table" and data.version
-  if not task_id or not task_id:match(UUID) or type(version) ~= "number" or version % 1 ~= 0
+  if not uuid.is(task_id) or type(version) ~= "number" or version % 1 ~= 0
     or version < 1 or version > 2 ^ 31 - 1 then
     log.warn("a job that is no reminder is ignored", { job = request.params.name:sub(1, 100) })
     return 200, { fired = false }

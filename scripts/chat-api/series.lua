@@ -4,10 +4,10 @@ local failpoint = require("lib.failpoint")
 local json = require("lib.json")
 local live = require("chat-api.live")
 local tasks = require("chat-api.tasks")
+local uuid = require("lib.uuid")
 
 local series = {}
 
-local UUID = "^%x%x%x%x%x%x%x%x%-%x%x%x%x%-%x%x%x%x%-%x%x%x%x%-%x%x%x%x%x%x%x%x%x%x%x%x$"
 local FIELDS = { "title", "description", "priority", "due_date", "tags", "reminder_offset_minutes",
   "recurrence_rule", "timezone", "repeat_from" }
 
@@ -20,11 +20,11 @@ function series.on_next(event)
   end
   local payload, input = event.payload, {}
   local parent = payload.parent_task_id
-  if type(parent) ~= "string" or not parent:match(UUID) then
+  if not uuid.is(parent) then
     return "DROP", "payload.parent_task_id is not a UUID"
   end
   local id = payload.id
-  if type(id) ~= "string" or not id:match(UUID) then
+  if not uuid.is(id) then
     id = crypto.uuid_of("task.next:" .. parent:lower())
   end
   for _, name in ipairs(FIELDS) do

@@ -17,6 +17,7 @@ local task_fields = require("chat-api.task_fields")
 local task_query = require("chat-api.task_query")
 local task_store = require("chat-api.task_store")
 local time = require("host.time")
+local uuid = require("lib.uuid")
 
 local tasks = {}
 
@@ -26,8 +27,6 @@ local MAX_RACES = 10
 local CHILD_WAIT_MS, CHILD_POLL_MS = 500, 50
 
 local FORGET_ANSWERS = "DELETE FROM chat.idempotency WHERE created_at < now() - interval '48 hours'"
-
-local UUID = "^%x%x%x%x%x%x%x%x%-%x%x%x%x%-%x%x%x%x%-%x%x%x%x%-%x%x%x%x%x%x%x%x%x%x%x%x$"
 
 local function not_found()
   return problem.not_found("Task not found")
@@ -143,7 +142,7 @@ function tasks.create(user, input)
 end
 
 local function fetch(user, id)
-  if type(id) ~= "string" or not id:match(UUID) then
+  if not uuid.is(id) then
     return nil, not_found()
   end
   local rows, err = task_store.find(user, id)

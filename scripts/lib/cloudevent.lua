@@ -2,10 +2,9 @@
 -- service of ours publishes.
 local json = require("lib.json")
 local time = require("host.time")
+local uuid = require("lib.uuid")
 
 local cloudevent = {}
-
-local UUID = "^%x%x%x%x%x%x%x%x%-%x%x%x%x%-%x%x%x%x%-%x%x%x%x%-%x%x%x%x%x%x%x%x%x%x%x%x$"
 
 ---@class cloudevent.Event
 ---@field event_id string
@@ -34,7 +33,7 @@ function cloudevent.read(body)
     return nil, "data is not a JSON object"
   end
   for _, name in ipairs({ "event_id", "task_id" }) do
-    if not is_text(event[name], 36) or not event[name]:match(UUID) then
+    if not uuid.is(event[name]) then
       return nil, "data." .. name .. " is not a UUID"
     end
   end
