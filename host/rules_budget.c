@@ -7,7 +7,7 @@
 #include <time.h>
 
 enum {
-    HOOK_INSTRUCTIONS = 1000,
+    HOOK_INSTRUCTIONS = 100,
     LOOK_BYTES = 256 * 1024, // copying that much takes a few hundredths of a millisecond
     LOOK_STEPS = 4096,
     SMALL_BYTES = 4096, // still given when a budget is over, so that errors can be raised
