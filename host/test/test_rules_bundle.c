@@ -128,7 +128,7 @@ static void a_large_file_is_refused(void **state) {
 
 static void large_files_together_are_refused(void **state) {
     (void)state;
-    char path[256], name[16];
+    char path[256], name[32];
     for (int i = 0; i < 9; i++) {
         snprintf(name, sizeof name, "a%d.lua", i);
         fixture_write(name, "", 0);
@@ -140,7 +140,7 @@ static void large_files_together_are_refused(void **state) {
 
 static void too_many_files_are_refused(void **state) {
     (void)state;
-    char name[16];
+    char name[32];
     for (int i = 0; i <= RULES_MAX_FILES; i++) {
         snprintf(name, sizeof name, "a%d.json", i);
         fixture_write(name, "", 0);
