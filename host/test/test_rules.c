@@ -329,6 +329,61 @@ static void a_failure_pushes_nothing(void **state) {
     assert_int_equal(lua_gettop(fixture_lua), 3);
 }
 
+// The budgets change nothing of what a rule answers: the real chat, with LPeg and patterns as they
+// come, against the VM's.
+
+int luaopen_lpeg(lua_State *L);
+
+static int call_vm(lua_State *L) {
+    struct rules_failure failure;
+    int results = rules_call(fixture_rules, lua_tostring(L, 1), L, 2, lua_gettop(L) - 1, &failure);
+    return results >= 0 ? results : luaL_error(L, "%s", failure.message);
+}
+
+static const char COMPARE[] =
+    "package.path = 'scripts/?.lua;./?.lua'\n"
+    "local chat, corpus = require('rules.chat'), require('spec.rules.chat_corpus')\n"
+    "local function same(a, b)\n"
+    "  if type(a) ~= 'table' or type(b) ~= 'table' then return a == b end\n"
+    "  for k, v in pairs(a) do if not same(v, b[k]) then return false end end\n"
+    "  for k in pairs(b) do if a[k] == nil then return false end end\n"
+    "  return true\n"
+    "end\n"
+    "local count = 0\n"
+    "local function walk(case)\n"
+    "  if type(case[1]) == 'string' and type(case[2]) == 'table' then\n"
+    "    local more = type(case[3]) == 'table' and case[3] or {}\n"
+    "    local context = {now = corpus.now, pending = more.pending, last_task = more.last_task}\n"
+    "    local calls, question = chat.understand(case[1], context)\n"
+    "    local vm_calls, vm_question = call_vm('chat.understand', case[1], context)\n"
+    "    assert(same(calls, vm_calls) and same(question, vm_question), case[1])\n"
+    "    count = count + 1\n"
+    "    return\n"
+    "  end\n"
+    "  for _, inner in pairs(case) do if type(inner) == 'table' then walk(inner) end end\n"
+    "end\n"
+    "walk(corpus)\n"
+    "return count\n";
+
+static void the_chat_answers_as_without_budgets(void **state) {
+    (void)state;
+    struct rules_bundle *bundle;
+    struct err err;
+    lua_State *L = fixture_lua;
+    assert_int_equal(rules_bundle_read(&bundle, "scripts/rules", &err), 0);
+    if (rules_new(&fixture_rules, bundle, &FIXTURE_LIMITS, &err) != 0)
+        fail_msg("%s", err.text);
+    rules_bundle_unref(bundle);
+    lua_getglobal(L, "package");
+    lua_getfield(L, -1, "preload");
+    lua_pushcfunction(L, luaopen_lpeg);
+    lua_setfield(L, -2, "lpeg");
+    lua_register(L, "call_vm", call_vm);
+    if (luaL_dostring(L, COMPARE))
+        fail_msg("%s", lua_tostring(L, -1));
+    assert_true(lua_tointeger(L, -1) > 100);
+}
+
 // The watchdog asks in a signal handler.
 
 static char seen[64];
@@ -443,6 +498,7 @@ int main(void) {
         T(a_failure_has_a_traceback),
         T(a_rule_that_is_not_there_is_missing),
         T(a_failure_pushes_nothing),
+        T(the_chat_answers_as_without_budgets),
         T(the_rule_that_runs_is_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
