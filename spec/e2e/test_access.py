@@ -197,7 +197,7 @@ class Mtls(unittest.TestCase):
         task = self.task(due_date=moment(64), reminder_offset_minutes=1)
         wait_until(lambda: [d for d in self.cluster.call("GET", "/api/v1/deliveries", service="notification-service")[1]["deliveries"]
                             if d["task_id"] == task["id"]], 120, "the reminder")
-        wait_until(lambda: self.cluster.metric("http_server_requests_total", route="/job/{name}", status="200") == 1, 120, "the scheduler's call")
+        wait_until(lambda: self.cluster.metric("http_server_requests_total", route="/job/{name}", code="200") == 1, 120, "the scheduler's call")
 
 
 if __name__ == "__main__":
