@@ -50,7 +50,7 @@ class Words(HostCase):
             for more, message in (("topic = ''", "subscription 1: topic must be the name of a topic"),
                                   ("topic = 't', match = \"event.type == 'x'\"", "subscription 1: match is not supported: types tells which events matter"),
                                   ("topic = 't', path = '/sweep'", "subscription 1: there is another route /sweep"),
-                                  ("topic = 't', handler = nil", "subscription 1: handler must be a function")):
+                                  ("topic = 't', types = {}", "subscription 1: types must be a list of event types")):
                 with open(os.path.join(folder, "hearer", "service.lua"), "w") as file:
                     file.write("local function f() return 'SUCCESS' end return { name = 'hearer', port = 8006, inner_port = 9006,"
                                " inner_routes = { { 'POST', '/sweep', f } },"
