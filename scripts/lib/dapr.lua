@@ -230,6 +230,25 @@ function dapr.get_secret(store, name)
   return read(reply)
 end
 
+local STABLE, ALPHA = "/v1.0/jobs/", "/v1.0-alpha1/jobs/"
+local jobs_root = STABLE -- the one that the sidecar has, as far as is known
+
+-- Dapr has the stable path from 1.18 on, the alpha path from 1.14 on. No job is ever answered with
+-- 404: that is a sidecar without this path, also one of another version that came meanwhile.
+local function call_job(method, name, body)
+  local root = jobs_root
+  local reply, err = call(method, root .. url.encode(name), { body = body })
+  if reply or err.status ~= 404 then
+    return reply, err
+  end
+  local other = root == STABLE and ALPHA or STABLE
+  reply, err = call(method, other .. url.encode(name), { body = body })
+  if reply or err.status and err.status ~= 404 then
+    jobs_root = other
+  end
+  return reply, err
+end
+
 ---Sets a job that calls POST /job/{name} once; one of the same name is replaced. It is tried until
 ---it succeeds.
 ---@param name string
@@ -238,10 +257,10 @@ end
 ---@return true|nil
 ---@return dapr.Error|nil
 function dapr.set_job(name, due, data)
-  local reply, err = call("POST", "/v1.0-alpha1/jobs/" .. url.encode(name), { body = json.encode({
+  local reply, err = call_job("POST", name, json.encode({
     dueTime = due, data = data, overwrite = true,
     failurePolicy = { constant = { interval = "5s" } },
-  }) })
+  }))
   return reply and true, err
 end
 
@@ -249,7 +268,7 @@ end
 ---@return true|nil
 ---@return dapr.Error|nil
 function dapr.delete_job(name)
-  local reply, err = call("DELETE", "/v1.0-alpha1/jobs/" .. url.encode(name))
+  local reply, err = call_job("DELETE", name)
   return reply and true, err
 end
 

@@ -22,6 +22,7 @@ local limit = require("lib.limit")
 local log = require("host.log")
 local metrics = require("host.metrics")
 local problem = require("lib.problem")
+local subscriptions = require("lib.subscriptions")
 local time = require("host.time")
 local url = require("lib.url")
 local worker = require("host.worker")
@@ -51,6 +52,8 @@ local service = {}
 ---@field auth boolean|nil          needs a bearer token (default true on the public port)
 ---@field body "json"|"optional"|nil a JSON object is needed, or may come
 ---@field large boolean|nil         of the inner port: takes bodies above INNER_BYTES
+---@field invoked boolean|nil       of the inner port: other apps may call it
+---@field early boolean|nil         of the inner port: answers before start has run
 -- A handler returns status, body and headers. A table as body is sent as JSON, a string as it is
 -- (JSON, unless the headers say otherwise), a function streams: it gets the open stream.
 -- problem.reply(p) makes the three values of a problem.
@@ -311,9 +314,9 @@ local function deliver(subscription, request)
   return 200, { status = verdict }
 end
 
-local function subscription_routes(subscriptions)
+local function subscription_routes(declared)
   local list, told = {}, json.list({})
-  for i, subscription in ipairs(subscriptions or {}) do
+  for i, subscription in ipairs(declared or {}) do
     told[i] = { pubsubname = subscription.pubsub, topic = subscription.topic,
       route = subscription.path, deadLetterTopic = subscription.dead_letter_topic,
       -- For the stand-in, which then need not bring the others; Dapr passes over it.
@@ -322,7 +325,7 @@ local function subscription_routes(subscriptions)
       return deliver(subscription, request)
     end }
   end
-  list[#list + 1] = { "GET", "/dapr/subscribe", function()
+  list[#list + 1] = { "GET", "/dapr/subscribe", early = true, function()
     return 200, told
   end }
   return list
@@ -436,6 +439,10 @@ end
 function service.open(name)
   local declaration = require(name .. ".service")
   assert(declaration.name == name, name .. "/service.lua declares another name")
+  local wrong = subscriptions.problem(declaration)
+  if wrong then
+    error(name .. "/service.lua: " .. wrong, 0)
+  end
   local exact, patterns = compile(concat(built_in(name), declaration.routes))
   local inner_exact, inner_patterns = compile(concat(
     subscription_routes(declaration.subscriptions), declaration.inner_routes))
@@ -459,7 +466,9 @@ function service.open(name)
       end
     end
     -- What the sidecar asks, and what the stand-in is asked, may need what start has not made yet.
-    if not started and (inner or not entry and declaration.fallback) then
+    -- The subscriptions do not, and Dapr, which asks once, would take a 503 for "none".
+    if not started and not (route and route.early)
+      and (inner or not entry and declaration.fallback) then
       return "starting", problem.reply(problem.unavailable("The service is starting", 1))
     end
     if not entry and declaration.fallback and not inner then

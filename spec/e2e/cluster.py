@@ -69,7 +69,9 @@ class Cluster:
         self.host_ports = {}    # name of a service, "-2" behind that of its second replica -> port
         self.dapr_ports = {}    # the same -> the HTTP port of its daprd
         self.resources = [os.path.join(ROOT, "dapr", "components")]
+        self.config = os.path.join(ROOT, "dapr", "standalone", "config.yaml")
         self.dapr_env = {}      # more for each daprd
+        self.dapr_words = []    # the same of its command line
         self.database = None
         atexit.register(self.stop)
 
@@ -162,14 +164,14 @@ class Cluster:
         self.spawn("redis", ["redis-server", "--port", str(self.redis_port), "--bind", "127.0.0.1", "--save", "", "--dir", self.folder])
         self.wait("redis", lambda: self.accepts(self.redis_port))
 
-    def start_scheduler(self):
+    def start_scheduler(self, more=(), env=None):
         self.scheduler_port, client, peer, health = (self.ports.take() for _ in range(4))
         self.scheduler_health = health
         self.spawn("scheduler", [
-            os.path.join(DAPR, "scheduler"), "--id", "s0", "--mode", "standalone", "--listen-address", "127.0.0.1", "--port",
+            os.path.join(DAPR, "scheduler"), "--id", "dapr-scheduler-server-0", "--mode", "standalone", "--listen-address", "127.0.0.1", "--port",
             str(self.scheduler_port), "--etcd-data-dir", os.path.join(self.folder, "scheduler"), "--etcd-client-port", str(client),
-            "--etcd-initial-cluster", f"s0=http://127.0.0.1:{peer}", "--override-broadcast-host-port", f"127.0.0.1:{self.scheduler_port}",
-            "--healthz-port", str(health), "--enable-metrics=false"])
+            "--etcd-initial-cluster", f"dapr-scheduler-server-0=http://127.0.0.1:{peer}", "--override-broadcast-host-port", f"127.0.0.1:{self.scheduler_port}",
+            "--healthz-port", str(health), "--enable-metrics=false", *more], env)
         self.wait("scheduler", lambda: answers(health, "/healthz"))
 
     def start_services(self, only=SERVICES, env=None, replicas=1):
@@ -201,9 +203,9 @@ class Cluster:
             "http", "--app-channel-address", "127.0.0.1", "--dapr-listen-addresses", "127.0.0.1", "--dapr-http-port", str(dapr_http),
             "--dapr-grpc-port", str(dapr_grpc), "--dapr-internal-grpc-port", str(internal), "--dapr-internal-grpc-listen-address", "127.0.0.1",
             "--metrics-listen-address", "127.0.0.1", "--metrics-port", str(metrics), *resources,
-            "--config", os.path.join(ROOT, "dapr", "standalone", "config.yaml"), "--scheduler-host-address", f"127.0.0.1:{self.scheduler_port}",
+            "--config", self.config, "--scheduler-host-address", f"127.0.0.1:{self.scheduler_port}",
             "--dapr-block-shutdown-duration", "1s", "--dapr-graceful-shutdown-seconds", "5", "--max-body-size", "4Mi",
-            "--read-buffer-size", "16Ki", "--log-level", "info"], {
+            "--read-buffer-size", "16Ki", "--log-level", "info", *self.dapr_words], {
                 "DAPR_HOST_IP": "127.0.0.1", "NAMESPACE": "default", "APP_API_TOKEN": APP_TOKEN, "DAPR_API_TOKEN": DAPR_TOKEN,
                 "KAFKA_BROKERS": f"127.0.0.1:{self.kafka_port}", "REDIS_HOST": f"127.0.0.1:{self.redis_port}",
                 "NAME_RESOLUTION_DB": os.path.join(self.folder, "names.db"), **self.dapr_env})

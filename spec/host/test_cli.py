@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import tempfile
 import threading
 import time
 
@@ -40,6 +41,23 @@ class Words(HostCase):
         done = self.host.run("run", "no-such")
         self.assertEqual(done.returncode, 1)
         self.assertIn("no-such", done.stderr)
+
+    def test_a_bad_subscription_ends_the_program_before_a_port_opens(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for name in ("lib", "sql"):
+                os.symlink(os.path.join(self.host.env["SCRIPTS_DIR"], name), os.path.join(folder, name))
+            os.mkdir(os.path.join(folder, "hearer"))
+            for more, message in (("topic = ''", "subscription 1: topic must be the name of a topic"),
+                                  ("topic = 't', match = \"event.type == 'x'\"", "subscription 1: match is not supported: types tells which events matter"),
+                                  ("topic = 't', path = '/sweep'", "subscription 1: there is another route /sweep"),
+                                  ("topic = 't', types = {}", "subscription 1: types must be a list of event types")):
+                with open(os.path.join(folder, "hearer", "service.lua"), "w") as file:
+                    file.write("local function f() return 'SUCCESS' end return { name = 'hearer', port = 8006, inner_port = 9006,"
+                               " inner_routes = { { 'POST', '/sweep', f } },"
+                               " subscriptions = { { pubsub = 'pubsub', path = '/e', handler = f, bury = f, " + more + " } } }")
+                done = self.host.run("run", "hearer", SCRIPTS_DIR=folder)
+                self.assertEqual((done.returncode, done.stdout), (1, ""), done)
+                self.assertEqual(done.stderr.splitlines()[0], "todo-host: hearer/service.lua: " + message)
 
     def test_a_taken_port_is_one_line(self):
         done = self.host.run("run", "chat-api")

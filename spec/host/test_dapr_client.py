@@ -8,7 +8,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
-from sidecar import Sidecar  # noqa: E402
+from sidecar import NO_ROUTE, Sidecar  # noqa: E402
 from system import ROOT, Host, HostCase  # noqa: E402
 
 
@@ -185,12 +185,56 @@ class Dapr(Client):
     def test_a_job_replaces_the_one_of_its_name_and_is_tried_until_it_succeeds(self):
         self.does("set_job", "reminder-1", "2026-01-01T00:00:00Z", {"version": 3})
         sent = self.sent()
-        self.assertEqual((sent.method, sent.path), ("POST", "/v1.0-alpha1/jobs/reminder-1"))
+        self.assertEqual((sent.method, sent.path.split("/")[-2:]), ("POST", ["jobs", "reminder-1"]))
         self.assertEqual(json.loads(sent.body), {"dueTime": "2026-01-01T00:00:00Z", "data": {"version": 3}, "overwrite": True,
                                                  "failurePolicy": {"constant": {"interval": "5s"}}})
         self.does("delete_job", "reminder-1")
         sent = self.sent()
-        self.assertEqual((sent.method, sent.path, sent.body), ("DELETE", "/v1.0-alpha1/jobs/reminder-1", b""))
+        self.assertEqual((sent.method, sent.path.split("/")[-2:], sent.body), ("DELETE", ["jobs", "reminder-1"], b""))
+
+    def serves_jobs_at(self, *roots, answer=(204, None)):
+        self.sidecar.answer = lambda request: answer if request.path.rsplit("/", 1)[0] in roots else NO_ROUTE
+
+    def paths(self):
+        """Where the sidecar was asked since the last time."""
+        paths = [request.path.rsplit("/", 1)[0] for request in self.sidecar.requests]
+        self.sidecar.requests.clear()
+        return paths
+
+    def test_jobs_are_set_where_the_sidecar_has_them_and_that_is_remembered(self):
+        for root in ("/v1.0-alpha1/jobs", "/v1.0/jobs", "/v1.0-alpha1/jobs"):
+            # The sidecar was replaced by one of another version; the service goes on.
+            self.serves_jobs_at(root)
+            self.does("set_job", *CALLS["set_job"])
+            self.assertEqual(self.paths()[-1], root)
+            self.does("set_job", *CALLS["set_job"])
+            self.does("delete_job", *CALLS["delete_job"])
+            self.assertEqual(self.paths(), [root, root])
+
+    def test_a_sidecar_that_has_both_paths_is_asked_once_a_job(self):
+        self.serves_jobs_at("/v1.0-alpha1/jobs", "/v1.0/jobs")
+        self.does("set_job", *CALLS["set_job"])
+        self.does("delete_job", *CALLS["delete_job"])
+        self.assertEqual(len(self.paths()), 2)
+
+    def test_the_other_path_is_remembered_also_when_its_answer_is_a_failure(self):
+        for root in ("/v1.0-alpha1/jobs", "/v1.0/jobs", "/v1.0-alpha1/jobs"):
+            self.serves_jobs_at(root, answer=(500, {"errorCode": "DAPR_SCHEDULER_SCHEDULE_JOB", "message": "no scheduler"}))
+            self.assertIn("no scheduler", self.fails("unavailable", "set_job", *CALLS["set_job"])["message"])
+            self.paths()
+            self.fails("unavailable", "set_job", *CALLS["set_job"])
+            self.assertEqual(self.paths(), [root])
+
+    def test_a_sidecar_without_jobs_is_unavailable_and_asked_again_the_next_time(self):
+        self.serves_jobs_at()
+        self.assertEqual(self.fails("unavailable", "set_job", *CALLS["set_job"])["status"], 404)
+        self.assertEqual(set(self.paths()), {"/v1.0/jobs", "/v1.0-alpha1/jobs"})
+        # A plain 404, as a sidecar answers whose allow-list has neither jobs nor invocation.
+        self.answers(404, b"404 page not found\n")
+        self.fails("unavailable", "delete_job", *CALLS["delete_job"])
+        self.assertEqual(set(self.paths()), {"/v1.0/jobs", "/v1.0-alpha1/jobs"})
+        self.serves_jobs_at("/v1.0-alpha1/jobs")
+        self.does("set_job", *CALLS["set_job"])
 
     def test_a_job_may_conflict_or_fail(self):
         for status, code in ((409, "conflict"), (400, "refused"), (500, "unavailable")):

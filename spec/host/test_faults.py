@@ -274,7 +274,11 @@ class Failpoints(Case):
         inner = host.port_of("audit-service", inner=True)
         wait_until(lambda: not lost(lambda: host.get("/health", token=None, port=host.port_of("audit-service"))), 10, "its port")
         self.assertEqual(host.get("/ready", token=None, port=host.port_of("audit-service")).status, 503)
-        self.assertEqual({host.get(path, token=None, port=inner).status for path in ("/dapr/subscribe", "/events/task-events", "/job/x", "/nothing")}, {503})
+        self.assertEqual({host.get(path, token=None, port=inner).status for path in ("/dapr/config", "/events/task-events", "/job/x", "/nothing")}, {503})
+        # Dapr asks once: what it is told at the first moment is the truth.
+        told = host.get("/dapr/subscribe", token=None, port=inner)
+        self.assertEqual((told.status, [s["topic"] for s in told.json]), (200, ["task-events"]))
+        self.assertEqual(host.get("/ready", token=None, port=host.port_of("audit-service")).status, 503)
         event = completed()
         self.assertEqual(self.deliver(host, "task-events", event).status, 503)
         self.assertEqual(self.delivered(host, "task-events", event), {"status": "SUCCESS"})
