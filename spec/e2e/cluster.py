@@ -69,6 +69,7 @@ class Cluster:
         self.host_ports = {}    # name of a service, "-2" behind that of its second replica -> port
         self.dapr_ports = {}    # the same -> the HTTP port of its daprd
         self.resources = [os.path.join(ROOT, "dapr", "components")]
+        self.config = os.path.join(ROOT, "dapr", "standalone", "config.yaml")
         self.dapr_env = {}      # more for each daprd
         self.database = None
         atexit.register(self.stop)
@@ -201,7 +202,7 @@ class Cluster:
             "http", "--app-channel-address", "127.0.0.1", "--dapr-listen-addresses", "127.0.0.1", "--dapr-http-port", str(dapr_http),
             "--dapr-grpc-port", str(dapr_grpc), "--dapr-internal-grpc-port", str(internal), "--dapr-internal-grpc-listen-address", "127.0.0.1",
             "--metrics-listen-address", "127.0.0.1", "--metrics-port", str(metrics), *resources,
-            "--config", os.path.join(ROOT, "dapr", "standalone", "config.yaml"), "--scheduler-host-address", f"127.0.0.1:{self.scheduler_port}",
+            "--config", self.config, "--scheduler-host-address", f"127.0.0.1:{self.scheduler_port}",
             "--dapr-block-shutdown-duration", "1s", "--dapr-graceful-shutdown-seconds", "5", "--max-body-size", "4Mi",
             "--read-buffer-size", "16Ki", "--log-level", "info"], {
                 "DAPR_HOST_IP": "127.0.0.1", "NAMESPACE": "default", "APP_API_TOKEN": APP_TOKEN, "DAPR_API_TOKEN": DAPR_TOKEN,
