@@ -88,6 +88,8 @@ e2e: ## run everything on real Dapr, Kafka and Redis (builds Dapr the first time
 	@ci/deps build run test e2e
 	@ci/get-dapr >/dev/null
 	@ci/get-kafka >/dev/null
+	@ci/get-zipkin >/dev/null
+	@ci/get-mailpit >/dev/null
 	@$(MAKE) --no-print-directory $(BUILD)/todo-host
 	@TODO_HOST=$(abspath $(BUILD))/todo-host SPEC_JOBS=1 spec/run --in e2e
 
