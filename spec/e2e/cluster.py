@@ -237,14 +237,17 @@ class Cluster:
             connection.close()
         return reply.status, json.loads(text)
 
-    def publish(self, topic, body, kind, service="chat-api"):
-        """Straight into a daprd, as another program would."""
+    def ask_daprd(self, method, path, body=None, kind="application/json", service="chat-api"):
+        """Straight to a daprd, as another program would; the status of its answer."""
         connection = http.client.HTTPConnection("127.0.0.1", self.dapr_ports[service], timeout=20)
         try:
-            connection.request("POST", f"/v1.0/publish/pubsub/{topic}", body, {"Content-Type": kind, "dapr-api-token": DAPR_TOKEN})
+            connection.request(method, path, body, {"Content-Type": kind, "dapr-api-token": DAPR_TOKEN})
             return connection.getresponse().status
         finally:
             connection.close()
+
+    def publish(self, topic, body, kind, service="chat-api"):
+        return self.ask_daprd("POST", f"/v1.0/publish/pubsub/{topic}", body, kind, service)
 
     def metrics(self, service="chat-api"):
         connection = http.client.HTTPConnection("127.0.0.1", self.host_ports[service], timeout=20)
