@@ -8,7 +8,7 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from cluster import TOPICS, Cluster, wait_until  # noqa: E402
+from cluster import Cluster, wait_until  # noqa: E402
 from writer import DEAD, Writer, moment  # noqa: E402
 
 LATE_SECONDS = 5    # a reminder that no job fires
@@ -29,8 +29,7 @@ class ClusterCase(unittest.TestCase):
 
     def set_aside(self):
         """What was given up: records of the dead-letter topics, and events that services have kept."""
-        letters = {topic: count for topic in TOPICS if (count := self.cluster.records(topic + "-dead"))}
-        return letters, self.cluster.sql(DEAD)
+        return self.cluster.dead_letters(), self.cluster.sql(DEAD)
 
     def writer(self, user, **more):
         writer = Writer(self.cluster, user, **more)

@@ -62,7 +62,7 @@ class Outages(ClusterCase):
 
     def test_a_broker_that_is_killed_again_and_again_keeps_what_it_has_taken(self):
         writer = self.writer("rekilled", patient=False)
-        for _ in range(3):
+        for _ in range(2):
             writer.wait_for(20)
             self.cluster.kill("kafka")
             self.start_kafka_again()
@@ -75,6 +75,8 @@ class Outages(ClusterCase):
         self.paused("kafka", FROZEN, writer)
         writer.wait_for(5)
         self.over(writer)
+        rows = int(self.cluster.sql("SELECT count(*) FROM audit.audit_log"))
+        self.assertGreater(self.cluster.records("task-events")["task-events"], rows)
 
     def test_a_sidecar_that_stands_still_delays_events_and_nothing_else(self):
         writer = self.writer("frozen-sidecar", patient=False)
