@@ -89,8 +89,10 @@ e2e: ## run everything on real Dapr, Kafka and Redis (builds Dapr the first time
 	@ci/get-dapr >/dev/null
 	@ci/get-dapr-cli >/dev/null
 	@ci/get-kafka >/dev/null
+	@ci/get-zipkin >/dev/null
+	@ci/get-mailpit >/dev/null
 	@$(MAKE) --no-print-directory $(BUILD)/todo-host
-	@TODO_HOST=$(abspath $(BUILD))/todo-host SPEC_JOBS=1 spec/run --in e2e
+	@TODO_HOST=$(abspath $(BUILD))/todo-host SPEC_JOBS=$${SPEC_JOBS:-2} spec/run --in e2e
 
 .PHONY: conformance
 conformance: ## run the cases of the sidecar's API on real Dapr, Kafka and Redis (WORDS="test_jobs.")

@@ -224,6 +224,16 @@ const struct fiber_context *fiber_context_of(const struct fiber *fiber) {
     return &fiber->context;
 }
 
+void fiber_set_traceparent(struct fiber *fiber, const char *traceparent) {
+    assert(fiber == running);
+    fiber->context.traceparent = NULL;
+    if (traceparent) {
+        snprintf(fiber->traceparent, sizeof fiber->traceparent, "%s", traceparent);
+        fiber->context.traceparent = fiber->traceparent;
+    }
+    log_context()->traceparent = fiber->context.traceparent;
+}
+
 struct fiber_token fiber_wait(lua_State *L, uint64_t deadline_ms) {
     struct fiber *fiber = fiber_current(L);
     assert(fiber && fiber->state == RUNNING && deadline_ms > 0);

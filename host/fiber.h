@@ -55,6 +55,9 @@ struct fiber *fiber_current(lua_State *L);
 struct fiber_pool *fiber_pool_of(const struct fiber *fiber);
 const struct fiber_context *fiber_context_of(const struct fiber *fiber);
 
+// The running fiber goes on in another trace; copied. NULL: in none.
+void fiber_set_traceparent(struct fiber *fiber, const char *traceparent);
+
 // Marks L's fiber as waiting and gives the token. When deadline_ms (over 0) have passed without a
 // resume, the binding returns nil and {code = "timeout"}.
 struct fiber_token fiber_wait(lua_State *L, uint64_t deadline_ms);

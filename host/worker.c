@@ -91,7 +91,7 @@ static bool is_id(const char *text) {
     return true;
 }
 
-// W3C trace context: 00-<32 hex>-<16 hex>-<2 hex>.
+// W3C trace context: 00-<32 hex>-<16 hex>-<2 hex>; version ff and ids of zeros alone are none.
 static bool is_traceparent(const char *text) {
     static const char SHAPE[] = "xx-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx-xxxxxxxxxxxxxxxx-xx";
     if (strlen(text) != sizeof SHAPE - 1)
@@ -101,7 +101,7 @@ static bool is_traceparent(const char *text) {
                 ? text[i] != '-'
                 : !(isdigit((unsigned char)text[i]) || (text[i] >= 'a' && text[i] <= 'f')))
             return false;
-    return true;
+    return strncmp(text, "ff", 2) != 0 && strspn(text + 3, "0") < 32 && strspn(text + 36, "0") < 16;
 }
 
 static uint64_t next_random(struct worker *worker) {
@@ -114,8 +114,12 @@ static uint64_t next_random(struct worker *worker) {
 }
 
 static void push_request(lua_State *L, const struct run *run, const struct http_request *request,
-                         const struct listener *listener) {
+                         const struct listener *listener, const char *traceparent) {
     lua_createtable(L, 0, 12);
+    if (traceparent) {
+        lua_pushstring(L, traceparent);
+        lua_setfield(L, -2, "traceparent");
+    }
     lua_pushstring(L, request->method);
     lua_setfield(L, -2, "method");
     lua_pushstring(L, request->path);
@@ -194,7 +198,8 @@ static void start_stream(struct run *run, lua_State *L, int function, int status
     struct http_stream *stream = http_reply_stream(run->exchange, status, headers, count);
     lua_pushvalue(L, function);
     api_push_stream(L, stream);
-    if (fiber_start(run->worker->env.fibers, L, 1, on_stream_ended, NULL, NULL) == 0)
+    struct fiber_context context = {run->request_id, log_context()->traceparent};
+    if (fiber_start(run->worker->env.fibers, L, 1, on_stream_ended, NULL, &context) == 0)
         return;
     lua_pop(L, 2); // the stream ends when its object is collected
 }
@@ -245,10 +250,12 @@ static void on_request(void *user, struct http_exchange *exchange,
         snprintf(run->request_id, sizeof run->request_id, "%016llx",
                  (unsigned long long)next_random(worker));
     const char *trace = find_field(request, "traceparent");
-    struct fiber_context context = {run->request_id, trace && is_traceparent(trace) ? trace : NULL};
+    if (trace && !is_traceparent(trace))
+        trace = NULL;
+    struct fiber_context context = {run->request_id, trace};
     lua_State *L = script_state(worker->script);
     script_push_handle(worker->script);
-    push_request(L, run, request, listener);
+    push_request(L, run, request, listener, trace);
     bool full = fiber_alive(worker->env.fibers) >=
                 (size_t)config_number(worker->options.config, "MAX_REQUESTS");
     if (!full && fiber_start(worker->env.fibers, L, 1, on_handled, run, &context) == 0)

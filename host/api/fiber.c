@@ -157,6 +157,19 @@ static int spawn(lua_State *L) {
     return 1;
 }
 
+static int traceparent(lua_State *L) {
+    struct fiber *fiber = fiber_current(L);
+    lua_pushstring(L, fiber ? fiber_context_of(fiber)->traceparent : NULL);
+    return 1;
+}
+
+static int set_traceparent(lua_State *L) {
+    const char *text = luaL_checkstring(L, 1);
+    api_need_fiber(L, "host.fiber.set_traceparent");
+    fiber_set_traceparent(fiber_current(L), text);
+    return 0;
+}
+
 // Events: one fiber waits, any code of the same VM sets. A set before the wait is not lost.
 
 struct event {
@@ -245,8 +258,12 @@ static const char ALL[] =
     "end\n";
 
 int api_open_fiber(lua_State *L) {
-    static const luaL_Reg FUNCTIONS[] = {
-        {"sleep", sleep_ms}, {"spawn", spawn}, {"event", new_event}, {NULL, NULL}};
+    static const luaL_Reg FUNCTIONS[] = {{"sleep", sleep_ms},
+                                         {"spawn", spawn},
+                                         {"event", new_event},
+                                         {"traceparent", traceparent},
+                                         {"set_traceparent", set_traceparent},
+                                         {NULL, NULL}};
     static const luaL_Reg METHODS[] = {{"wait", event_wait}, {"set", event_set}, {NULL, NULL}};
     luaL_newmetatable(L, "host.fiber.event");
     lua_newtable(L);

@@ -31,7 +31,7 @@ local function change_options(request)
   if why then
     return nil, why
   end
-  return { version = version, traceparent = request.headers.traceparent }
+  return { version = version }
 end
 
 local function idempotency_key(request)
@@ -65,7 +65,7 @@ function routes.create_task(request)
   end
   local text
   text, why = tasks.create_text(request.user, request.json,
-    { key = key, body = request.body, traceparent = request.headers.traceparent })
+    { key = key, body = request.body })
   if not text then
     return problem.reply(why)
   end

@@ -32,7 +32,7 @@ function series.on_next(event)
   end
   failpoint.hit("before_effect_commit")
   local made, why = tasks.create_next(event.user_id, parent, id:lower(), input,
-    { event_id = event.event_id, traceparent = event.traceparent })
+    { event_id = event.event_id })
   if made == nil then
     if type(why) == "string" then
       return "DROP", "payload: " .. why

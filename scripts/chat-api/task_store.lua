@@ -1,7 +1,8 @@
 -- Every change of a task as one SQL statement that writes the task, its outbox rows and its
 -- reminder together. The statement is atomic by itself, so the host may commit it together with
--- those of other requests. Nothing is decided here.
+-- those of other requests. Nothing is decided here. The events are a part of the fiber's trace.
 local db = require("host.db")
+local fiber = require("host.fiber")
 local time = require("host.time")
 
 local task_store = {}
@@ -98,13 +99,13 @@ local function committed(reminder, rows, err)
 end
 
 -- Runs a statement whose values are the task and its events.
-local function write(statements, reminder, task, change, traceparent, ...)
+local function write(statements, reminder, task, change, ...)
   local first, second = change.events[1], change.events[2]
   return committed(reminder, db.execute(statements[reminder], task.id, task.user_id, task.title,
     task.description, task.status, task.priority, at(task.due_date), task.tags,
     task.reminder_offset_minutes, at(task.remind_at), task.recurrence_rule, task.parent_task_id,
     task.timezone, task.repeat_from, task.version, at(task.created_at), at(task.updated_at),
-    traceparent, first.topic, first.id, first.type, first.data,
+    fiber.traceparent(), first.topic, first.id, first.type, first.data,
     second.topic, second.id, second.type, second.data, ...))
 end
 
@@ -126,12 +127,11 @@ end
 
 ---@param task table
 ---@param change task_events.Change
----@param traceparent string|nil
 ---@return table[]|nil rows
 ---@return host.db.Error|nil
-function task_store.insert(task, change, traceparent)
+function task_store.insert(task, change)
   local reminder = reminder_of(nil, task, task.created_at)
-  return write(INSERTS, reminder, task, change, traceparent)
+  return write(INSERTS, reminder, task, change)
 end
 
 ---As insert, unless the user has used the key before.
@@ -139,9 +139,9 @@ end
 ---@param hash string  of the request
 ---@return table[]|nil rows
 ---@return host.db.Error|nil
-function task_store.insert_once(task, change, traceparent, key, hash)
+function task_store.insert_once(task, change, key, hash)
   local reminder = reminder_of(nil, task, task.created_at)
-  return write(INSERTS_ONCE, reminder, task, change, traceparent, key, hash, change.text)
+  return write(INSERTS_ONCE, reminder, task, change, key, hash, change.text)
 end
 
 ---As insert, for the next occurrence of task.parent_task_id, unless the event was seen, the parent
@@ -149,26 +149,26 @@ end
 ---@param event_id string
 ---@return table[]|nil rows
 ---@return host.db.Error|nil
-function task_store.insert_next(task, change, traceparent, event_id)
+function task_store.insert_next(task, change, event_id)
   local reminder = reminder_of(nil, task, task.created_at)
-  return write(INSERTS_NEXT, reminder, task, change, traceparent, event_id)
+  return write(INSERTS_NEXT, reminder, task, change, event_id)
 end
 
 ---Writes the task if nobody has changed it since `before` was read.
 ---@return table[]|nil rows
 ---@return host.db.Error|nil
-function task_store.update(before, after, change, traceparent)
+function task_store.update(before, after, change)
   local reminder = reminder_of(before, after, after.updated_at)
-  return write(UPDATES, reminder, after, change, traceparent)
+  return write(UPDATES, reminder, after, change)
 end
 
 ---@return table[]|nil rows
 ---@return host.db.Error|nil
-function task_store.delete(task, change, traceparent)
+function task_store.delete(task, change)
   local first, second = change.events[1], change.events[2]
   local reminder = reminder_of(task, nil, 0)
   return committed(reminder, db.execute(DELETES[reminder], task.id, task.user_id, task.version,
-    traceparent, first.topic, first.id, first.type, first.data,
+    fiber.traceparent(), first.topic, first.id, first.type, first.data,
     second.topic, second.id, second.type, second.data))
 end
 

@@ -74,7 +74,7 @@ local function create_once(task, change, options)
   local rows, err
   for _ = 1, 2 do
     -- With the key it is safe to send again what may or may not have been done.
-    rows, err = task_store.insert_once(task, change, options.traceparent, options.key, hash)
+    rows, err = task_store.insert_once(task, change, options.key, hash)
     if rows or err.code ~= "unknown" then
       break
     end
@@ -101,7 +101,6 @@ end
 ---@class tasks.Options
 ---@field key string|nil          an Idempotency-Key
 ---@field body string|nil         the raw request, compared when the key comes again
----@field traceparent string|nil
 
 ---Creates a task.
 ---@param user string
@@ -121,7 +120,7 @@ function tasks.create_text(user, input, options)
   if options.key then
     return create_once(task, change, options)
   end
-  local rows, err = task_store.insert(task, change, options.traceparent)
+  local rows, err = task_store.insert(task, change)
   if not rows then
     return nil, store.problem(err)
   end
@@ -225,7 +224,7 @@ local function update(user, id, input, options)
       return task_fields.encode(before), nil, before
     end
     local change = task_events.make(event_type_of(before, after), after, changed, now_ms)
-    local rows, err = task_store.update(before, after, change, options.traceparent)
+    local rows, err = task_store.update(before, after, change)
     if not rows then
       return nil, store.problem(err)
     end
@@ -241,7 +240,7 @@ end
 ---@param user string
 ---@param id string
 ---@param input table
----@param options {version: integer|nil, traceparent: string|nil}|nil
+---@param options {version: integer|nil}|nil
 ---@return string|nil text  the task as JSON, as it is now
 ---@return table|nil problem
 ---@return integer|nil version
@@ -265,7 +264,7 @@ end
 
 ---@param user string
 ---@param id string
----@param options {version: integer|nil, traceparent: string|nil}|nil
+---@param options {version: integer|nil}|nil
 ---@return table|nil answer  {deleted = true, id = …}
 ---@return table|nil problem
 function tasks.delete(user, id, options)
@@ -273,7 +272,7 @@ function tasks.delete(user, id, options)
   local text, why = change_task(user, id, options.version, function(task)
     local now_ms = time.now_ms()
     local change = task_events.make("task.deleted", task, nil, now_ms)
-    local rows, err = task_store.delete(task, change, options.traceparent)
+    local rows, err = task_store.delete(task, change)
     if not rows then
       return nil, store.problem(err)
     end
@@ -314,7 +313,7 @@ end
 ---occurrence, where there will be one.
 ---@param user string
 ---@param id string
----@param options {version: integer|nil, traceparent: string|nil}|nil
+---@param options {version: integer|nil}|nil
 ---@return string|nil text  {"completed_task": Task, "next_task": Task or null}
 ---@return table|nil problem
 function tasks.complete_text(user, id, options)
@@ -415,7 +414,7 @@ end
 ---@param parent string  id of the completed task
 ---@param id string      of the next one
 ---@param input table
----@param options {event_id: string, traceparent: string|nil}
+---@param options {event_id: string}
 ---@return boolean|nil made     false: it is there already
 ---@return string|table|nil     why it can never be made, or a problem
 function tasks.create_next(user, parent, id, input, options)
@@ -426,7 +425,7 @@ function tasks.create_next(user, parent, id, input, options)
   end
   task.id, task.parent_task_id = id, parent
   local change = task_events.make("task.created", task, nil, now_ms)
-  local rows, err = task_store.insert_next(task, change, options.traceparent, options.event_id)
+  local rows, err = task_store.insert_next(task, change, options.event_id)
   if not rows then
     return nil, store.problem(err)
   end

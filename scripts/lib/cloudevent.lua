@@ -16,6 +16,8 @@ local cloudevent = {}
 ---@field source string      the app-id of the publisher
 ---@field traceparent string|nil  W3C Trace Context, of the envelope
 
+local TRACEPARENT = "^%x%x%-" .. ("%x"):rep(32) .. "%-" .. ("%x"):rep(16) .. "%-%x%x$"
+
 local function is_text(value, max)
   return type(value) == "string" and value ~= "" and #value <= max
 end
@@ -47,7 +49,8 @@ function cloudevent.read(body)
     return nil, "data.payload is not a JSON object"
   end
   event.source = is_text(envelope.source, 255) and envelope.source or "unknown"
-  event.traceparent = is_text(envelope.traceparent, 255) and envelope.traceparent or nil
+  local trace = envelope.traceparent
+  event.traceparent = type(trace) == "string" and trace:find(TRACEPARENT) and trace or nil
   return event
 end
 

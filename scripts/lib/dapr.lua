@@ -5,6 +5,7 @@
 --   too_large    it is larger than the sidecar takes
 --   conflict     an ETag, or a name that is taken
 local config = require("host.config")
+local fiber = require("host.fiber")
 local http = require("host.http")
 local json = require("lib.json")
 local url = require("lib.url")
@@ -57,7 +58,8 @@ end
 
 -- Any status is a reply. path: percent-encoded.
 local function send(method, path, options)
-  local headers = { ["dapr-api-token"] = config.get("DAPR_API_TOKEN") }
+  local headers = { ["dapr-api-token"] = config.get("DAPR_API_TOKEN"),
+    traceparent = fiber.traceparent() }
   for name, value in pairs(options.headers or {}) do
     headers[name] = value
   end
@@ -103,6 +105,17 @@ local function cloud_event(event)
     .. ',"datacontenttype":"application/json","data":' .. event.data .. "}"
 end
 
+-- What all of them are a part of; nil when they are not of one trace.
+local function shared_trace(events)
+  local trace = events[1] and events[1].traceparent
+  for _, event in ipairs(events) do
+    if event.traceparent ~= trace then
+      return nil
+    end
+  end
+  return trace
+end
+
 ---@class dapr.Event
 ---@field id string
 ---@field source string
@@ -121,11 +134,13 @@ function dapr.publish(pubsub, topic, event)
   local path = "/v1.0/publish/" .. url.encode(pubsub) .. "/" .. url.encode(topic)
     .. "?metadata.partitionKey=" .. url.encode(event.key)
   local reply, err = call("POST", path, { body = cloud_event(event),
-    headers = { ["Content-Type"] = "application/cloudevents+json" } })
+    headers = { ["Content-Type"] = "application/cloudevents+json",
+      traceparent = event.traceparent } })
   return reply and true, err
 end
 
----Publishes several events at once (bulk publish; alpha path, which 1.14 to 1.18 all serve).
+---Publishes several events at once (bulk publish; alpha path, which 1.14 to 1.18 all serve). Each
+---event keeps its own trace; the call itself is in one only when it is that of all.
 ---@param pubsub string
 ---@param topic string
 ---@param events dapr.Event[]  with different ids
@@ -139,7 +154,8 @@ function dapr.publish_bulk(pubsub, topic, events)
       .. json.encode(event.key) .. "}}"
   end
   local reply, err = call("POST", "/v1.0-alpha1/publish/bulk/" .. url.encode(pubsub) .. "/"
-    .. url.encode(topic), { body = "[" .. table.concat(entries, ",") .. "]" })
+    .. url.encode(topic), { body = "[" .. table.concat(entries, ",") .. "]",
+    headers = { traceparent = shared_trace(events) } })
   if reply then
     return true
   end

@@ -16,6 +16,7 @@ local config = require("host.config")
 local crypto = require("host.crypto")
 local db = require("host.db")
 local failpoint = require("lib.failpoint")
+local fiber = require("host.fiber")
 local json = require("lib.json")
 local jwt = require("lib.jwt")
 local limit = require("lib.limit")
@@ -37,6 +38,7 @@ local service = {}
 ---@field body string
 ---@field remote string                 the peer's address
 ---@field id string                     correlation id, in every log line of this request
+---@field traceparent string|nil        W3C Trace Context: the header, when it is a valid one
 ---@field inner boolean                 it came through the inner port
 ---@field port integer                  the port that it came through
 ---@field user string                   sub of the token, on routes with auth
@@ -297,6 +299,13 @@ end
 local function deliver(subscription, request)
   local event, message = read_event(request.body)
   local verdict = "DROP"
+  if event then
+    -- The sidecar's span of this delivery, where it traces; else what the publisher was a part of.
+    event.traceparent = request.traceparent or event.traceparent
+    if event.traceparent then
+      fiber.set_traceparent(event.traceparent)
+    end
+  end
   if event and not wants(subscription, event.event_type) then
     verdict = "SUCCESS"
   elseif event then

@@ -223,6 +223,12 @@ function fiber.all(functions) end
 ---@param fn fun()
 ---@return boolean
 function fiber.spawn(fn) end
+---What this fiber is a part of (W3C Trace Context): the valid header of its request, or what was set.
+---Its log lines carry it, and fibers that it starts inherit it.
+---@return string|nil
+function fiber.traceparent() end
+---@param traceparent string  a valid one
+function fiber.set_traceparent(traceparent) end
 
 ---@class host.fiber.Event
 ---@field wait fun(self: host.fiber.Event, ms: integer): true|nil  waits; nil when the time is over

@@ -26,6 +26,7 @@ SERVICES = ("chat-api", "notification-service", "recurring-task-service", "audit
 TOPICS = {"task-events": 6, "reminders": 3, "recurring-tasks": 3, "task-updates": 3}
 APP_TOKEN = "app-token-0123456789abcdef"
 JAVA = ["java", "-Xmx256m", "-cp", KAFKA + "/*"]
+TOOL = ["java", "-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", KAFKA + "/*"]     # over as soon as it is warm
 DAPR_TOKEN = "dapr-token-0123456789abcdef"
 
 
@@ -142,12 +143,12 @@ class Cluster:
                     f"group.initial.rebalance.delay.ms=0\nnum.partitions={partitions}\nlog.dirs={self.folder}/kafka\n{more}\n")
         # Its first character is never a dash, which would be read as an option.
         cluster_id = base64.urlsafe_b64encode(b"todo" + os.urandom(12)).decode().rstrip("=")
-        subprocess.run([*JAVA, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", config], check=True, stdout=subprocess.DEVNULL,
+        subprocess.run([*TOOL, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", config], check=True, stdout=subprocess.DEVNULL,
                        stderr=subprocess.DEVNULL)
         self.spawn("kafka", [*JAVA, "kafka.Kafka", config])
         self.wait("kafka", lambda: "Kafka Server started" in self.log("kafka") or self.accepts(self.kafka_port))
         for topic, partitions in topics.items():
-            subprocess.run([*JAVA, "org.apache.kafka.tools.TopicCommand", "--bootstrap-server", f"127.0.0.1:{self.kafka_port}", "--create",
+            subprocess.run([*TOOL, "org.apache.kafka.tools.TopicCommand", "--bootstrap-server", f"127.0.0.1:{self.kafka_port}", "--create",
                             "--if-not-exists", "--topic", topic, "--partitions", str(partitions)], check=True, stdout=subprocess.DEVNULL,
                            stderr=subprocess.DEVNULL)
 
@@ -238,14 +239,17 @@ class Cluster:
             connection.close()
         return reply.status, json.loads(text)
 
-    def publish(self, topic, body, kind, service="chat-api"):
-        """Straight into a daprd, as another program would."""
+    def ask_daprd(self, method, path, body=None, kind="application/json", service="chat-api"):
+        """Straight to a daprd, as another program would; the status of its answer."""
         connection = http.client.HTTPConnection("127.0.0.1", self.dapr_ports[service], timeout=20)
         try:
-            connection.request("POST", f"/v1.0/publish/pubsub/{topic}", body, {"Content-Type": kind, "dapr-api-token": DAPR_TOKEN})
+            connection.request(method, path, body, {"Content-Type": kind, "dapr-api-token": DAPR_TOKEN})
             return connection.getresponse().status
         finally:
             connection.close()
+
+    def publish(self, topic, body, kind, service="chat-api"):
+        return self.ask_daprd("POST", f"/v1.0/publish/pubsub/{topic}", body, kind, service)
 
     def metrics(self, service="chat-api"):
         connection = http.client.HTTPConnection("127.0.0.1", self.host_ports[service], timeout=20)
@@ -263,14 +267,20 @@ class Cluster:
     def sql(self, text):
         return postgres().sql(text, self.database)
 
-    def records(self, topic):
-        """How many records Kafka itself has of a topic; 0 when there is no such topic."""
-        done = subprocess.run([*JAVA, "org.apache.kafka.tools.GetOffsetShell", "--bootstrap-server", f"127.0.0.1:{self.kafka_port}", "--topic",
-                               re.escape(topic)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        ends = re.findall(rf"^{re.escape(topic)}:\d+:(\d+)$", done.stdout, re.M)
+    def records(self, pattern):
+        """How many records Kafka itself has, by topic, of those topics that match and have any."""
+        done = subprocess.run([*TOOL, "org.apache.kafka.tools.GetOffsetShell", "--bootstrap-server", f"127.0.0.1:{self.kafka_port}", "--topic",
+                               pattern], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        ends = re.findall(r"^(.+):\d+:(\d+)$", done.stdout, re.M)
         if not ends and "Could not match any topic" not in done.stderr + done.stdout:
-            raise AssertionError(f"Kafka does not say how many records {topic} has: {done.stdout}{done.stderr}")
-        return sum(map(int, ends))
+            raise AssertionError(f"Kafka does not say how many records {pattern} has: {done.stdout}{done.stderr}")
+        counts = {}
+        for topic, count in ends:
+            counts[topic] = counts.get(topic, 0) + int(count)
+        return {topic: count for topic, count in counts.items() if count}
+
+    def dead_letters(self):
+        return self.records(".*-dead")
 
 
 if __name__ == "__main__":

@@ -103,6 +103,13 @@ class Dapr(Client):
         event = json.loads(self.sent().body)
         self.assertEqual((event["traceparent"], event["traceid"]), (trace, trace))
 
+    def test_every_call_is_a_part_of_its_requests_trace(self):
+        trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+        for fn, args in CALLS.items():
+            for header in ({"traceparent": trace}, {}):
+                self.host.post("/dapr", {"fn": fn, "args": args}, token=None, headers=header)
+                self.assertEqual(self.sent().headers.get("traceparent"), header.get("traceparent"), fn)
+
     def test_publish_tells_what_may_be_tried_again(self):
         for status, code, error in ((400, "refused", "ERR_PUBSUB_NOT_CONFIGURED"), (403, "refused", "ERR_PUBSUB_FORBIDDEN"),
                                     (404, "unavailable", "ERR_PUBSUB_NOT_FOUND"), (413, "too_large", "ERR_BODY"),

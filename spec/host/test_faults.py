@@ -15,6 +15,7 @@ import unittest
 import uuid
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
+from proxy import Proxy  # noqa: E402
 from sidecar import Sidecar  # noqa: E402
 from system import HOST, ROOT, Host, Postgres, new_database, postgres, token, wait_until  # noqa: E402
 
@@ -584,6 +585,22 @@ class Database(Case):
         wait_until(lambda: time.monotonic() - began > 4, 10, "time to pass")
         self.assertLess(refused() - before, slots * (time.monotonic() - began) * 3)
         self.assertEqual(host.get("/api/tasks").status, 200)
+
+    def test_a_database_that_swallows_everything_is_noticed_and_found_again(self):
+        way = Proxy(postgres().port)
+        self.addCleanup(way.stop)
+        host = self.start(DATABASE_URL=postgres().url(self.database).replace(str(postgres().port), str(way.port)))
+        self.assertEqual(host.post("/api/tasks", {"title": "before"}).status, 201)
+        way.way = "hole"
+        self.assertEqual(host.post("/api/tasks", {"title": "meanwhile"}, timeout=60).status, 503)
+        wait_until(lambda: host.get("/ready", token=None).status == 503, 60, "not ready")
+        self.assertEqual(host.get("/health", token=None).status, 200)
+        self.assertEqual(host.get("/api/tasks", timeout=60).status, 503)
+        way.way = "open"
+        wait_until(lambda: host.get("/ready", token=None).status == 200, 60, "ready")
+        self.assertEqual(host.post("/api/tasks", {"title": "after"}).status, 201)
+        titles = [t["title"] for t in host.get("/api/tasks").json]
+        self.assertEqual(sorted(set(titles) - {"meanwhile"}), ["after", "before"])
 
     def test_a_full_disk_is_503_and_nothing_is_half_done(self):
         folder = "/tmp/todo-spec-full-" + uuid.uuid4().hex[:8]

@@ -123,6 +123,24 @@ class Recurring(HostCase):
             "user_id": "ann", "parent_task_id": parent})
         self.assertEqual(self.metric("recurring_next_total"), made + 1)
 
+    def test_is_in_the_trace_of_the_delivery_where_the_sidecar_traces(self):
+        event, delivery = completed(), TRACE.replace("b7ad6b7169203331", "00f067aa0ba902b7")
+        event["traceparent"] = TRACE
+        self.assertEqual(self.deliver(event, {"traceparent": delivery}).json, {"status": "SUCCESS"})
+        self.assertEqual([e["traceparent"] for e in self.called_for(event["data"]["task_id"])], [delivery])
+
+    def test_a_traceparent_that_is_none_is_left_out(self):
+        event = completed()
+        event["traceparent"] = "x" * 55
+        self.assertNotIn("traceparent", self.next_of(event))
+
+    def test_log_lines_name_the_trace_of_the_event(self):
+        event = completed(recurrence_rule="every blue moon")
+        event["traceparent"] = TRACE.replace("0af765", "0af766")
+        self.answer(event)
+        lines = [json.loads(line) for line in self.host.log_text().splitlines()]
+        self.assertIn(event["traceparent"], [line.get("traceparent") for line in lines])
+
     def test_what_a_task_does_not_have_is_null(self):
         payload = self.next_of(completed(due_date=None))["data"]["payload"]
         self.assertEqual((payload["due_date"], payload["description"], payload["timezone"], payload["reminder_offset_minutes"],

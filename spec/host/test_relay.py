@@ -1,5 +1,6 @@
 """The relay: what is committed is published, in order per task, whatever fails in between."""
 
+import json
 import os
 import socket
 import sys
@@ -80,6 +81,39 @@ class Relay(unittest.TestCase):
                          [(trace, trace, "chat-api", "1.0")])
         self.sidecar.events = [e for e in self.sidecar.events if e[2]["data"]["user_id"] != "tracer"]
         self.check(ids, 10)
+
+    def test_a_call_that_publishes_one_trace_is_a_part_of_it(self):
+        traces = [f"00-{i:032x}-00000000000000ab-01" for i in (1, 2, 3)]
+        for i, trace in enumerate(traces[:2]):
+            self.host.post("/api/tasks", {"title": f"apart {i}"}, headers={"traceparent": trace}, token=token("apart"))
+            self.drained()
+        # While nothing is taken several traces wait, and then go in one call.
+        self.sidecar.behave = lambda *_: (500, {"errorCode": "ERR_PUBSUB_PUBLISH_MESSAGE", "message": "broker"})
+        for trace in traces[1:]:
+            self.host.post("/api/tasks", {"title": "together"}, headers={"traceparent": trace}, token=token("apart"))
+        wait_until(lambda: any(len(json.loads(r.body)) == 2 for r in self.sidecar.bulk), 60, "two events in one call")
+        self.sidecar.behave = None
+        self.drained()
+        seen = {len({entry["event"]["traceparent"] for entry in json.loads(r.body)}) for r in self.sidecar.bulk}
+        self.assertEqual(seen, {1, 2})
+        for request in self.sidecar.bulk:
+            traces = {entry["event"]["traceparent"] for entry in json.loads(request.body)}
+            self.assertEqual(request.headers.get("traceparent"), traces.pop() if len(traces) == 1 else None)
+
+    def test_what_is_no_traceparent_is_not_passed_on(self):
+        good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+        for bad in ("", "x" * 300, good.upper(), "ff" + good[2:], good[:3] + "0" * 32 + good[35:], good[:36] + "0" * 16 + good[52:], good + "-x"):
+            self.host.post("/api/tasks", {"title": "untraced"}, headers={"traceparent": bad}, token=token("untraced"))
+        self.drained()
+        events = [e for _, e in self.sidecar.of("task-events") if e["data"]["user_id"] == "untraced"]
+        self.assertEqual([e.get("traceparent") for e in events], [None] * 7)
+
+    def test_what_is_changed_by_words_is_in_the_trace_of_the_message(self):
+        for stream in (False, True):
+            trace = f"00-0af7651916cd43dd8448eb211c80319{int(stream)}-b7ad6b7169203331-01"
+            self.host.post("/api/talker/chat", {"message": f"add said {stream}", "stream": stream}, headers={"traceparent": trace}, token=token("talker"))
+            self.drained()
+            self.assertEqual([e["traceparent"] for _, e in self.sidecar.of("task-events")][-1:], [trace])
 
     def test_is_woken_by_a_commit(self):
         self.drained()

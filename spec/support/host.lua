@@ -25,7 +25,7 @@ package.loaded["host.fiber"] = { sleep = function() end, all = function(list)
     results[i] = fn()
   end
   return results
-end, spawn = function(fn) fn() return true end }
+end, spawn = function(fn) fn() return true end, traceparent = function() end }
 
 package.loaded["host.worker"] = { service = "spec", index = 0, count = 1, version = "spec",
   services = function() return {} end, draining = function() return false end }

@@ -17,6 +17,7 @@ class Sidecar:
         self.events = []      # (topic, key, CloudEvent), in the order of their arrival
         self.pubsubs = {}     # topic -> the pubsub components that it was published to
         self.calls = 0
+        self.bulk = []        # the Requests that were bulk publish
         self.behave = None    # fn(topic, entries) -> (status, body) or None to take them
         self.answer = None    # fn(Request) -> (status, body[, headers]) for all but bulk publish
         self.requests = []    # those that were not bulk publish
@@ -59,6 +60,7 @@ class Sidecar:
         parts = request.path.split("?")[0].split("/")
         if parts[1:4] == ["v1.0-alpha1", "publish", "bulk"] and request.method == "POST":
             self.pubsubs.setdefault(parts[5], set()).add(parts[4])
+            self.bulk.append(request)
             return self.take_bulk(parts[5], json.loads(request.body))
         with self.lock:
             self.requests.append(request)
