@@ -187,6 +187,9 @@ local function deliver_all(declared, body)
     log.warn("events must come again", { topic = declared.topic, count = put_off,
       of = #entries, error = type(reason) == "table" and reason.detail or tostring(reason) })
   end
+  if put_off > 0 and put_off == #entries and type(reason) == "table" then
+    return problem.reply(reason) -- to Dapr the same, and seen as what it is by who watches
+  end
   return 200, { statuses = statuses }
 end
 

@@ -36,7 +36,9 @@ local function deliver(answers, texts, more)
   local route = subscription.routes({ declared })[1]
   local status, body = route[3]({ headers = { ["content-type"] = "application/json" },
     body = '{"entries":[' .. table.concat(entries, ",") .. "]}" })
-  assert.equal(200, status)
+  if status ~= 200 then
+    return status
+  end
   local words = {}
   for i, item in ipairs(body.statuses) do
     assert.equal(tostring(i - 1), item.entryId)
@@ -85,6 +87,12 @@ describe("lib.subscription", function()
       return nil, { status = 503, detail = "no database" }
     end })
     assert.same({ "RETRY", "SUCCESS" }, words)
+  end)
+
+  it("answers as for a single event when nothing can be handled", function()
+    local why = { nil, { status = 503, title = "", detail = "not now" } }
+    assert.equal(503, deliver({ why, why }, { event(1, "a"), event(2, "b") }))
+    assert.same({ "RETRY", "SUCCESS" }, deliver({ why }, { event(1, "a"), event(2, "b") }))
   end)
 
   it("takes a single event too", function()
