@@ -59,7 +59,7 @@ class Audit(HostCase):
         reply = self.host.get("/dapr/subscribe", port=self.inner, headers={"dapr-api-token": "inner-token-0123456789"})
         self.assertEqual(reply.json, [{"pubsubname": "pubsub", "topic": "task-events", "route": "/events/task-events",
                                        "deadLetterTopic": "task-events-dead",
-                                       "bulkSubscribe": {"enabled": True, "maxMessagesCount": 32, "maxAwaitDurationMs": 50}}])
+                                       "bulkSubscribe": {"enabled": True, "maxMessagesCount": 32, "maxAwaitDurationMs": 20}}])
 
     def test_records_each_event_once(self):
         event = self.event()
