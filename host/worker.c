@@ -21,7 +21,8 @@
 
 enum {
     BODY_LIMIT = 64 * 1024,
-    INNER_BODY_LIMIT = 4 * 1024 * 1024, // above what scripts take: a 413 would come again for ever
+    // Above what Dapr brings, many events at once included: a 413 would come again for ever.
+    INNER_BODY_LIMIT = 64 * 1024 * 1024,
     BACKGROUND_FIBERS = 256,
     BEAT_MS = 100,
     LINGER_MS = 100,   // for requests of connections accepted last

@@ -13,6 +13,10 @@ local audit = {}
 local RECORD = "INSERT INTO audit.audit_log (event_id, event_type, user_id, task_id, version,"
   .. " occurred_at, source, payload) VALUES ($1::uuid, $2, $3, $4::uuid, $5::integer,"
   .. " $6::timestamptz, $7, $8::jsonb) ON CONFLICT (event_id) DO NOTHING"
+local RECORD_ALL = "INSERT INTO audit.audit_log (event_id, event_type, user_id, task_id, version,"
+  .. " occurred_at, source, payload) SELECT * FROM unnest($1::text[]::uuid[], $2::text[],"
+  .. " $3::text[], $4::text[]::uuid[], $5::text[]::integer[], $6::text[]::timestamptz[],"
+  .. " $7::text[], $8::text[]::jsonb[]) ON CONFLICT (event_id) DO NOTHING"
 
 -- The state before is the payload of the version before: right however late or out of order they
 -- came.
@@ -27,24 +31,71 @@ local DEFAULT_LIMIT, MAX_LIMIT = 100, 1000
 local KNOWN = { user_id = true, task_id = true, event_type = true, from = true, to = true,
   limit = true, cursor = true }
 
+-- The values of an event's row; nil and a message when it can have none.
+local function row_of(event)
+  local version = event.payload.version
+  if type(version) ~= "number" or version % 1 ~= 0 or version < 1 or version > 2 ^ 31 - 1 then
+    return nil, "payload.version is not a whole number"
+  end
+  if event.event_type == "task.deleted" then
+    version = version + 1 -- its payload is the last state, of the version before
+  end
+  -- In UTC: PostgreSQL does not know all offsets that RFC 3339 allows.
+  return { event.event_id, event.event_type, event.user_id, event.task_id,
+    string.format("%d", version), time.format(time.parse(event.timestamp)), event.source,
+    json.encode(event.payload) }
+end
+
+local function record_row(row)
+  local rows, why = inbox.effect(RECORD, unpack(row))
+  if not rows then
+    return nil, why
+  end
+  return "SUCCESS"
+end
+
 ---Records an event; a second time changes nothing.
 ---@param event cloudevent.Event
 ---@return "SUCCESS"|"DROP"|nil
 ---@return string|table  why it is dropped, or a problem
 function audit.record(event)
-  local version = event.payload.version
-  if type(version) ~= "number" or version % 1 ~= 0 or version < 1 or version > 2 ^ 31 - 1 then
-    return "DROP", "payload.version is not a whole number"
+  local row, message = row_of(event)
+  if not row then
+    return "DROP", message
   end
-  if event.event_type == "task.deleted" then
-    version = version + 1 -- its payload is the last state, of the version before
+  return record_row(row)
+end
+
+---Records events by one statement, and each alone when the database does not take them together.
+---@param events cloudevent.Event[]
+---@return subscription.Outcome[]
+function audit.record_all(events)
+  local outcomes, rows, columns = {}, {}, { {}, {}, {}, {}, {}, {}, {}, {} }
+  for i, event in ipairs(events) do
+    local row, message = row_of(event)
+    if row then
+      rows[i] = row
+      for n, column in ipairs(columns) do
+        column[#column + 1] = row[n]
+      end
+    else
+      outcomes[i] = { "DROP", message }
+    end
   end
-  local rows, why = inbox.effect(RECORD, event.event_id, event.event_type, event.user_id,
-    event.task_id, version, event.timestamp, event.source, json.encode(event.payload))
-  if not rows then
-    return nil, why
+  local good, why = #columns[1] == 0, nil
+  if not good then
+    good, why = inbox.effect(RECORD_ALL, unpack(columns))
   end
-  return "SUCCESS"
+  for i, row in pairs(rows) do
+    if good then
+      outcomes[i] = { "SUCCESS" }
+    elseif why.status == 503 then
+      outcomes[i] = { nil, why }
+    else
+      outcomes[i] = { record_row(row) }
+    end
+  end
+  return outcomes
 end
 
 local function read_cursor(text)

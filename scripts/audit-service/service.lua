@@ -25,7 +25,7 @@ return {
   },
   subscriptions = {
     { pubsub = "pubsub", topic = "task-events", path = "/events/task-events",
-      dead_letter_topic = "task-events-dead", handler = audit.record,
-      bury = inbox.bury("audit") },
+      dead_letter_topic = "task-events-dead", bulk = { max = 32, wait_ms = 20 },
+      handler = audit.record, handle_all = audit.record_all, bury = inbox.bury("audit") },
   },
 }

@@ -42,7 +42,7 @@ return {
       dead_letter_topic = "recurring-tasks-dead", handler = series.on_next,
       bury = inbox.bury("chat") },
     { pubsub = "pubsub-broadcast", topic = "task-updates", path = "/events/task-updates",
-      handler = updates.on_event, bury = inbox.bury("chat") },
+      bulk = { max = 32, wait_ms = 20 }, handler = updates.on_event, bury = inbox.bury("chat") },
   },
   start = function()
     live.start()

@@ -4,14 +4,13 @@
 --   name, port, inner_port   port for users, probes and Prometheus; inner_port for the sidecar
 --   routes                   list of {method, path, handler, options…}; see service.Route
 --   inner_routes             the same for the inner port
---   subscriptions            list of service.Subscription, told to Dapr by GET /dapr/subscribe
+--   subscriptions            list of subscription.Subscription, told to Dapr by GET /dapr/subscribe
 --   start                    runs once per worker in a fiber, after the listeners are open
 --   fallback                 answers what no route of the port for users matches, as a handler does
 --   workers                  how many workers it has, where the setting must not decide
 --   body_limit               bytes of a request's body on the port for users (default 65,536)
 --   nice                     0 to 19: how far its threads stand back where cores are short
 -- GET /health, /ready and /metrics are there for every service.
-local cloudevent = require("lib.cloudevent")
 local config = require("host.config")
 local crypto = require("host.crypto")
 local db = require("host.db")
@@ -23,7 +22,8 @@ local limit = require("lib.limit")
 local log = require("host.log")
 local metrics = require("host.metrics")
 local problem = require("lib.problem")
-local subscriptions = require("lib.subscriptions")
+local subscription = require("lib.subscription")
+local subscription_check = require("lib.subscription_check")
 local time = require("host.time")
 local url = require("lib.url")
 local worker = require("host.worker")
@@ -60,17 +60,6 @@ local service = {}
 -- (JSON, unless the headers say otherwise), a function streams: it gets the open stream.
 -- problem.reply(p) makes the three values of a problem.
 
----@class service.Subscription
----@field pubsub string
----@field topic string
----@field path string               inner route that Dapr calls
----@field dead_letter_topic string|nil
----@field types string[]|nil        event types that matter: another is SUCCESS without the handler
----@field handler fun(event: cloudevent.Event): string|nil, any
----@field bury fun(topic: string, message: string, body: string): true|nil, table|nil
--- handler returns SUCCESS, RETRY, or DROP with a reason; nil and a problem when it cannot now. bury
--- keeps an event that can never be handled, before it is dropped.
-
 local JSON_HEADERS = {
   ["Content-Type"] = "application/json",
   ["X-Content-Type-Options"] = "nosniff",
@@ -84,7 +73,7 @@ local ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match,
 -- Per worker; the numbers of two workers add up.
 local FAILED_AUTH_PER_SECOND, FAILED_AUTH_BURST = 10, 200
 
-local INNER_BYTES = 256 * 1024 -- of a request of the sidecar
+local INNER_BYTES = subscription.EVENT_BYTES -- of a request of the sidecar
 
 local function split(path)
   local segments = {}
@@ -275,71 +264,6 @@ local function concat(first, second)
   return all
 end
 
-local function wants(subscription, event_type)
-  if not subscription.types then
-    return true
-  end
-  for _, wanted in ipairs(subscription.types) do
-    if wanted == event_type then
-      return true
-    end
-  end
-  return false
-end
-
-local function read_event(body)
-  if #body > INNER_BYTES then
-    return nil, "it is larger than " .. INNER_BYTES .. " bytes"
-  end
-  return cloudevent.read(body)
-end
-
--- Dapr takes exactly these words, and any status but 2xx and 404 as "later": a 413 would come again
--- and again, and hold up all that is behind it.
-local function deliver(subscription, request)
-  local event, message = read_event(request.body)
-  local verdict = "DROP"
-  if event then
-    -- The sidecar's span of this delivery, where it traces; else what the publisher was a part of.
-    event.traceparent = request.traceparent or event.traceparent
-    if event.traceparent then
-      fiber.set_traceparent(event.traceparent)
-    end
-  end
-  if event and not wants(subscription, event.event_type) then
-    verdict = "SUCCESS"
-  elseif event then
-    verdict, message = subscription.handler(event)
-    if not verdict then
-      return problem.reply(message)
-    end
-  end
-  if verdict == "DROP" then
-    local kept, why = subscription.bury(subscription.topic, message, request.body)
-    if not kept then
-      return problem.reply(why)
-    end
-  end
-  return 200, { status = verdict }
-end
-
-local function subscription_routes(declared)
-  local list, told = {}, json.list({})
-  for i, subscription in ipairs(declared or {}) do
-    told[i] = { pubsubname = subscription.pubsub, topic = subscription.topic,
-      route = subscription.path, deadLetterTopic = subscription.dead_letter_topic,
-      -- For the stand-in, which then need not bring the others; Dapr passes over it.
-      metadata = subscription.types and { types = table.concat(subscription.types, ",") } }
-    list[i] = { "POST", subscription.path, large = true, function(request)
-      return deliver(subscription, request)
-    end }
-  end
-  list[#list + 1] = { "GET", "/dapr/subscribe", early = true, function()
-    return 200, told
-  end }
-  return list
-end
-
 -- The function that names the user of a request, or says why there is none.
 local function make_authenticate(name)
   local failures = limit.new(FAILED_AUTH_PER_SECOND, FAILED_AUTH_BURST)
@@ -448,13 +372,13 @@ end
 function service.open(name)
   local declaration = require(name .. ".service")
   assert(declaration.name == name, name .. "/service.lua declares another name")
-  local wrong = subscriptions.problem(declaration)
+  local wrong = subscription_check.problem(declaration)
   if wrong then
     error(name .. "/service.lua: " .. wrong, 0)
   end
   local exact, patterns = compile(concat(built_in(name), declaration.routes))
   local inner_exact, inner_patterns = compile(concat(
-    subscription_routes(declaration.subscriptions), declaration.inner_routes))
+    subscription.routes(declaration.subscriptions), declaration.inner_routes))
   local authenticate = make_authenticate(name)
   local origins
 

@@ -10,7 +10,7 @@ return {
   subscriptions = {
     { pubsub = "pubsub", topic = "task-events", path = "/events/task-events",
       dead_letter_topic = "task-events-dead", types = { "task.completed" },
-      handler = recurring.handle,
+      bulk = { max = 32, wait_ms = 20 }, handler = recurring.handle,
       bury = inbox.bury("recur") },
   },
   start = function()

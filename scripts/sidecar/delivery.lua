@@ -1,22 +1,20 @@
 -- Brings stored messages to the apps. A group is an app (for broadcasts a replica) and one topic:
 -- a topic whose handler fails holds up no other. A group has lanes, one per key: within a lane one
 -- message is under way at a time, in their order; lanes run side by side. A message without a key
--- has a lane of its own.
+-- has a lane of its own. A subscription that takes many messages in a call gets the first ones of
+-- several lanes, whatever is ready: nothing waits for more to come.
 --
 -- The table is the truth: a row that exists is pending. What is in memory is a part of it, `held`
 -- by id. A group (or a lane that is very long) that holds not all of its rows is `behind`; it then
 -- takes messages from the table alone, oldest first, until a read finds none. There is no cursor:
 -- rows may be committed in another order than that of their ids.
 local apps = require("sidecar.apps")
+local attempt = require("sidecar.attempt")
 local components = require("sidecar.components")
-local crypto = require("host.crypto")
-local envelope = require("sidecar.envelope")
 local failpoint = require("lib.failpoint")
 local fiber = require("host.fiber")
-local json = require("lib.json")
 local log = require("host.log")
 local metrics = require("host.metrics")
-local outcome = require("sidecar.outcome")
 local record = require("sidecar.record")
 local store = require("sidecar.delivery_store")
 local subscriptions = require("sidecar.subscriptions")
@@ -43,6 +41,9 @@ local EXPIRE_MS = 60000
 -- stored.
 local BURST, CROWD_MS = 50, 50
 local IN_FLIGHT_CROWDED = 4
+-- Calls with many messages: few, so that what comes meanwhile gathers.
+local BULK_IN_FLIGHT, BULK_IN_FLIGHT_CROWDED = 2, 1
+local BULK_BYTES = 1024 * 1024 -- of one call, or a single larger message
 
 local groups = {}
 local crowded_until = 0
@@ -362,85 +363,6 @@ end
 
 -- Deliveries.
 
-local function decode_value(message)
-  if message.encoding == "base64" then
-    return crypto.base64_decode(message.value)
-  end
-  return message.value
-end
-
--- The route for a message: nil and "drop" where none fits, nil and "fail" where a rule cannot tell.
-local function route_of(subscription, value)
-  if #subscription.rules == 0 then
-    return subscription.path
-  end
-  local event = subscription.raw and {} or json.decode(value)
-  for _, rule in ipairs(subscription.rules) do
-    local fits, message = rule.test(event)
-    if message then
-      return nil, "fail", "the rule " .. rule.text .. " cannot be evaluated: " .. message
-    end
-    if fits then
-      return rule.path
-    end
-  end
-  if subscription.path then
-    return subscription.path
-  end
-  return nil, "drop", "no route fits"
-end
-
-local function body_of(subscription, message)
-  local value = decode_value(message)
-  if subscription.raw then
-    return envelope.raw(message.pubsub, message.topic, value)
-  end
-  if message.encoding ~= "event" then
-    local event = json.decode(value)
-    if type(event) ~= "table" or json.is_list(event) then
-      return nil, "the message is not a JSON object"
-    end
-  end
-  return value
-end
-
--- One attempt (waits). Returns ack, drop, fail, gone (nobody subscribes) or down, and why.
-local function attempt(group, message)
-  local key = subscriptions.key(message.pubsub, message.topic)
-  local subscription = group.app.subscriptions[key]
-  if not subscription then
-    return "gone"
-  end
-  local now = time.now_ms()
-  if message.expires and now > message.expires then
-    return "drop", "it has expired", subscription
-  end
-  local component = components.named(message.pubsub)
-  if component and now > message.published + component.retention_ms then
-    return "gone"
-  end
-  local body, why = body_of(subscription, message)
-  if not body then
-    return "fail", why, subscription
-  end
-  local path, verdict
-  path, verdict, why = route_of(subscription, body)
-  if not path then
-    return verdict, why, subscription
-  end
-  local replica = group.replica or apps.pick(group.app)
-  if not replica or not replica.up then
-    return "down"
-  end
-  local reply, err = apps.call(replica, "POST", path:sub(1, 1) == "/" and path or "/" .. path,
-    record.delivery_headers(message, component), body, component and component.timeout_ms)
-  if not reply then
-    return apps.is_refused(err) and "down" or "fail", err.message, subscription
-  end
-  verdict, why = outcome.of(reply)
-  return verdict, why, subscription
-end
-
 -- Moves a message to the dead-letter topic of its subscription. False: not now.
 local function dead_letter(group, message, subscription, why)
   local component = components.named(message.pubsub)
@@ -486,7 +408,8 @@ local function note_failure(group, message, delay)
 end
 
 -- What to do after an attempt: true when the message is done, or the milliseconds to wait.
-local function conclude(group, message, verdict, why, subscription)
+local function conclude(group, message, result)
+  local verdict, why, subscription = result.verdict, result.why, result.subscription
   if verdict ~= "down" then
     count.deliveries:add(1, group.app.id, message.topic, verdict)
   end
@@ -499,7 +422,7 @@ local function conclude(group, message, verdict, why, subscription)
     ack(group, message)
     return true
   end
-  if verdict == "fail" then
+  if verdict == "fail" and not (result.never and subscription.dead_letter) then
     message.attempts = message.attempts + 1
     local delay = wait_of(message, subscription)
     if delay then
@@ -520,20 +443,24 @@ local function ready_later(group, lane, delay)
   end)
 end
 
--- Delivers the first message of a lane.
-local function run_lane(group, lane)
+-- The first message of a lane; nil when its time has not come.
+local function first_due(group, lane)
   local message = lane[lane.first]
   local left = message.retry_ms and message.retry_ms - time.now_ms() or 0
   if left > 0 and left < 3600000 then
     ready_later(group, lane, left)
-    return
+    return nil
   end
-  local verdict, why, subscription = attempt(group, message)
-  if verdict == "down" then
+  return message
+end
+
+-- What an attempt makes of the first message of a lane, and of the lane.
+local function settle(group, lane, message, result)
+  if result.verdict == "down" then
     push_ready(group, lane)
     return
   end
-  local done = conclude(group, message, verdict, why, subscription)
+  local done = conclude(group, message, result)
   if done ~= true then
     message.retry_ms = nil -- the timer knows
     ready_later(group, lane, done)
@@ -554,9 +481,52 @@ local function run_lane(group, lane)
   end
 end
 
+local function run_lane(group, lane)
+  local message = first_due(group, lane)
+  if message then
+    settle(group, lane, message, attempt.one(group, message))
+  end
+end
+
+-- Delivers the first messages of that many lanes in one call; lanes: those it has taken.
+local function run_lanes(group, most, lanes)
+  local messages, bytes, over = {}, 0, nil
+  while #messages < most do
+    local lane = pop_ready(group)
+    if not lane then
+      break
+    end
+    local message = first_due(group, lane)
+    if message and bytes > 0 and bytes + #message.value > BULK_BYTES then
+      over = lane
+      break
+    elseif message then
+      bytes = bytes + #message.value
+      lanes[#lanes + 1], messages[#messages + 1] = lane, message
+    end
+  end
+  if over then
+    push_ready(group, over)
+  end
+  local results = attempt.all(group, messages)
+  for i, message in ipairs(messages) do
+    local lane = lanes[i]
+    lanes[i] = false
+    settle(group, lane, message, results[i])
+  end
+end
+
+-- How many messages the app takes in one call; nil: they come one by one.
+local function bulk_of(group)
+  local known = group.app.subscriptions
+  local subscription = known and known[group.key]
+  return subscription and subscription.bulk
+end
+
 local function may_fly(group)
+  local bulk = bulk_of(group)
   if time.monotonic_ms() >= crowded_until then
-    return IN_FLIGHT
+    return bulk and BULK_IN_FLIGHT or IN_FLIGHT
   end
   if not group.standing_back then
     group.standing_back = true
@@ -565,27 +535,38 @@ local function may_fly(group)
       pump(group)
     end)
   end
-  return IN_FLIGHT_CROWDED
+  return bulk and BULK_IN_FLIGHT_CROWDED or IN_FLIGHT_CROWDED
+end
+
+local function waiting_of(group)
+  return group.ready_last - group.ready_first + 1
 end
 
 local function run(group)
-  while is_open(group) and group.running <= may_fly(group) do
-    local lane = pop_ready(group)
-    if not lane then
-      break
+  while is_open(group) and group.running <= may_fly(group) and waiting_of(group) > 0 do
+    local bulk, lanes = bulk_of(group), {}
+    local ok, message
+    if bulk then
+      ok, message = pcall(run_lanes, group, bulk, lanes)
+    else
+      lanes[1] = pop_ready(group)
+      ok, message = pcall(run_lane, group, lanes[1])
     end
-    local ok, message = pcall(run_lane, group, lane)
     if not ok then
       log.error("a delivery broke", { app = group.app.id, error = tostring(message) })
-      ready_later(group, lane, 1000)
+      for _, lane in ipairs(lanes) do
+        if lane then
+          ready_later(group, lane, 1000)
+        end
+      end
     end
   end
   group.running = group.running - 1
 end
 
 function pump(group)
-  local waiting = group.ready_last - group.ready_first + 1
-  local limit = may_fly(group)
+  local waiting = waiting_of(group)
+  local limit, bulk = may_fly(group), bulk_of(group) or 1
   while group.running < limit and waiting > 0 and is_open(group) do
     group.running = group.running + 1
     if not fiber.spawn(function() run(group) end) then
@@ -593,7 +574,7 @@ function pump(group)
       timers.after(50, function() pump(group) end)
       return
     end
-    waiting = waiting - 1
+    waiting = waiting - bulk
   end
 end
 

@@ -1,7 +1,7 @@
 -- CloudEvents as Dapr makes and fills them: pure text in, text out.
 local crypto = require("host.crypto")
 local json = require("lib.json")
-local rawjson = require("sidecar.rawjson")
+local rawjson = require("lib.rawjson")
 
 local envelope = {}
 

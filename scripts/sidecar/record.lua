@@ -66,14 +66,22 @@ function record.delivery_headers(message, component)
   return headers
 end
 
+---What a delivery of many says of one of them.
+---@param message table
+---@param component table|nil
+---@return table<string, string>
+function record.entry_metadata(message, component)
+  local headers = record.delivery_headers(message, component)
+  headers["Content-Type"], headers.Pubsubname = nil, nil
+  return headers
+end
+
 ---The stored headers of a dead letter: those of the message, and where it was first.
 ---@param message table
 ---@param component table|nil
 ---@return string
 function record.dead_letter_headers(message, component)
-  local headers = record.delivery_headers(message, component)
-  headers["Content-Type"], headers.Pubsubname = nil, nil
-  return json.encode(headers)
+  return json.encode(record.entry_metadata(message, component))
 end
 
 return record

@@ -3,7 +3,7 @@ local components = require("sidecar.components")
 local db = require("host.db")
 local errors = require("sidecar.errors")
 local json = require("lib.json")
-local rawjson = require("sidecar.rawjson")
+local rawjson = require("lib.rawjson")
 
 local state = {}
 

@@ -13,6 +13,7 @@ local subscriptions = {}
 
 local ASK_AGAIN_MS = 10000
 local DOWN_MS = 250
+local BULK_COUNT = 80 -- where a bulk subscription does not say, as with Kafka
 local BAD_MIN_MS, BAD_MAX_MS = 250, 5000
 
 local LOAD = "SELECT id, subscriptions FROM sidecar.app"
@@ -57,6 +58,15 @@ local function read_rules(routes)
   return rules
 end
 
+-- How long to wait for more does not matter: what is there goes at once.
+local function read_bulk(bulk)
+  if type(bulk) ~= "table" or bulk.enabled ~= true then
+    return nil
+  end
+  local count = tonumber(bulk.maxMessagesCount)
+  return count and count >= 1 and math.floor(count) or BULK_COUNT
+end
+
 ---@class subscriptions.Subscription
 ---@field pubsub string
 ---@field topic string
@@ -64,6 +74,7 @@ end
 ---@field path string|nil         where no rule fits
 ---@field raw boolean
 ---@field dead_letter string|nil
+---@field bulk integer|nil        how many messages a call brings at most; nil: one, in its own form
 
 ---@param app string
 ---@param item any
@@ -82,9 +93,6 @@ function subscriptions.read(app, item)
   if not components.may_subscribe(component, app, topic) then
     return nil, "the app may not subscribe to " .. topic
   end
-  if type(item.bulkSubscribe) == "table" and item.bulkSubscribe.enabled == true then
-    return nil, "bulk subscribe is not implemented by the one-machine sidecar"
-  end
   local routes = type(item.routes) == "table" and item.routes or {}
   local rules, message = read_rules(routes)
   if not rules then
@@ -97,7 +105,7 @@ function subscriptions.read(app, item)
   local metadata = type(item.metadata) == "table" and item.metadata or {}
   return { pubsub = pubsub, topic = topic, rules = rules, path = path,
     raw = tostring(metadata.rawPayload):lower() == "true",
-    dead_letter = text_of(item.deadLetterTopic),
+    dead_letter = text_of(item.deadLetterTopic), bulk = read_bulk(item.bulkSubscribe),
     types = components.set_of(text_of(metadata.types)) }
 end
 

@@ -35,6 +35,21 @@ class Audit(HostCase):
         return self.host.post("/events/task-events", body, port=self.inner, token=None, headers={
             "Content-Type": "application/cloudevents+json", "dapr-api-token": "inner-token-0123456789", **(headers or {})})
 
+    def deliver_all(self, events, ids=None):
+        """In one call. The texts of the events are put in as they are; returns the statuses in their order."""
+        ids = ids or [str(n) for n in range(len(events))]
+        texts = [e if isinstance(e, str) else json.dumps(e) for e in events]
+        body = '{"entries":[%s],"id":"x","metadata":{"pubsubName":"pubsub"},"pubsubname":"pubsub","topic":"task-events","type":"%s"}' % (
+            ",".join('{"entryId":"%s","event":%s,"metadata":{"__key":"k"},"contentType":"application/cloudevents+json"}' % pair
+                     for pair in zip(ids, texts)), "com.dapr.event.sent.bulk")
+        reply = self.deliver(body, {"Content-Type": "application/json"})
+        self.assertEqual(reply.status, 200, reply.body)
+        self.assertEqual([s["entryId"] for s in reply.json["statuses"]], ids)
+        return [s["status"] for s in reply.json["statuses"]]
+
+    def dead(self):
+        return int(postgres().sql("SELECT count(*) FROM audit.dead_event", self.host.database))
+
     def list(self, query="", user=None):
         reply = self.host.get("/api/v1/audit-log" + query, port=self.port, token=token(user or self.user))
         self.assertEqual(reply.status, 200, reply.body)
@@ -43,7 +58,8 @@ class Audit(HostCase):
     def test_tells_dapr_its_subscription(self):
         reply = self.host.get("/dapr/subscribe", port=self.inner, headers={"dapr-api-token": "inner-token-0123456789"})
         self.assertEqual(reply.json, [{"pubsubname": "pubsub", "topic": "task-events", "route": "/events/task-events",
-                                       "deadLetterTopic": "task-events-dead"}])
+                                       "deadLetterTopic": "task-events-dead",
+                                       "bulkSubscribe": {"enabled": True, "maxMessagesCount": 32, "maxAwaitDurationMs": 20}}])
 
     def test_records_each_event_once(self):
         event = self.event()
@@ -101,6 +117,55 @@ class Audit(HostCase):
         after = int(postgres().sql("SELECT count(*) FROM audit.dead_event", self.host.database))
         self.assertEqual(after - before, len(poison))
         self.assertEqual(self.list()["total"], 0)
+
+    def test_many_in_one_call_are_recorded_once(self):
+        events = [self.event(version=n + 1) for n in range(30)]
+        self.assertEqual(self.deliver_all(events[:20]), ["SUCCESS"] * 20)
+        self.assertEqual(self.deliver_all(events[10:] + [events[0], events[0]]), ["SUCCESS"] * 22)
+        got = self.list()
+        self.assertEqual([e["event_id"] for e in got["entries"]], [e["id"] for e in events])
+        self.assertEqual(got["entries"][3]["payload"], events[3]["data"]["payload"])
+
+    def test_poison_spoils_no_neighbour(self):
+        good = [self.event(version=n + 1) for n in range(3)]
+        deep = "[" * 100 + "]" * 100
+        poison = ['{"data":5}', json.dumps({**good[0], "data": {**good[0]["data"], "event_id": "x"}}), "{}", '{"a":1,"a":2}', "[]", '"x"',
+                  '{"data":{"payload":"\\u0000"}}', '{"data":%s}' % deep, json.dumps(self.event(version=0)),
+                  json.dumps(self.event(description="x" * 300000))]
+        before = self.dead()
+        self.assertEqual(self.deliver_all([good[0], *poison[:5], good[1], *poison[5:], good[2]]),
+                         ["SUCCESS", *["DROP"] * 5, "SUCCESS", *["DROP"] * 5, "SUCCESS"])
+        self.assertEqual((self.dead() - before, self.list()["total"]), (len(poison), 3))
+        self.assertEqual(self.deliver_all(poison), ["DROP"] * len(poison))
+
+    def test_what_the_database_refuses_spoils_no_neighbour(self):
+        postgres().sql("ALTER TABLE audit.audit_log ADD CONSTRAINT refused CHECK (event_type <> 'task.refused')", self.host.database)
+        try:
+            events = [self.event(), self.event(kind="task.refused"), self.event(version=2)]
+            self.assertEqual(self.deliver_all(events), ["SUCCESS", "RETRY", "SUCCESS"])
+        finally:
+            postgres().sql("ALTER TABLE audit.audit_log DROP CONSTRAINT refused", self.host.database)
+        self.assertEqual(self.list()["total"], 2)
+        self.assertEqual(self.deliver_all([events[1]], ["1"]), ["SUCCESS"])
+        self.assertEqual(self.list()["total"], 3)
+
+    def test_in_a_later_call_a_kept_event_counts_as_handled(self):
+        """daprd would look for its dead letter in the wrong place."""
+        before = self.dead()
+        self.assertEqual(self.deliver_all([self.event(), "{}", "{}"], ["0", "4", "2"]), ["SUCCESS", "SUCCESS", "DROP"])
+        self.assertEqual(self.dead() - before, 2)
+
+    def test_any_offset_of_a_time_is_taken(self):
+        event = self.event()
+        event["data"]["timestamp"] = "2026-01-01T00:00:00.5+23:59"
+        self.assertEqual(self.deliver_all([event]), ["SUCCESS"])
+        self.assertEqual(self.list()["entries"][0]["timestamp"], "2025-12-31T00:01:00.500Z")
+
+    def test_a_call_without_entries_is_refused(self):
+        for body in ("{", "[]", "{}", '{"entries":5}', '{"entries":[5]}', '{"entries":[{"event":{}}]}', '{"entries":[{"entryId":5,"event":{}}]}'):
+            with self.subTest(body):
+                self.assert_problem(self.deliver(body, {"Content-Type": "application/json"}), 422)
+        self.assertEqual(self.deliver_all([]), [])
 
     def test_only_the_sidecar_may_deliver(self):
         for headers in ({"dapr-api-token": "wrong"}, {"dapr-caller-app-id": "other"}):

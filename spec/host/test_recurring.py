@@ -101,7 +101,8 @@ class Recurring(HostCase):
     def test_tells_dapr_its_subscription(self):
         reply = self.host.get("/dapr/subscribe", port=self.host.port_of(SERVICE, inner=True), headers={"dapr-api-token": TOKEN})
         self.assertEqual(reply.json, [{"pubsubname": "pubsub", "topic": "task-events", "route": "/events/task-events",
-                                       "deadLetterTopic": "task-events-dead", "metadata": {"types": "task.completed"}}])
+                                       "deadLetterTopic": "task-events-dead", "metadata": {"types": "task.completed"},
+                                       "bulkSubscribe": {"enabled": True, "maxMessagesCount": 32, "maxAwaitDurationMs": 20}}])
 
     def test_calls_for_the_next_occurrence(self):
         made = self.metric("recurring_next_total")

@@ -1,9 +1,11 @@
 -- What a service's subscriptions must be like. Dapr asks for them once in its life and takes a bad
 -- answer as final, so a bad declaration must end the program before its inner port opens.
-local subscriptions = {}
+local subscription_check = {}
 
 local KNOWN = { pubsub = true, topic = true, path = true, dead_letter_topic = true, types = true,
-  handler = true, bury = true }
+  handler = true, handle_all = true, bulk = true, bury = true }
+local BULK_MAX = 32 -- of Kafka's largest records, which fit into the host's limit of a body
+local WAIT_MAX_MS = 1000
 local NAME = "^%w[%w._-]*$"
 local NAME_BYTES = 249 -- the longest that a broker takes as a topic
 local PATH = "^/[%w/._~-]*[%w._~-]$"
@@ -22,6 +24,18 @@ local function names_of_types(types)
     end
   end
   return true
+end
+
+local function is_whole(value, from, to)
+  return type(value) == "number" and value % 1 == 0 and value >= from and value <= to
+end
+
+local function wrong_bulk(bulk)
+  if type(bulk) ~= "table" or not is_whole(bulk.max, 1, BULK_MAX) then
+    return "bulk.max must be a number of events from 1 to " .. BULK_MAX
+  elseif not is_whole(bulk.wait_ms, 1, WAIT_MAX_MS) then
+    return "bulk.wait_ms must be milliseconds from 1 to " .. WAIT_MAX_MS
+  end
 end
 
 local function wrong_field(subscription)
@@ -54,9 +68,14 @@ local function wrong_value(subscription)
     return "types must be a list of event types"
   elseif type(subscription.handler) ~= "function" then
     return "handler must be a function"
+  elseif subscription.handle_all ~= nil and type(subscription.handle_all) ~= "function" then
+    return "handle_all must be a function"
+  elseif subscription.handle_all and not subscription.bulk then
+    return "handle_all is for a subscription with bulk"
   elseif type(subscription.bury) ~= "function" then
     return "bury must be a function"
   end
+  return subscription.bulk ~= nil and wrong_bulk(subscription.bulk) or nil
 end
 
 local function taken_paths(inner_routes)
@@ -103,8 +122,8 @@ end
 ---Looks at the subscriptions of a declaration.
 ---@param declaration table  what service.lua returned
 ---@return string|nil message  what is wrong with them
-function subscriptions.problem(declaration)
+function subscription_check.problem(declaration)
   return declaration.subscriptions ~= nil and find_wrong(declaration) or nil
 end
 
-return subscriptions
+return subscription_check

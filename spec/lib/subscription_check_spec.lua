@@ -1,4 +1,4 @@
-local subscriptions = require("lib.subscriptions")
+local check = require("lib.subscription_check")
 
 local function nothing() end
 
@@ -13,19 +13,25 @@ local function one(changes)
 end
 
 local function problem(...)
-  return subscriptions.problem({ inner_port = 9000, subscriptions = { ... },
+  return check.problem({ inner_port = 9000, subscriptions = { ... },
     inner_routes = { { "POST", "/job/{name}", nothing }, { "POST", "/sweep", nothing },
       { "GET", "/read", nothing } } })
 end
 
-describe("lib.subscriptions", function()
+describe("lib.subscription_check", function()
   it("takes what Dapr understands", function()
     assert.is_nil(problem())
     assert.is_nil(problem(one()))
     assert.is_nil(problem(one({ dead_letter_topic = "none", types = "none" })))
     assert.is_nil(problem(one(), one({ topic = "reminders", path = "/events/reminders" }),
       one({ pubsub = "pubsub-broadcast", path = "/read" })))
-    assert.is_nil(subscriptions.problem({ port = 8000 }))
+    assert.is_nil(problem(one({ bulk = { max = 32, wait_ms = 20 }, handle_all = nothing })))
+    assert.is_nil(check.problem({ port = 8000 }))
+  end)
+
+  it("refuses a handler of many where one comes at a time", function()
+    assert.equal("subscription 1: handle_all is for a subscription with bulk",
+      problem(one({ handle_all = nothing })))
   end)
 
   it("names the subscription and the field that is wrong", function()
@@ -37,9 +43,13 @@ describe("lib.subscriptions", function()
       types = { "task.created", {}, { "" }, { "a,b" }, { 7 }, { "a", x = "b c" } },
       handler = { "none", "record" },
       bury = { "none", {} },
+      handle_all = { 7 },
+      ["bulk.max"] = { { wait_ms = 5 }, { max = 0, wait_ms = 5 }, { max = 33, wait_ms = 5 },
+        { max = 1.5, wait_ms = 5 }, 7 },
+      ["bulk.wait_ms"] = { { max = 5 }, { max = 5, wait_ms = 0 }, { max = 5, wait_ms = 1001 } },
     }) do
       for _, value in ipairs(values) do
-        local message = problem(one({ topic = "first", path = "/first" }), one({ [field] = value }))
+        local message = problem(one({ topic = "first", path = "/first" }), one({ [field:match("^[^.]+")] = value }))
         assert.matches("^subscription 2: " .. field .. " must be ", message)
       end
     end
@@ -67,11 +77,11 @@ describe("lib.subscriptions", function()
   end)
 
   it("refuses what is no list, and subscriptions that nobody can ask for", function()
-    assert.equal("subscriptions must be a list", subscriptions.problem({ subscriptions = 7 }))
+    assert.equal("subscriptions must be a list", check.problem({ subscriptions = 7 }))
     assert.equal("subscriptions must be a list",
-      subscriptions.problem({ inner_port = 9000, subscriptions = one() }))
+      check.problem({ inner_port = 9000, subscriptions = one() }))
     assert.equal("subscription 1: it is not a table", problem("task-events"))
     assert.equal("subscriptions need an inner_port",
-      subscriptions.problem({ port = 8000, subscriptions = { one() } }))
+      check.problem({ port = 8000, subscriptions = { one() } }))
   end)
 end)

@@ -1,8 +1,8 @@
 require("host")
 local json = require("lib.json")
-local rawjson = require("sidecar.rawjson")
+local rawjson = require("lib.rawjson")
 
-describe("sidecar.rawjson", function()
+describe("lib.rawjson", function()
   it("gives the texts of an object's members as they are", function()
     local names, values = rawjson.members(
       ' { "a" : 1.10 , "b\\"c":{"}":"]\\\\"},"\\u0064":[1,[2]] , "e":"\\"}" ,"f":null}')

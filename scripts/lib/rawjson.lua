@@ -1,5 +1,6 @@
 -- The parts of a JSON text without changing them, so that numbers keep their digits and members
--- their order. The text must be known to be valid (json.decode took it).
+-- their order. The text should be known to be valid (json.decode took it); of another the parts are
+-- whatever stands between its commas.
 local host_json = require("host.json")
 local json = require("lib.json")
 
