@@ -1,6 +1,6 @@
 -- Which tasks a text speaks of: "overdue tasks tagged work", "what do I have today".
 local lpeg = require("lpeg")
-local civil = require("rules.chat_civil")
+local civil = require("rules.civil")
 local days = require("rules.chat_days")
 local text = require("rules.chat_text")
 local words = require("rules.chat_words")

@@ -1,13 +1,7 @@
 -- Conversations: the chat with tasks kept in memory, a clock that stands still and two time zones.
-local cjson = require("cjson")
-
--- lib/json stands on the host's decoder; outside the host, where that is not built, cjson will do.
-if not pcall(require, "host.json") then
-  package.loaded["host.json"] = { null = cjson.null, list_mt = {}, decode = cjson.decode }
-end
-
+require("host")
 local chat = require("chat-api.chat")
-local civil = require("rules.chat_civil")
+local civil = require("rules.civil")
 local json = require("lib.json")
 
 local NOW_MS = 1795514400000 -- Tuesday, 24 November 2026, 10:00 UTC
@@ -167,7 +161,7 @@ local function new_conversations()
       return nil, { status = 404, detail = "Conversation not found" }
     end
     local state = self.states[user]
-    return { id = "conversation of " .. user, state = state and cjson.decode(state) or {} }
+    return { id = "conversation of " .. user, state = state and json.decode(state) or {} }
   end
 
   function self.save(user, conversation, said, answer, tools)

@@ -1,13 +1,14 @@
 -- What the chat understands: the corpus, and the behaviour around it.
+require("host")
 local chat = require("rules.chat")
 local corpus = require("spec.rules.chat_corpus")
 
 local NOW = corpus.now
 
 local function understand(text, context)
-  local calls, question = chat.understand(text, { now = NOW, pending = context and context.pending,
+  local understood = chat.understand(text, { now = NOW, pending = context and context.pending,
     last_task = context and context.last_task })
-  return calls, question
+  return understood.calls, understood.question
 end
 
 -- Without what only helps to find a task.
