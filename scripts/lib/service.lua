@@ -6,6 +6,7 @@
 --   inner_routes             the same for the inner port
 --   subscriptions            list of service.Subscription, told to Dapr by GET /dapr/subscribe
 --   start                    runs once per worker in a fiber, after the listeners are open
+--   rules                    files of rules/ that it asks; their examples must hold before it starts
 --   fallback                 answers what no route of the port for users matches, as a handler does
 --   workers                  how many workers it has, where the setting must not decide
 --   body_limit               bytes of a request's body on the port for users (default 65,536)
@@ -22,6 +23,7 @@ local limit = require("lib.limit")
 local log = require("host.log")
 local metrics = require("host.metrics")
 local problem = require("lib.problem")
+local rule_examples = require("lib.rule_examples")
 local time = require("host.time")
 local url = require("lib.url")
 local worker = require("host.worker")
@@ -497,8 +499,17 @@ function service.open(name)
     return code, all, text, route
   end
 
+  -- Every worker has the same rules: one of them looks.
+  local function check_rules()
+    local good, message = rule_examples.run_all(worker.index == 0 and declaration.rules or {})
+    if not good then
+      error(message, 0)
+    end
+  end
+
   local function start()
     failpoint.hit("before_start")
+    check_rules()
     if declaration.start then
       declaration.start()
     end

@@ -58,13 +58,6 @@ function shape.list(item, max)
   return { kind = "list", item = item, max = max }
 end
 
----A table whose keys are words, each to the same kind of value.
----@param item shape.Shape
----@return shape.Shape
-function shape.map(item)
-  return { kind = "map", item = item }
-end
-
 ---A table with these fields and no others.
 ---@param fields table<string, shape.Shape>
 ---@return shape.Shape
@@ -99,6 +92,12 @@ end
 ---@return shape.Shape
 function shape.table()
   return { kind = "table" }
+end
+
+---Whatever it is.
+---@return shape.Shape
+function shape.any()
+  return { kind = "any" }
 end
 
 local function show(value)
@@ -142,7 +141,6 @@ local DESCRIBE = {
     return table.concat(words, " or ")
   end,
   list = function(of) return "a list" .. (of.max and " of up to " .. of.max .. " items" or "") end,
-  map = function() return "a table of words" end,
   record = function() return "a table of fields" end,
   optional = function(of) return describe(of.inner) .. " or nil" end,
   either = function(of)
@@ -153,6 +151,7 @@ local DESCRIBE = {
     return table.concat(parts, " or ")
   end,
   table = function() return "a table" end,
+  any = function() return "anything" end,
 }
 
 function describe(of)
@@ -247,20 +246,6 @@ local TEST = {
       end
     end
   end,
-  map = function(of, value, path)
-    if type(value) ~= "table" then
-      return wrong(of, value, path)
-    end
-    for key, item in pairs(value) do
-      if type(key) ~= "string" then
-        return path, "must have words as keys, has " .. show(key)
-      end
-      local where, message = test(of.item, item, path .. "." .. key)
-      if where then
-        return where, message
-      end
-    end
-  end,
   record = function(of, value, path)
     if type(value) ~= "table" then
       return wrong(of, value, path)
@@ -309,6 +294,7 @@ local TEST = {
       return wrong(of, value, path)
     end
   end,
+  any = function() end,
 }
 
 function test(of, value, path)
