@@ -144,9 +144,11 @@ local DESCRIBE = {
   record = function() return "a table of fields" end,
   optional = function(of) return describe(of.inner) .. " or nil" end,
   either = function(of)
-    local parts = {}
-    for i, choice in ipairs(of.choices) do
-      parts[i] = describe(choice)
+    local parts, seen = {}, {}
+    for _, choice in ipairs(of.choices) do
+      local part = describe(choice)
+      parts[#parts + 1] = not seen[part] and part or nil
+      seen[part] = true
     end
     return table.concat(parts, " or ")
   end,

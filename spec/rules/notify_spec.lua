@@ -2,6 +2,7 @@
 -- otherwise.
 require("host")
 local calendar = require("host.calendar")
+local edited_rules = require("edited")
 local notify = require("rules.notify")
 local time = require("host.time")
 
@@ -103,20 +104,9 @@ describe("quiet hours", function()
   end)
 end)
 
--- The rules with other data at their top, as an operator may leave them.
 local function edited(from, to, zone)
-  local file = assert(io.open("scripts/rules/notify.lua"))
-  local text = file:read("*a")
-  file:close()
-  local function set(name, value)
-    local count
-    text, count = text:gsub(name .. ' = "[^"]*"', name .. ' = "' .. value .. '"', 1)
-    assert.equal(1, count)
-  end
-  set("from", from)
-  set("to", to)
-  set("zone", zone or "UTC")
-  return assert(loadstring(text))()
+  return edited_rules("notify", { ['from = "22:00"'] = 'from = "' .. from .. '"',
+    ['to = "07:00"'] = 'to = "' .. to .. '"', ['zone = "UTC"'] = 'zone = "' .. (zone or "UTC") .. '"' })
 end
 
 describe("quiet hours of an operator's own", function()
