@@ -16,8 +16,8 @@ local defaults = metrics.counter("rules_defaults_total",
   "Calls of a rule that the default behaviour answered.", { "rule", "reason" })
 local logged = {} -- rule -> {at_ms, since}: when it was said last, and how often it failed since
 
-local function complain(name, reason, message)
-  defaults:add(1, name, reason)
+local function complain(name, err)
+  defaults:add(1, name, err.code)
   local now_ms = time.monotonic_ms()
   local last = logged[name]
   if last and now_ms - last.at_ms < LOG_EVERY_MS then
@@ -25,8 +25,8 @@ local function complain(name, reason, message)
     return
   end
   log.error("a rule failed; the default decides", { rule = name,
-    file = "rules/" .. api.file_of(name) .. ".lua", reason = reason, error = message,
-    not_logged = last and last.since or 0 })
+    file = "rules/" .. api.file_of(name) .. ".lua", reason = err.code, error = err.message,
+    traceback = err.traceback, not_logged = last and last.since or 0 })
   logged[name] = { at_ms = now_ms, since = 0 }
 end
 
@@ -34,7 +34,7 @@ end
 ---@param name string  an entry of rule_api.lua
 ---@param ... any      its arguments: plain values without metatables
 ---@return any value   nil when it failed
----@return {code: string, message: string}|nil err  code: budget, memory, error, missing or result
+---@return host.rules.Error|nil err
 function rules.try(name, ...)
   local value, err = host_rules.call(name, ...)
   if value == nil and type(err) == "table" and err.code then
@@ -54,7 +54,7 @@ end
 function rules.call(name, ...)
   local value, err = rules.try(name, ...)
   if err then
-    complain(name, err.code, err.message)
+    complain(name, err)
     return api.entries[name].default(...)
   end
   return value

@@ -6,7 +6,7 @@
 --   inner_routes             the same for the inner port
 --   subscriptions            list of service.Subscription, told to Dapr by GET /dapr/subscribe
 --   start                    runs once per worker in a fiber, after the listeners are open
---   rules                    files of rules/ that it asks; their examples must hold before it starts
+--   rules                    files of rules/ that it asks; it starts only where their examples hold
 --   fallback                 answers what no route of the port for users matches, as a handler does
 --   workers                  how many workers it has, where the setting must not decide
 --   body_limit               bytes of a request's body on the port for users (default 65,536)
@@ -23,7 +23,6 @@ local limit = require("lib.limit")
 local log = require("host.log")
 local metrics = require("host.metrics")
 local problem = require("lib.problem")
-local rule_examples = require("lib.rule_examples")
 local time = require("host.time")
 local url = require("lib.url")
 local worker = require("host.worker")
@@ -499,9 +498,14 @@ function service.open(name)
     return code, all, text, route
   end
 
-  -- Every worker has the same rules: one of them looks.
+  -- A service that asks no rules loads none. Every worker has the same: one of them looks.
+  local examples = declaration.rules and worker.index == 0 and require("lib.rule_examples")
+
   local function check_rules()
-    local good, message = rule_examples.run_all(worker.index == 0 and declaration.rules or {})
+    local good, message = true, nil
+    if examples then
+      good, message = examples.run_all(declaration.rules)
+    end
     if not good then
       error(message, 0)
     end

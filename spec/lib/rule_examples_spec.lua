@@ -96,9 +96,20 @@ describe("an example", function()
     assert.matches("^rules/notify%.examples%.json: ", message)
   end)
 
-  it("of a file that is not there says so", function()
-    local good, message = rule_examples.run_all({ "notify", "nothing" })
+  it("need not be there", function()
+    assert.equal(0, rule_examples.run("nothing"))
+  end)
+
+  it("that fails is told together with the others that do", function()
+    local host = require("host")
+    host.rules["notify.retry"] = function() return 1 end
+    host.rules["audit.keep"] = function() return 1 end
+    local good, message = rule_examples.run_all({ "notify", "recurrence", "audit" })
+    host.rules = {}
     assert.is_nil(good)
-    assert.matches("^rules/nothing%.examples%.json: ", message)
+    assert.matches("^rules/notify%.examples%.json: example 12 \"a mail .*\": result: wanted 30000, got 1\n"
+      .. "rules/audit%.examples%.json: example 1 \"as shipped .*\": "
+      .. "audit%.keep: result must be a table of fields, is 1$",
+      message)
   end)
 end)

@@ -61,7 +61,8 @@ describe("an automatic reminder", function()
 end)
 
 describe("a limit", function()
-  local task = edited("task", { ["title = nil,       -- 80"] = "title = 10,", ["tags = nil,        -- 5"] = "tags = 1," })
+  local task = edited("task", { ["title = nil,       -- 80"] = "title = 10,",
+    ["tags = nil,        -- 5"] = "tags = 1," })
 
   it("counts characters, not bytes", function()
     assert.is_nil(task.create(wanted({ title = ("ü"):rep(10) }), { title = true }).refused)
