@@ -34,7 +34,7 @@ end
 ---@param name string  an entry of rule_api.lua
 ---@param ... any      its arguments: plain values without metatables
 ---@return any value   nil when it failed
----@return host.rules.Error|nil err
+---@return host.RuleError|nil err
 function rules.try(name, ...)
   local value, err = host_rules.call(name, ...)
   if value == nil and type(err) == "table" and err.code then
