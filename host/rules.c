@@ -29,6 +29,7 @@ struct rules {
     // Of the last failure.
     const char *code;
     struct buf message, traceback;
+    char entry[128]; // file:line where the rule that was called begins
 };
 
 static _Thread_local const char *volatile running;
@@ -46,6 +47,8 @@ static struct rules *rules_of(lua_State *L) {
 static void fail(struct rules *rules, const char *code, const char *where, const char *message) {
     rules->code = code;
     buf_clear(&rules->message);
+    if (!*where)
+        where = rules->entry;
     if (*where && !strstr(message, ".lua:"))
         buf_addf(&rules->message, "%s: ", where);
     buf_addf(&rules->message, "%.1000s", message);
@@ -105,6 +108,7 @@ static bool settle(struct rules *rules, lua_State *L, int status, unsigned ms) {
 
 static void begin(struct rules *rules, unsigned ms) {
     rules->code = NULL;
+    rules->entry[0] = 0;
     buf_clear(&rules->message);
     buf_clear(&rules->traceback);
     rules_budget_begin(&rules->budget, ms);
@@ -229,6 +233,10 @@ static bool push_rule(struct rules *rules, const char *name) {
     }
     lua_replace(L, -3);
     lua_pop(L, 1);
+    lua_Debug debug;
+    lua_pushvalue(L, -1);
+    if (lua_getinfo(L, ">S", &debug))
+        snprintf(rules->entry, sizeof rules->entry, "%s:%d", debug.short_src, debug.linedefined);
     return true;
 }
 
@@ -294,6 +302,7 @@ int rules_call(struct rules *rules, const char *name, lua_State *from, int first
         return -1;
     }
     rules->code = NULL;
+    rules->entry[0] = 0;
     buf_clear(&rules->bytes);
     buf_clear(&rules->traceback);
     if (rules_copy_write(from, first, count, "argument", &rules->bytes, &err) != 0) {

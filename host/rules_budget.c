@@ -30,7 +30,7 @@ void rules_budget_place(lua_State *L, char *place, size_t size) {
     lua_Debug debug;
     place[0] = 0;
     for (int level = 0; lua_getstack(L, level, &debug); level++)
-        if (lua_getinfo(L, "Sl", &debug) && debug.currentline > 0) {
+        if (lua_getinfo(L, "Sl", &debug) && debug.currentline > 0 && *debug.source == '@') {
             snprintf(place, size, "%s:%d", debug.short_src, debug.currentline);
             return;
         }

@@ -43,5 +43,6 @@ void rules_budget_steps(lua_State *L, unsigned steps);
 // The budget of a VM that rules_budget_new_state made.
 struct rules_budget *rules_budget_of(lua_State *L);
 
-// "file:line" of the innermost Lua function that runs; empty when there is none.
+// "file:line" of the innermost function of a file that runs; empty when there is none (it may have
+// ended by calling a library function in its return).
 void rules_budget_place(lua_State *L, char *place, size_t size);
