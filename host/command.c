@@ -108,6 +108,7 @@ static void close_parts(struct command *command) {
         fiber_pool_free(env->fibers);
     if (command->script)
         script_free(command->script);
+    rules_slot_free(&env->rules);
     if (env->http)
         http_client_free(env->http);
     if (env->db)

@@ -17,6 +17,7 @@
 #include "db.h"
 #include "listen.h"
 #include "log.h"
+#include "rules.h"
 #include "script.h"
 #include "secrets.h"
 #include "worker.h"
@@ -295,11 +296,28 @@ static bool all_ended(const struct crew *crew) {
     return true;
 }
 
+// What a signal handler may use: a line of the log, by hand.
+static void print_rule(const char *rule) {
+    static const char BEFORE[] = "{\"level\":\"error\",\"msg\":\"a rule is running\",\"rule\":\"",
+                      AFTER[] = "\"}\n";
+    char line[256];
+    size_t len = sizeof BEFORE - 1;
+    memcpy(line, BEFORE, len);
+    for (; *rule && len < sizeof line - sizeof AFTER; rule++)
+        line[len++] = strchr("\"\\", *rule) || (unsigned char)*rule < ' ' ? '?' : *rule;
+    memcpy(line + len, AFTER, sizeof AFTER - 1);
+    ssize_t written = write(STDERR_FILENO, line, len + sizeof AFTER - 1);
+    (void)written;
+}
+
 // Runs in the thread that is stuck, and shows where. The functions are those of the program; of a
-// script only that it is one.
+// script only that it is one, and of the business rules the one that was called.
 static void print_stack(int signal) {
     (void)signal;
     void *frames[64];
+    const char *rule = rules_running();
+    if (rule)
+        print_rule(rule);
     backtrace_symbols_fd(frames, backtrace(frames, 64), STDERR_FILENO);
 }
 

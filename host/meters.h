@@ -24,6 +24,6 @@ struct meters_state {
     struct db_stats db;
     size_t fibers;
     uint64_t stale; // completions that came late, since start
-    double lag_seconds, lua_bytes;
+    double lag_seconds, lua_bytes, rules_bytes;
 };
 void meters_update(struct meters *meters, const struct meters_state *state);

@@ -345,6 +345,7 @@ static void stop(struct worker *worker) {
         fiber_pool_free(worker->env.fibers);
     if (worker->script)
         script_free(worker->script);
+    rules_slot_free(&worker->env.rules);
     if (worker->env.http)
         http_client_free(worker->env.http);
     if (worker->env.db)
@@ -410,6 +411,7 @@ static void update_meters(struct worker *worker, double lag_seconds) {
         .stale = fiber_stale_count(worker->env.fibers),
         .lag_seconds = lag_seconds,
         .lua_bytes = (double)lua_gc(script_state(worker->script), LUA_GCCOUNT, 0) * 1024.0,
+        .rules_bytes = worker->env.rules.live ? (double)rules_memory(worker->env.rules.live) : 0,
     };
     for (int i = 0; i < worker->listener_count; i++) {
         state.exchanges += http_server_exchanges(worker->listeners[i].server);

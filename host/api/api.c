@@ -59,6 +59,7 @@ void api_preload(lua_State *L) {
         {"host.json", api_open_json},
         {"host.log", api_open_log},
         {"host.metrics", api_open_metrics},
+        {"host.rules", api_open_rules},
         {"host.time", api_open_time},
         {"host.text", api_open_text},
         {"host.timer", api_open_timer},

@@ -14,6 +14,7 @@
 #include "http_client.h"
 #include "http_server.h"
 #include "metrics.h"
+#include "rules.h"
 
 struct sleep;
 
@@ -32,6 +33,7 @@ struct api_env {
     struct http_client *http;  // NULL likewise
     struct fiber_pool *fibers; // NULL likewise
     struct metric_shard *metrics;
+    struct rules_slot rules; // of api/rules.c: empty until a script requires host.rules
     const char *service;
     int worker_index;
     int worker_count;
@@ -71,6 +73,7 @@ int api_open_fiber(lua_State *L);
 int api_open_http(lua_State *L);
 int api_open_log(lua_State *L);
 int api_open_metrics(lua_State *L);
+int api_open_rules(lua_State *L);
 int api_open_timer(lua_State *L);
 int api_open_worker(lua_State *L);
 

@@ -285,6 +285,24 @@ function worker.read_file(path) end
 ---@return string|nil message
 function worker.read_setting_file(setting, beside) end
 
+---@class host.rules
+---Business rules, in a VM of their own: see ARCHITECTURE.md, "Rules". Required, it loads them.
+local rules = {}
+---@class host.RuleError
+---@field code "budget"|"memory"|"error"|"missing"|"argument"|"result"
+---@field message string    with the file and line of the rule where one is to blame
+---@field traceback string  lines; may be empty
+---Calls function `plan` of notify.lua for "notify.plan". Arguments and results are copies: nil,
+---booleans, numbers, strings, host.json.null, tables of these without metatable (lists of host.json
+---stay lists). Does not wait. A failure is logged and counted.
+---@param name string
+---@param ... any
+---@return any ...                 what the rule returns, or nil
+---@return host.RuleError|nil err  when there is none
+function rules.call(name, ...) end
+---@return string  SHA-256 over the names and contents of the rules' files, in hex
+function rules.revision() end
+
 ---@class host.calendar
 ---Recurrence rules and time zones. Instants are milliseconds since 1970 UTC; local times are
 ---tables {year, month, day, hour, min, sec}; zones are IANA names ("UTC" included).
@@ -320,6 +338,6 @@ function calendar.next(rrule, start_ms, after_ms, zone) end
 return {
   ["host.bus"] = bus, ["host.log"] = log, ["host.config"] = config, ["host.json"] = json, ["host.text"] = text, ["host.time"] = time,
   ["host.crypto"] = crypto, ["host.db"] = db, ["host.http"] = http, ["host.metrics"] = metrics,
-  ["host.fiber"] = fiber, ["host.timer"] = timer, ["host.worker"] = worker,
+  ["host.fiber"] = fiber, ["host.rules"] = rules, ["host.timer"] = timer, ["host.worker"] = worker,
   ["host.calendar"] = calendar,
 }

@@ -1,0 +1,101 @@
+// host.rules: calls into the VM of the business rules, see ../rules.h
+#include "../rules.h"
+
+#include <lauxlib.h>
+#include <uv.h>
+
+#include "../buf.h"
+#include "../log.h"
+#include "api.h"
+
+// Upvalues of call: the two families.
+enum { SECONDS = 1, FAILURES };
+
+static struct metric *declare(lua_State *L, const char *name, enum metric_kind kind,
+                              const char *help, const char *const *labels, size_t label_count) {
+    static const double BUCKETS[] = {0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005,
+                                     0.001,   0.0025,   0.005,   0.01,   0.1};
+    bool histogram = kind == METRIC_HISTOGRAM;
+    struct err err;
+    struct metric *metric = metrics_declare(name, kind, help, labels, label_count, BUCKETS,
+                                            histogram ? sizeof BUCKETS / sizeof *BUCKETS : 0, &err);
+    if (!metric)
+        luaL_error(L, "%s", err.text);
+    return metric;
+}
+
+static struct rules *live(lua_State *L) {
+    struct rules *rules = api_env(L)->rules.live;
+    if (!rules)
+        luaL_error(L, "there are no rules where no service runs");
+    return rules;
+}
+
+static int push_failure(lua_State *L, const char *name, const struct rules_failure *failure) {
+    const char *const labels[] = {name, failure->code};
+    metrics_add(
+        metrics_cell(api_env(L)->metrics, lua_touserdata(L, lua_upvalueindex(FAILURES)), labels),
+        1);
+    log_event(LOG_ERROR, "a rule failed", "rule", name, "code", failure->code, "error",
+              failure->message, "traceback", *failure->traceback ? failure->traceback : NULL, NULL);
+    api_push_error(L, failure->code, failure->message);
+    lua_pushstring(L, failure->traceback);
+    lua_setfield(L, -2, "traceback");
+    return 2;
+}
+
+static int call(lua_State *L) {
+    const char *name = luaL_checkstring(L, 1);
+    struct rules *rules = live(L);
+    struct rules_failure failure;
+    uint64_t began = uv_hrtime();
+    int results = rules_call(rules, name, L, 2, lua_gettop(L) - 1, &failure);
+    metrics_observe(
+        metrics_cell(api_env(L)->metrics, lua_touserdata(L, lua_upvalueindex(SECONDS)), &name),
+        (double)(uv_hrtime() - began) / 1e9);
+    return results >= 0 ? results : push_failure(L, name, &failure);
+}
+
+static int revision(lua_State *L) {
+    lua_pushstring(L, rules_revision(live(L)));
+    return 1;
+}
+
+static int load(struct api_env *env, struct err *err) {
+    const char *folder = config_string(env->config, "RULES_DIR");
+    struct buf path = {0};
+    if (folder)
+        buf_adds(&path, folder);
+    else
+        buf_addf(&path, "%s/rules", config_string(env->config, "SCRIPTS_DIR"));
+    struct rules_bundle *bundle;
+    int status = rules_bundle_read(&bundle, path.data, err);
+    buf_free(&path);
+    if (status != 0)
+        return -1;
+    status = rules_prepare(&env->rules, bundle, &RULES_LIMITS, err);
+    rules_bundle_unref(bundle);
+    if (status == 0)
+        rules_commit(&env->rules);
+    return status;
+}
+
+// The VM is made when a service first requires this, while it loads: one that needs no rules has
+// none, and one whose rules are broken does not start.
+int api_open_rules(lua_State *L) {
+    static const char *const LABELS[] = {"rule", "code"};
+    struct api_env *env = api_env(L);
+    struct err err;
+    if (env->loop && !env->rules.live && load(env, &err) != 0)
+        return luaL_error(L, "%s", err.text);
+    lua_newtable(L);
+    lua_pushlightuserdata(L, declare(L, "rules_call_seconds", METRIC_HISTOGRAM,
+                                     "Time of a call of a business rule.", LABELS, 1));
+    lua_pushlightuserdata(L, declare(L, "rules_failures_total", METRIC_COUNTER,
+                                     "Calls of business rules without a result.", LABELS, 2));
+    lua_pushcclosure(L, call, 2);
+    lua_setfield(L, -2, "call");
+    lua_pushcfunction(L, revision);
+    lua_setfield(L, -2, "revision");
+    return 1;
+}
