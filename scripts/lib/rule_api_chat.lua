@@ -10,6 +10,10 @@ local optional, record, string = shape.optional, shape.record, shape.string
 
 local CLEAR = "\127"
 local MAX_ANSWER = 256 * 1024
+local LONG = 1000 -- bytes, from which on a message may take too long to understand
+local TOO_LONG = "That is more than I can take in at once; please say it in shorter messages. "
+  .. "Nothing was changed."
+local AT_A_LOSS = "I cannot understand anything at the moment. Nothing was changed."
 
 local text = string()
 local line = string({ min = 1, max = 2000 })
@@ -102,9 +106,9 @@ local context = record({ now = day, last_task = optional(boolean()),
 rule_api_chat.understand = {
   args = { text, context },
   result = either(record({ calls = list(call, 20) }), record({ question = question })),
-  default = function()
-    return { question = { kind = "unclear", text = "I cannot understand anything at the moment. "
-      .. "Nothing was changed." } }
+  default = function(message)
+    local text_of = #message > LONG and TOO_LONG or AT_A_LOSS
+    return { question = { kind = "unclear", text = text_of } }
   end,
 }
 

@@ -196,8 +196,7 @@ local function understand_add(s, now)
   end
 end
 
-local function quick_add(s, now)
-  local read = details.read(s, now)
+local function quick_add(read)
   if not read.marked or read.title == "" then
     return nil
   end
@@ -220,6 +219,7 @@ local function only_time(s, now, context)
   end
 end
 
+-- A call, or a question; the line as a task as well where that is not certain.
 local function understand_one(s, now, context)
   if is_help(s) then
     return { tool = "help", args = {} }
@@ -248,7 +248,12 @@ local function understand_one(s, now, context)
   elseif is_no(s) then
     return { tool = "answer_no", args = {} }
   end
-  return only_time(bare, now, context) or quick_add(bare, now)
+  call = only_time(bare, now, context)
+  if call then
+    return call
+  end
+  local read = details.read(bare, now)
+  return quick_add(read), nil, read
 end
 
 -- Answers to what the last answer asked.
@@ -377,14 +382,13 @@ local function calls_of(message, context)
   for i, command in ipairs(commands) do
     local line = without_bullet:match(command)
     command = line or command
-    local call, question = understand_one(command, now, context)
+    local call, question, read = understand_one(command, now, context)
     if question and #commands > i then
       adding = true
     elseif question and #calls == 0 then
       return nil, question
     end
     if not call and (adding or line) and not question then
-      local read = details.read(command, now)
       call = read.title ~= "" and add_call(read) or nil
     end
     if call then
