@@ -328,6 +328,15 @@ const char *rules_revision(const struct rules *rules) {
     return rules_bundle_revision(rules->bundle);
 }
 
+const struct rules_file *rules_find_file(const struct rules *rules, const char *name) {
+    for (size_t i = 0; i < rules_bundle_count(rules->bundle); i++) {
+        const struct rules_file *file = rules_bundle_file(rules->bundle, i);
+        if (strcmp(file->name, name) == 0)
+            return file;
+    }
+    return NULL;
+}
+
 size_t rules_memory(const struct rules *rules) {
     return rules->budget.memory_used;
 }

@@ -61,6 +61,14 @@ static int revision(lua_State *L) {
     return 1;
 }
 
+static int read_file(lua_State *L) {
+    const struct rules_file *file = rules_find_file(live(L), luaL_checkstring(L, 1));
+    if (!file)
+        return 0;
+    lua_pushlstring(L, file->text, file->len);
+    return 1;
+}
+
 static int load(struct api_env *env, struct err *err) {
     const char *folder = config_string(env->config, "RULES_DIR");
     struct buf path = {0};
@@ -97,5 +105,7 @@ int api_open_rules(lua_State *L) {
     lua_setfield(L, -2, "call");
     lua_pushcfunction(L, revision);
     lua_setfield(L, -2, "revision");
+    lua_pushcfunction(L, read_file);
+    lua_setfield(L, -2, "read_file");
     return 1;
 }

@@ -5,11 +5,11 @@
 -- A text "@2026-11-24T10:00:00Z" stands for that time in milliseconds, in what goes in and what
 -- comes out.
 local api = require("lib.rule_api")
+local host_rules = require("host.rules")
 local json = require("lib.json")
 local rules = require("lib.rules")
 local shape = require("lib.shape")
 local time = require("host.time")
-local worker = require("host.worker")
 
 local rule_examples = {}
 
@@ -114,7 +114,7 @@ end
 ---@return string|nil message  which example fails, and where it differs
 function rule_examples.run(file, text)
   local source = file .. ".examples.json"
-  text = text or worker.read_file("rules/" .. source)
+  text = text or host_rules.read_file(source)
   if not text then
     return 0
   end

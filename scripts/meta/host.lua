@@ -302,6 +302,9 @@ local rules = {}
 function rules.call(name, ...) end
 ---@return string  SHA-256 over the names and contents of the rules' files, in hex
 function rules.revision() end
+---@param name string  of a file beside the rules, such as "notify.examples.json"
+---@return string|nil content  nil when there is none
+function rules.read_file(name) end
 
 ---@class host.calendar
 ---Recurrence rules and time zones. Instants are milliseconds since 1970 UTC; local times are

@@ -72,17 +72,17 @@ package.loaded["host.rules"] = { call = function(name, ...)
     return nil, type(value) == "table" and value or { code = "error", message = value }
   end
   return copy_of(value)
-end, revision = function() return "spec" end }
-
-package.loaded["host.worker"] = { read_file = function(path)
-  local file = io.open("scripts/" .. path)
+end, revision = function() return "spec" end, read_file = function(name)
+  local file = io.open("scripts/rules/" .. name)
   if not file then
-    return nil, path .. ": No such file or directory"
+    return nil
   end
   local content = file:read("*a")
   file:close()
   return content
-end, service = "spec", index = 0, count = 1, version = "spec",
+end }
+
+package.loaded["host.worker"] = { service = "spec", index = 0, count = 1, version = "spec",
   services = function() return {} end, draining = function() return false end }
 
 return host
