@@ -57,7 +57,8 @@ static int call(lua_State *L) {
 }
 
 static int revision(lua_State *L) {
-    lua_pushstring(L, rules_revision(live(L)));
+    struct rules *rules = api_env(L)->rules.live;
+    lua_pushstring(L, rules ? rules_revision(rules) : NULL); // NULL is pushed as nil
     return 1;
 }
 

@@ -379,6 +379,16 @@ local function guard_inner(route, request)
   end
 end
 
+-- A service that asks no rules loads none. All workers have the same: one of them looks.
+local function check_rules(files)
+  if files and worker.index == 0 then
+    local good, message = require("lib.rule_examples").run_all(files)
+    if not good then
+      error(message, 0)
+    end
+  end
+end
+
 local function decode_params(params)
   for name, value in pairs(params) do
     local decoded = url.decode(value)
@@ -437,6 +447,7 @@ end
 function service.open(name)
   local declaration = require(name .. ".service")
   assert(declaration.name == name, name .. "/service.lua declares another name")
+  check_rules(declaration.rules)
   local exact, patterns = compile(concat(built_in(name), declaration.routes))
   local inner_exact, inner_patterns = compile(concat(
     subscription_routes(declaration.subscriptions), declaration.inner_routes))
@@ -498,22 +509,8 @@ function service.open(name)
     return code, all, text, route
   end
 
-  -- A service that asks no rules loads none. Every worker has the same: one of them looks.
-  local examples = declaration.rules and worker.index == 0 and require("lib.rule_examples")
-
-  local function check_rules()
-    local good, message = true, nil
-    if examples then
-      good, message = examples.run_all(declaration.rules)
-    end
-    if not good then
-      error(message, 0)
-    end
-  end
-
   local function start()
     failpoint.hit("before_start")
-    check_rules()
     if declaration.start then
       declaration.start()
     end

@@ -167,7 +167,7 @@ class Examples(RuleCase):
     def test_a_service_does_not_start_with_an_example_that_fails(self):
         text = self.refused("notify", {r"log = \{ 1, 5": "log = { 2, 5"}, [
             {"name": "soon again", "call": "retry", "args": ["log", 1], "result": 1000}])
-        self.assertIn('rules/notify.examples.json: example 1 \\"soon again\\": result: wanted 1000, got 2000', text)
+        self.assertIn('rules/notify.examples.json: example 1 "soon again": result: wanted 1000, got 2000', text)
 
     def test_it_starts_with_examples_that_hold(self):
         host = self.make("notification-service", "notify", {r"log = \{ 1, 5": "log = { 2, 5"}, [
