@@ -16,7 +16,7 @@ local TOO_LONG = "That is more than I can take in at once; please say it in shor
 local AT_A_LOSS = "I cannot understand anything at the moment. Nothing was changed."
 
 local text = string()
-local line = string({ min = 1, max = 2000 })
+local line = string({ min = 1, max = 16384 })
 local clear = literal(CLEAR)
 local priority = one_of("low", "medium", "high")
 local status = one_of("pending", "in_progress", "completed")
