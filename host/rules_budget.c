@@ -7,7 +7,7 @@
 #include <time.h>
 
 enum {
-    HOOK_INSTRUCTIONS = 1000,
+    HOOK_INSTRUCTIONS = 100,
     LOOK_BYTES = 256 * 1024, // copying that much takes a few hundredths of a millisecond
     LOOK_STEPS = 4096,
     SMALL_BYTES = 4096, // still given when a budget is over, so that errors can be raised
@@ -143,7 +143,7 @@ void rules_budget_begin(struct rules_budget *budget, unsigned cpu_ms) {
     budget->armed = true;
     budget->over = RULES_WITHIN;
     budget->where[0] = 0;
-    budget->allocated = budget->steps = 0;
+    budget->allocated = budget->steps = budget->protected = 0;
     budget->cpu_end = clock_ns(CLOCK_THREAD_CPUTIME_ID) + ns;
     budget->look_at = clock_ns(CLOCK_MONOTONIC) + ns;
     budget->stack_top = __builtin_frame_address(0);

@@ -21,6 +21,7 @@ struct rules_budget {
     uint64_t look_at;      // ns of the monotonic clock
     size_t allocated;      // bytes since the clock was last looked at
     unsigned steps;        // of C loops, likewise
+    unsigned protected;    // calls through pcall that are running
     const char *stack_top; // C stack at the beginning of the call
     lua_State *L;
     int message; // registry reference of what is raised

@@ -57,25 +57,45 @@ static int safe_rawset(lua_State *L) {
     return 1;
 }
 
+// A budget that is over is raised once in each pcall around it; unwinding many would take long.
+static int call_protected(lua_State *L, int args) {
+    enum { MAX_PROTECTED = 100 };
+    struct rules_budget *budget = rules_budget_of(L);
+    rules_budget_check(L);
+    if (budget->protected >= MAX_PROTECTED)
+        return luaL_error(L, "stack overflow (pcall is nested too deeply)");
+    budget->protected += 1;
+    int status = lua_pcall(L, args, LUA_MULTRET, 0);
+    budget->protected -= 1;
+    if (status != 0)
+        rules_budget_check(L);
+    return status;
+}
+
+static int safe_pcall(lua_State *L) {
+    luaL_checkany(L, 1);
+    int status = call_protected(L, lua_gettop(L) - 1);
+    lua_pushboolean(L, status == 0);
+    lua_insert(L, 1);
+    return lua_gettop(L);
+}
+
 // LuaJIT runs a handler inside of the hook that raised, where no hook ends it. Here it runs after
 // the stack has been unwound, which makes no difference to one that has no debug library.
 static int safe_xpcall(lua_State *L) {
     luaL_checkany(L, 2);
-    rules_budget_check(L);
     lua_pushvalue(L, 2); // handler, function, handler, arguments -> handler, function, arguments
     lua_pushvalue(L, 1);
     lua_replace(L, 2);
     lua_replace(L, 1);
-    if (lua_pcall(L, lua_gettop(L) - 2, LUA_MULTRET, 0) == 0) {
+    if (call_protected(L, lua_gettop(L) - 2) == 0) {
         lua_pushboolean(L, 1);
         lua_replace(L, 1);
         return lua_gettop(L);
     }
-    rules_budget_check(L);
     lua_pushvalue(L, 1);
     lua_insert(L, -2);
-    int status = lua_pcall(L, 1, LUA_MULTRET, 0);
-    (void)status; // an error in a handler is what it returns
+    call_protected(L, 1); // an error in a handler is what it returns
     lua_pushboolean(L, 0);
     lua_replace(L, 1);
     return lua_gettop(L);
@@ -248,12 +268,15 @@ static void push_libraries(lua_State *L) {
 
 static void push_base(lua_State *L) {
     static const char *const NAMES[] = {
-        "assert", "error",  "getmetatable", "ipairs",   "next", "pairs",    "pcall",  "rawequal",
-        "rawget", "select", "setmetatable", "tonumber", "type", "tostring", "unpack", NULL};
+        "assert",   "error",    "getmetatable", "ipairs", "next",
+        "pairs",    "rawequal", "rawget",       "select", "setmetatable",
+        "tonumber", "type",     "tostring",     "unpack", NULL};
     lua_newtable(L);
     copy_fields(L, LUA_GLOBALSINDEX, NAMES);
     lua_pushcfunction(L, safe_rawset);
     lua_setfield(L, -2, "rawset");
+    lua_pushcfunction(L, safe_pcall);
+    lua_setfield(L, -2, "pcall");
     lua_pushcfunction(L, safe_xpcall);
     lua_setfield(L, -2, "xpcall");
     add_string(L);

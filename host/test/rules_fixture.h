@@ -5,6 +5,7 @@
 
 #include <lauxlib.h>
 #include <lualib.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,7 +66,7 @@ static inline int fixture_try(const struct rules_limits *limits, struct err *err
 }
 
 // rule.lua with the function rule.f(...), whose body this is, and rule.plus_one.
-static inline void fixture_load(const char *body) {
+static inline void fixture_load_within(const char *body, const struct rules_limits *limits) {
     struct buf text = {0};
     struct err err;
     buf_addf(&text,
@@ -74,8 +75,12 @@ static inline void fixture_load(const char *body) {
              body);
     fixture_write("rule.lua", text.data, text.len);
     buf_free(&text);
-    if (fixture_try(&FIXTURE_LIMITS, &err) != 0)
+    if (fixture_try(limits, &err) != 0)
         fail_msg("%s", err.text);
+}
+
+static inline void fixture_load(const char *body) {
+    fixture_load_within(body, &FIXTURE_LIMITS);
 }
 
 // Calls a rule with the values of a Lua expression list; the results are on fixture_lua's stack.
@@ -100,7 +105,10 @@ static inline void fixture_answers(void) {
 // The body fails with this code and words in its message, again and again, and harms no other call.
 static inline void fixture_fails(const char *body, const char *code, const char *words) {
     struct rules_failure failure;
-    fixture_load(body);
+    struct rules_limits limits = FIXTURE_LIMITS;
+    if (strcmp(code, "memory") == 0)
+        limits.call_ms = 60000;
+    fixture_load_within(body, &limits);
     for (int i = 0; i < 3; i++) {
         assert_int_equal(fixture_call("rule.f", "1", &failure), -1);
         if (strcmp(failure.code, code) != 0 || !strstr(failure.message, words))
