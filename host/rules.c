@@ -26,6 +26,7 @@ struct rules {
     int modules;      // registry reference
     size_t loaded;    // bytes of the VM after the load
     struct buf bytes; // of arguments, then of results
+    unsigned call_ms; // of the call that runs
     // Of the last failure.
     const char *code;
     struct buf message, traceback;
@@ -250,7 +251,7 @@ static int protected_call(lua_State *L) {
         return 0;
     int count = rules_copy_read(L, &rules->bytes);
     int status = lua_pcall(L, count, LUA_MULTRET, 1);
-    if (!settle(rules, L, status, rules->limits.call_ms))
+    if (!settle(rules, L, status, rules->call_ms))
         return 0;
     buf_clear(&rules->bytes);
     if (rules_copy_write(L, 2, lua_gettop(L) - 1, "result", &rules->bytes, &err) != 0) {
@@ -281,13 +282,21 @@ static void recover(struct rules *rules) {
     rules->code = code;
 }
 
+// More to read takes longer: a millisecond for each 256 bytes of arguments.
+static unsigned call_budget_ms(const struct rules *rules) {
+    unsigned base = rules->limits.call_ms;
+    size_t more = rules->bytes.len / 256;
+    return more < 3 * (size_t)base ? base + (unsigned)more : 4 * base;
+}
+
 static void call(struct rules *rules, const char *name) {
-    begin(rules, rules->limits.call_ms);
+    rules->call_ms = call_budget_ms(rules);
+    begin(rules, rules->call_ms);
     running = name;
     int status = lua_cpcall(rules->L, protected_call, (void *)(uintptr_t)name);
     running = NULL;
     if (!rules->code)
-        settle(rules, rules->L, status, rules->limits.call_ms);
+        settle(rules, rules->L, status, rules->call_ms);
     rules_budget_end(&rules->budget);
     lua_settop(rules->L, 0);
     if (rules->budget.over == RULES_OVER_MEMORY)
@@ -326,6 +335,15 @@ int rules_call(struct rules *rules, const char *name, lua_State *from, int first
 
 const char *rules_revision(const struct rules *rules) {
     return rules_bundle_revision(rules->bundle);
+}
+
+const struct rules_file *rules_find_file(const struct rules *rules, const char *name) {
+    for (size_t i = 0; i < rules_bundle_count(rules->bundle); i++) {
+        const struct rules_file *file = rules_bundle_file(rules->bundle, i);
+        if (strcmp(file->name, name) == 0)
+            return file;
+    }
+    return NULL;
 }
 
 size_t rules_memory(const struct rules *rules) {

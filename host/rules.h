@@ -15,7 +15,7 @@
 struct rules;
 
 struct rules_limits {
-    unsigned call_ms; // CPU time of a call
+    unsigned call_ms; // CPU time of a call with small arguments; up to 4 times that with large ones
     unsigned load_ms; // CPU time of loading all files
     size_t memory;    // bytes of the VM
 };
@@ -43,6 +43,9 @@ int rules_call(struct rules *rules, const char *name, lua_State *from, int first
                struct rules_failure *failure);
 
 const char *rules_revision(const struct rules *rules);
+
+// A file of the bundle ("notify.examples.json"); NULL when there is none of that name.
+const struct rules_file *rules_find_file(const struct rules *rules, const char *name);
 
 // Bytes of the VM.
 size_t rules_memory(const struct rules *rules);

@@ -57,7 +57,16 @@ static int call(lua_State *L) {
 }
 
 static int revision(lua_State *L) {
-    lua_pushstring(L, rules_revision(live(L)));
+    struct rules *rules = api_env(L)->rules.live;
+    lua_pushstring(L, rules ? rules_revision(rules) : NULL); // NULL is pushed as nil
+    return 1;
+}
+
+static int read_file(lua_State *L) {
+    const struct rules_file *file = rules_find_file(live(L), luaL_checkstring(L, 1));
+    if (!file)
+        return 0;
+    lua_pushlstring(L, file->text, file->len);
     return 1;
 }
 
@@ -97,5 +106,7 @@ int api_open_rules(lua_State *L) {
     lua_setfield(L, -2, "call");
     lua_pushcfunction(L, revision);
     lua_setfield(L, -2, "revision");
+    lua_pushcfunction(L, read_file);
+    lua_setfield(L, -2, "read_file");
     return 1;
 }

@@ -4,6 +4,7 @@ local db = require("host.db")
 local inbox = require("lib.inbox")
 local json = require("lib.json")
 local problem = require("lib.problem")
+local rules = require("lib.rules")
 local store = require("lib.store")
 local time = require("host.time")
 local uuid = require("lib.uuid")
@@ -31,7 +32,41 @@ local DEFAULT_LIMIT, MAX_LIMIT = 100, 1000
 local KNOWN = { user_id = true, task_id = true, event_type = true, from = true, to = true,
   limit = true, cursor = true }
 
--- The values of an event's row; nil and a message when it can have none.
+-- What the log itself stands on.
+local ALWAYS = { id = true, user_id = true, version = true, status = true }
+local HIDDEN = "[hidden]"
+
+-- The payload as the rules want it kept; nil when the event is not to be recorded.
+local function redact(event)
+  local payload, tags = event.payload, {}
+  for i, tag in ipairs(type(payload.tags) == "table" and payload.tags or {}) do
+    tags[i] = type(tag) == "string" and tag or ""
+  end
+  local decision = rules.call("audit.keep", { event_type = event.event_type,
+    user_id = event.user_id, tags = tags,
+    title = type(payload.title) == "string" and payload.title or nil })
+  if not decision.keep then
+    return nil
+  elseif #decision.hide + #decision.drop == 0 then
+    return payload
+  end
+  local kept = {}
+  for name, value in pairs(payload) do
+    kept[name] = value
+  end
+  for _, name in ipairs(decision.hide) do
+    if kept[name] ~= nil and not ALWAYS[name] then
+      kept[name] = type(kept[name]) == "string" and HIDDEN or json.null
+    end
+  end
+  for _, name in ipairs(decision.drop) do
+    kept[name] = ALWAYS[name] and kept[name] or nil
+  end
+  return kept
+end
+
+-- The values of an event's row; nil and a message when it can have none; false when the rules do
+-- not want it kept.
 local function row_of(event)
   local version = event.payload.version
   if type(version) ~= "number" or version % 1 ~= 0 or version < 1 or version > 2 ^ 31 - 1 then
@@ -40,10 +75,14 @@ local function row_of(event)
   if event.event_type == "task.deleted" then
     version = version + 1 -- its payload is the last state, of the version before
   end
+  local payload = redact(event)
+  if not payload then
+    return false
+  end
   -- In UTC: PostgreSQL does not know all offsets that RFC 3339 allows.
   return { event.event_id, event.event_type, event.user_id, event.task_id,
     string.format("%d", version), time.format(time.parse(event.timestamp)), event.source,
-    json.encode(event.payload) }
+    json.encode(payload) }
 end
 
 local function record_row(row)
@@ -54,16 +93,18 @@ local function record_row(row)
   return "SUCCESS"
 end
 
----Records an event; a second time changes nothing.
+---Records an event as far as the rules want it kept; a second time changes nothing.
 ---@param event cloudevent.Event
 ---@return "SUCCESS"|"DROP"|nil
 ---@return string|table  why it is dropped, or a problem
 function audit.record(event)
   local row, message = row_of(event)
-  if not row then
-    return "DROP", message
+  if row then
+    return record_row(row)
+  elseif row == false then
+    return "SUCCESS"
   end
-  return record_row(row)
+  return "DROP", message
 end
 
 ---Records events by one statement, and each alone when the database does not take them together.
@@ -79,7 +120,7 @@ function audit.record_all(events)
         column[#column + 1] = row[n]
       end
     else
-      outcomes[i] = { "DROP", message }
+      outcomes[i] = { row == false and "SUCCESS" or "DROP", message }
     end
   end
   local good, why = #columns[1] == 0, nil

@@ -6,6 +6,7 @@
 --   inner_routes             the same for the inner port
 --   subscriptions            list of subscription.Subscription, told to Dapr by GET /dapr/subscribe
 --   start                    runs once per worker in a fiber, after the listeners are open
+--   rules                    files of rules/ that it asks; it starts only where their examples hold
 --   fallback                 answers what no route of the port for users matches, as a handler does
 --   workers                  how many workers it has, where the setting must not decide
 --   body_limit               bytes of a request's body on the port for users (default 65,536)
@@ -15,7 +16,6 @@ local config = require("host.config")
 local crypto = require("host.crypto")
 local db = require("host.db")
 local failpoint = require("lib.failpoint")
-local fiber = require("host.fiber")
 local json = require("lib.json")
 local jwt = require("lib.jwt")
 local limit = require("lib.limit")
@@ -314,6 +314,16 @@ local function guard_inner(route, request)
   end
 end
 
+-- A service that asks no rules loads none. All workers have the same: one of them looks.
+local function check_rules(files)
+  if files and worker.index == 0 then
+    local good, message = require("lib.rule_examples").run_all(files)
+    if not good then
+      error(message, 0)
+    end
+  end
+end
+
 local function decode_params(params)
   for name, value in pairs(params) do
     local decoded = url.decode(value)
@@ -376,6 +386,7 @@ function service.open(name)
   if wrong then
     error(name .. "/service.lua: " .. wrong, 0)
   end
+  check_rules(declaration.rules)
   local exact, patterns = compile(concat(built_in(name), declaration.routes))
   local inner_exact, inner_patterns = compile(concat(
     subscription.routes(declaration.subscriptions), declaration.inner_routes))

@@ -306,8 +306,12 @@ local rules = {}
 ---@return any ...                 what the rule returns, or nil
 ---@return host.RuleError|nil err  when there is none
 function rules.call(name, ...) end
----@return string  SHA-256 over the names and contents of the rules' files, in hex
+---@return string|nil  SHA-256 over the names and contents of the rules' files, in hex; nil where the
+---service is only looked at and does not run: then there are none, and a call throws
 function rules.revision() end
+---@param name string  of a file beside the rules, such as "notify.examples.json"
+---@return string|nil content  nil when there is none
+function rules.read_file(name) end
 
 ---@class host.calendar
 ---Recurrence rules and time zones. Instants are milliseconds since 1970 UTC; local times are

@@ -10,6 +10,7 @@ import json
 import os
 import pwd
 import random
+import re
 import shutil
 import signal
 import socket
@@ -334,6 +335,27 @@ class Host:
                 return b"".join(chunks), False
             except ConnectionResetError:
                 return b"".join(chunks), True
+
+
+def edited_rules(name, changes, examples=None):
+    """A folder with the rules as an operator may leave them, for RULES_DIR: in NAME.lua each regular expression of
+    `changes` replaced once, beside it `examples` (a list), or none. Whoever asks removes the folder."""
+    folder = tempfile.mkdtemp(prefix="todo-spec-rules-")
+    shutil.copytree(os.path.join(os.environ.get("SCRIPTS_DIR") or os.path.join(ROOT, "scripts"), "rules"), folder, dirs_exist_ok=True)
+    path = os.path.join(folder, name + ".lua")
+    with open(path) as file:
+        text = file.read()
+    for old, new in changes.items():
+        text, count = re.subn(old, lambda _, new=new: new, text, count=1)
+        assert count == 1, old
+    with open(path, "w") as file:
+        file.write(text)
+    path = os.path.join(folder, name + ".examples.json")
+    os.remove(path)
+    if examples is not None:
+        with open(path, "w") as file:
+            json.dump(examples, file)
+    return folder
 
 
 class HostCase(unittest.TestCase):
