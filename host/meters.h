@@ -25,5 +25,6 @@ struct meters_state {
     size_t fibers;
     uint64_t stale; // completions that came late, since start
     double lag_seconds, lua_bytes;
+    int generations; // of scripts, those that finish included
 };
 void meters_update(struct meters *meters, const struct meters_state *state);

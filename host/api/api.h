@@ -23,7 +23,7 @@ struct api_service {
     int port, inner_port; // 0: none
 };
 
-// One per VM; lives as long as it.
+// One per VM; lives as long as it and as the operations that it has begun.
 struct api_env {
     lua_State *main; // not a fiber's
     uv_loop_t *loop; // NULL where nothing runs (a script being examined)
@@ -36,7 +36,8 @@ struct api_env {
     int worker_index;
     int worker_count;
     uint64_t started_ms;  // loop-independent monotonic time at which the process started
-    bool draining;        // written by the worker's thread
+    bool draining;        // written by the worker's thread: the program stops
+    bool ending;          // likewise: another generation takes over what runs in the background
     struct sleep *sleeps; // of api/fiber.c: those that have not ended
     bool closing;         // the VM is going away: completions drop what they bring
     int end_functions[8]; // registry references: to run before the VM goes away
@@ -47,7 +48,13 @@ struct api_env {
     // nothing runs.
     int (*listen)(void *worker, int port, size_t body_limit, struct err *err);
     void *worker;
+    int operations; // that have not ended
+    void (*on_idle)(struct api_env *env); // the VM is gone and so is the last of them; may be NULL
 };
+
+// An operation begins and ends; the env lives at least as long.
+void api_begin(struct api_env *env);
+void api_end(struct api_env *env);
 
 // The env of a VM is set once, before any module is opened.
 void api_set_env(lua_State *L, struct api_env *env);
@@ -71,6 +78,7 @@ int api_open_fiber(lua_State *L);
 int api_open_http(lua_State *L);
 int api_open_log(lua_State *L);
 int api_open_metrics(lua_State *L);
+int api_open_revision(lua_State *L);
 int api_open_timer(lua_State *L);
 int api_open_worker(lua_State *L);
 

@@ -10,6 +10,10 @@
 --   workers                  how many workers it has, where the setting must not decide
 --   body_limit               bytes of a request's body on the port for users (default 65,536)
 --   nice                     0 to 19: how far its threads stand back where cores are short
+--   reloads                  false: what it keeps in memory must not be lost, so a changed script
+--                            waits for a restart
+-- While the program runs, changed scripts are loaded into a new VM beside the old one: start runs
+-- again there, and what runs in the background of the old one ends (worker.ending, worker.at_end).
 -- GET /health, /ready and /metrics are there for every service.
 local cloudevent = require("lib.cloudevent")
 local config = require("host.config")
@@ -22,6 +26,7 @@ local limit = require("lib.limit")
 local log = require("host.log")
 local metrics = require("host.metrics")
 local problem = require("lib.problem")
+local revision = require("host.revision")
 local time = require("host.time")
 local url = require("lib.url")
 local worker = require("host.worker")
@@ -241,6 +246,36 @@ local function ready()
   end
 end
 
+-- What of the scripts or rules is not live, though it should be: no reason to send nobody here.
+local function stale()
+  local list = {}
+  for _, kind in ipairs({ "scripts", "rules" }) do
+    local why = revision.status(kind).error
+    if why then
+      list[#list + 1] = kind .. ": " .. why
+    end
+  end
+  return list[1] and table.concat(list, "; ")
+end
+
+local function revision_status(kind)
+  return function()
+    local status = revision.status(kind)
+    status.loaded_at = status.revision and time.format(status.loaded_ms)
+    status.loaded_ms = nil
+    for _, past in ipairs(status.previous) do
+      past.loaded_at, past.loaded_ms = time.format(past.loaded_ms), nil
+    end
+    status.previous = json.list(status.previous)
+    return 200, status
+  end
+end
+
+local INNER_BUILT_IN = {
+  { "GET", "/scripts/status", revision_status("scripts") },
+  { "GET", "/rules/status", revision_status("rules") },
+}
+
 local function built_in(name)
   return {
     { "GET", "/health", auth = false, function()
@@ -252,7 +287,7 @@ local function built_in(name)
       if why then
         return problem.reply(why)
       end
-      return 200, { status = "ready" }
+      return 200, { status = "ready", detail = stale() or nil }
     end },
     { "GET", "/metrics", auth = false, function()
       return 200, metrics.render(), { ["Content-Type"] = "text/plain; version=0.0.4" }
@@ -325,7 +360,7 @@ local function subscription_routes(subscriptions)
   list[#list + 1] = { "GET", "/dapr/subscribe", function()
     return 200, told
   end }
-  return list
+  return list, json.encode(told)
 end
 
 -- The function that names the user of a request, or says why there is none.
@@ -437,8 +472,9 @@ function service.open(name)
   local declaration = require(name .. ".service")
   assert(declaration.name == name, name .. "/service.lua declares another name")
   local exact, patterns = compile(concat(built_in(name), declaration.routes))
-  local inner_exact, inner_patterns = compile(concat(
-    subscription_routes(declaration.subscriptions), declaration.inner_routes))
+  local subscribed, asked = subscription_routes(declaration.subscriptions)
+  local inner_exact, inner_patterns = compile(concat(concat(subscribed, INNER_BUILT_IN),
+    declaration.inner_routes))
   local authenticate = make_authenticate(name)
   local origins
 
@@ -511,6 +547,8 @@ function service.open(name)
     workers = declaration.workers,
     body_limit = declaration.body_limit,
     nice = declaration.nice,
+    reloads = declaration.reloads ~= false,
+    asked = asked,
     start = start,
     handle = handle,
   }

@@ -28,6 +28,8 @@ package.loaded["host.fiber"] = { sleep = function() end, all = function(list)
 end, spawn = function(fn) fn() return true end }
 
 package.loaded["host.worker"] = { service = "spec", index = 0, count = 1, version = "spec",
-  services = function() return {} end, draining = function() return false end }
+  services = function() return {} end, draining = function() return false end,
+  ending = function() return false end }
+package.loaded["host.revision"] = { status = function() return { previous = {} } end }
 
 return host
