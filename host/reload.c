@@ -328,6 +328,7 @@ static void look(struct reload *reload, bool asked) {
 static void *run_thread(void *user) {
     struct reload *reload = user;
     log_context()->worker = -1;
+    look(reload, false); // what has changed since the scripts were read, before anybody watched
     for (;;) {
         enum watch_event event = watch_wait(reload->watch);
         if (event == WATCH_STOPPED)

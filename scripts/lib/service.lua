@@ -347,12 +347,15 @@ local function deliver(subscription, request)
 end
 
 local function subscription_routes(subscriptions)
-  local list, told = {}, json.list({})
+  local list, told, asked = {}, json.list({}), {}
   for i, subscription in ipairs(subscriptions or {}) do
     told[i] = { pubsubname = subscription.pubsub, topic = subscription.topic,
       route = subscription.path, deadLetterTopic = subscription.dead_letter_topic,
       -- For the stand-in, which then need not bring the others; Dapr passes over it.
       metadata = subscription.types and { types = table.concat(subscription.types, ",") } }
+    local told_types = told[i].metadata and told[i].metadata.types
+    asked[i] = table.concat({ subscription.pubsub, subscription.topic, subscription.path,
+      subscription.dead_letter_topic or "", told_types or "" }, "\n")
     list[i] = { "POST", subscription.path, large = true, function(request)
       return deliver(subscription, request)
     end }
@@ -360,7 +363,7 @@ local function subscription_routes(subscriptions)
   list[#list + 1] = { "GET", "/dapr/subscribe", function()
     return 200, told
   end }
-  return list, json.encode(told)
+  return list, table.concat(asked, "\n\n")
 end
 
 -- The function that names the user of a request, or says why there is none.
