@@ -102,8 +102,8 @@ static int read_whole(struct reader *reader, const char *full, const char *path)
     close(fd);
     bundle->bytes += content.len;
     bundle->files = xrealloc(bundle->files, (bundle->count + 1) * sizeof *bundle->files);
-    bundle->files[bundle->count++] = (struct file){
-        xstrdup(path), content.data ? content.data : xcalloc(1, 1), content.len};
+    bundle->files[bundle->count++] =
+        (struct file){xstrdup(path), content.data ? content.data : xcalloc(1, 1), content.len};
     if (got < 0)
         return err_set(reader->err, "cannot read %s: %s", path, strerror(why));
     if (bundle->bytes > reader->limits->bytes)
@@ -230,9 +230,9 @@ int bundle_read(struct bundle **out, const char *folder, const struct bundle_lim
 
 static const struct file *find(const struct bundle *bundle, const char *path) {
     struct file key = {.path = (char *)path};
-    return bundle && bundle->count ? bsearch(&key, bundle->files, bundle->count,
-                                             sizeof *bundle->files, by_path)
-                                   : NULL;
+    return bundle && bundle->count
+               ? bsearch(&key, bundle->files, bundle->count, sizeof *bundle->files, by_path)
+               : NULL;
 }
 
 const char *bundle_find(const struct bundle *bundle, const char *path, size_t *len) {
@@ -313,9 +313,8 @@ static int write_file(const char *folder, const struct file *file, struct err *e
 int bundle_write(const struct bundle *bundle, const char *folder, struct err *err) {
     struct buf part = {0};
     buf_addf(&part, "%s.%ld.XXXXXX", folder, (long)getpid());
-    int status = mkdtemp(part.data)
-                     ? 0
-                     : err_set(err, "cannot make %s: %s", part.data, strerror(errno));
+    int status =
+        mkdtemp(part.data) ? 0 : err_set(err, "cannot make %s: %s", part.data, strerror(errno));
     for (size_t i = 0; i < bundle->count && status == 0; i++)
         status = write_file(part.data, &bundle->files[i], err);
     if (status == 0 && rename(part.data, folder) != 0)

@@ -15,7 +15,7 @@ enum { BUNDLE_REVISION = 65 }; // bytes of a revision: SHA-256 in hexadecimal, a
 struct bundle_limits {
     size_t bytes; // of all files together
     size_t files;
-    bool strict; // refuse what anybody may write, and links that lead out of the folder
+    bool strict;         // refuse what anybody may write, and links that lead out of the folder
     const char *without; // a folder below it that is no part of it; NULL: all are
 };
 

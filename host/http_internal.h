@@ -23,7 +23,7 @@ struct http_stream {
     struct http_stream *prev, *next; // of the server's list, until libmicrohttpd lets go
     struct http_server *server;
     struct MHD_Connection *mhd; // NULL once the client has left
-    struct connection *connection;
+    int fd;
     struct buf buffer;
     size_t sent; // bytes at the front of buffer already given away
     bool suspended, ended, cut;

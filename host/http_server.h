@@ -79,6 +79,7 @@ struct http_stream *http_reply_stream(struct http_exchange *exchange, int status
 
 // False when the reader has gone, or has left 256 KiB unread and was cut off.
 bool http_stream_write(struct http_stream *stream, const char *bytes, size_t len);
-bool http_stream_alive(const struct http_stream *stream);
+// Looks whether the client is still there: a call of the kernel. Half-closed is gone.
+bool http_stream_alive(struct http_stream *stream);
 // Sends what is left, ends the answer and gives the handle back.
 void http_stream_close(struct http_stream *stream);

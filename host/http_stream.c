@@ -1,11 +1,16 @@
 // Answers that go on: what is written waits in a buffer until libmicrohttpd asks for it.
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "http_internal.h"
 
-enum { STREAM_BUFFER = 256 * 1024 };
+enum {
+    STREAM_BUFFER = 256 * 1024,
+    SEND_BUFFER = 128 * 1024, // the kernel would grow its own to 4 MB for a slow reader
+};
 
 static void release_stream(struct http_stream *stream) {
     if (--stream->holders > 0)
@@ -53,6 +58,12 @@ struct http_stream *http_reply_stream(struct http_exchange *exchange, int status
     stream->server = exchange->server;
     stream->mhd = exchange->mhd;
     stream->holders = 2;
+    if (stream->mhd) {
+        int size = SEND_BUFFER;
+        stream->fd =
+            MHD_get_connection_info(stream->mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+        setsockopt(stream->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+    }
     stream->next = stream->server->streams;
     if (stream->next)
         stream->next->prev = stream;
@@ -74,8 +85,12 @@ static void wake(struct http_stream *stream) {
     MHD_resume_connection(stream->mhd);
 }
 
+static bool is_open(const struct http_stream *stream) {
+    return stream->mhd && !stream->cut && !stream->ended;
+}
+
 bool http_stream_write(struct http_stream *stream, const char *bytes, size_t len) {
-    if (!http_stream_alive(stream))
+    if (!is_open(stream))
         return false;
     if (stream->buffer.len - stream->sent + len > STREAM_BUFFER) {
         stream->cut = true;
@@ -93,8 +108,19 @@ bool http_stream_write(struct http_stream *stream, const char *bytes, size_t len
     return true;
 }
 
-bool http_stream_alive(const struct http_stream *stream) {
-    return stream->mhd && !stream->cut && !stream->ended;
+// libmicrohttpd does not look at a suspended connection, so a client that left is seen here.
+static bool client_left(int fd) {
+    char byte;
+    ssize_t got = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR);
+}
+
+bool http_stream_alive(struct http_stream *stream) {
+    if (is_open(stream) && client_left(stream->fd)) {
+        stream->cut = true;
+        wake(stream);
+    }
+    return is_open(stream);
 }
 
 void http_stream_close(struct http_stream *stream) {

@@ -17,6 +17,7 @@
 #include "log.h"
 #include "reload.h"
 #include "revision.h"
+#include "rules.h"
 #include "script.h"
 #include "secrets.h"
 #include "worker.h"
@@ -27,7 +28,8 @@ enum { WATCH_MS = 100, STUCK_WARN_MS = 1000, STUCK_ABORT_MS = 5000, SECOND_SIGNA
 struct services {
     struct script_service list[MAX_SERVICES];
     int count;
-    struct bundle *scripts; // that they were read from
+    struct bundle *scripts;     // that they were read from
+    struct rules_bundle *rules; // NULL: not read, or there are none
 };
 
 static int fail(const char *format, const char *text) {
@@ -170,8 +172,8 @@ static int add_service(const struct config *config, struct services *services, c
                        struct err *err) {
     if (services->count == MAX_SERVICES)
         return err_set(err, "more than %d services", MAX_SERVICES);
-    return script_examine(config, services->scripts, name, &services->list[services->count++], NULL,
-                          err);
+    return script_examine(config, services->scripts, NULL, name, &services->list[services->count++],
+                          NULL, err);
 }
 
 // Those with a service.lua; lib/service.lua is what opens them.
@@ -243,8 +245,8 @@ struct crew {
     struct worker *workers[MAX_WORKERS];
     uint64_t seen[MAX_WORKERS]; // the last heartbeat
     int service_of[MAX_WORKERS];
-    int silent[MAX_WORKERS];    // ms without a new one, as counted here: a stopped process counts
-                                // nothing
+    int silent[MAX_WORKERS]; // ms without a new one, as counted here: a stopped process counts
+                             // nothing
     int count;
 };
 
@@ -264,6 +266,7 @@ static int start_workers(const struct config *config, const struct services *ser
             struct worker_options options = {
                 .config = config,
                 .scripts = services->scripts,
+                .rules = services->rules,
                 .service = services->list[s].name,
                 .index = w,
                 .count = per_service,
@@ -295,11 +298,28 @@ static bool all_ended(const struct crew *crew) {
     return true;
 }
 
+// What a signal handler may use: a line of the log, by hand.
+static void print_rule(const char *rule) {
+    static const char BEFORE[] = "{\"level\":\"error\",\"msg\":\"a rule is running\",\"rule\":\"",
+                      AFTER[] = "\"}\n";
+    char line[256];
+    size_t len = sizeof BEFORE - 1;
+    memcpy(line, BEFORE, len);
+    for (; *rule && len < sizeof line - sizeof AFTER; rule++)
+        line[len++] = strchr("\"\\", *rule) || (unsigned char)*rule < ' ' ? '?' : *rule;
+    memcpy(line + len, AFTER, sizeof AFTER - 1);
+    ssize_t written = write(STDERR_FILENO, line, len + sizeof AFTER - 1);
+    (void)written;
+}
+
 // Runs in the thread that is stuck, and shows where. The functions are those of the program; of a
-// script only that it is one.
+// script only that it is one, and of the business rules the one that was called.
 static void print_stack(int signal) {
     (void)signal;
     void *frames[64];
+    const char *rule = rules_running();
+    if (rule)
+        print_rule(rule);
     backtrace_symbols_fd(frames, backtrace(frames, 64), STDERR_FILENO);
 }
 
@@ -358,6 +378,7 @@ static int start_reload(const struct config *config, const struct services *serv
     const struct reload_options options = {
         .config = config,
         .scripts = services->scripts,
+        .rules = services->rules,
         .services = services->list,
         .service_count = services->count,
         .workers = crew->workers,
@@ -367,7 +388,15 @@ static int start_reload(const struct config *config, const struct services *serv
     return reload_start(reload, &options, err);
 }
 
-static int run_services(const struct config *config, const struct services *services) {
+// Where there is no such folder, no service can ask rules, and one that does says so.
+static int read_rules(const struct config *config, struct services *services, struct err *err) {
+    char *folder = reload_rules_folder(config);
+    int status = access(folder, F_OK) == 0 ? rules_bundle_read(&services->rules, folder, err) : 0;
+    free(folder);
+    return status;
+}
+
+static int run_services(const struct config *config, struct services *services) {
     struct crew *crew = xcalloc(1, sizeof *crew);
     struct err err;
     sigset_t signals;
@@ -382,6 +411,8 @@ static int run_services(const struct config *config, const struct services *serv
     struct reload *reload = NULL;
     revision_init();
     int status = check_ports(config, services, &err);
+    if (status == 0)
+        status = read_rules(config, services, &err);
     if (status == 0)
         status = start_workers(config, services, crew, &err);
     if (status == 0)
@@ -423,6 +454,7 @@ static int command_run(int count, char **words) {
         status = err_set(&err, "no service in %s", config_string(config, "SCRIPTS_DIR"));
     status = status == 0 ? run_services(config, &services) : fail("%s", err.text);
     bundle_release(services.scripts);
+    rules_bundle_unref(services.rules);
     config_free(config);
     return status;
 }

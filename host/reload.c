@@ -10,6 +10,7 @@
 #include "buf.h"
 #include "log.h"
 #include "revision.h"
+#include "rules.h"
 #include "watch.h"
 
 enum {
@@ -18,7 +19,10 @@ enum {
     CANCEL_MS = 5000,
     BUSY_MS = 45000, // longer than a generation may take to finish
     BUSY_AGAIN_US = 50000,
-    SHORT = 12, // characters of a revision in a log line
+    PROBATION_MS = 30000, // in which failures of new rules bring the old ones back
+    PROBATION_LOOK_MS = 250,
+    PROBATION_CALLS = 20, // at least, of which more than 1 in 100 failed
+    SHORT = 12,           // characters of a revision in a log line
 };
 
 struct service {
@@ -42,7 +46,14 @@ struct reload {
     char live[BUNDLE_REVISION];  // the folder as it was last taken, or found to concern nobody
     char tried[BUNDLE_REVISION]; // and as it was last refused
     bool failed;                 // the last look ended so
-    pthread_mutex_t mutex;       // of what follows: the answers of a round
+    char *rules_folder;
+    struct rules_bundle *rules, *rules_before; // NULL: none
+    bool changes_rules;
+    struct rules_bundle *next_rules; // the change under way is of the rules
+    char rules_tried[BUNDLE_REVISION];
+    uint64_t probation_until; // ms; 0: the rules have proved themselves
+    uint64_t calls, failures; // when it began
+    pthread_mutex_t mutex;    // of what follows: the answers of a round
     pthread_cond_t answered;
     uint64_t round;
     int waiting;
@@ -99,7 +110,10 @@ static enum worker_outcome wait_for_answers(struct reload *reload, int deadline_
 // The answers count for the round that began last, so those that come too late count for nothing.
 static enum worker_outcome order_all(struct reload *reload, enum worker_step step, bool old,
                                      int deadline_ms, struct bundle *scripts, struct err *err) {
-    struct worker_order order = {.step = step, .on_done = on_done, .user = reload};
+    struct worker_order order = {.step = step,
+                                 .rules = step == WORKER_PREPARE ? reload->next_rules : NULL,
+                                 .on_done = on_done,
+                                 .user = reload};
     pthread_mutex_lock(&reload->mutex);
     if (step != WORKER_COMMIT) // which names the round that it completes
         reload->round++;
@@ -109,9 +123,11 @@ static enum worker_outcome order_all(struct reload *reload, enum worker_step ste
     pthread_mutex_unlock(&reload->mutex);
     for (int i = 0; i < reload->worker_count; i++) {
         struct service *service = &reload->services[reload->service_of[i]];
-        if (!service->concerned)
+        if (!service->concerned && !reload->changes_rules)
             continue;
-        order.scripts = step != WORKER_PREPARE ? NULL : old ? service->bundle : scripts;
+        order.scripts = step != WORKER_PREPARE || reload->changes_rules ? NULL
+                        : old                                           ? service->bundle
+                                                                        : scripts;
         pthread_mutex_lock(&reload->mutex);
         reload->waiting++;
         pthread_mutex_unlock(&reload->mutex);
@@ -127,8 +143,7 @@ static enum worker_outcome order_all(struct reload *reload, enum worker_step ste
 
 static enum worker_outcome change(struct reload *reload, bool old, struct bundle *scripts,
                                   bool *began, struct err *err) {
-    enum worker_outcome outcome =
-        order_all(reload, WORKER_PREPARE, old, PREPARE_MS, scripts, err);
+    enum worker_outcome outcome = order_all(reload, WORKER_PREPARE, old, PREPARE_MS, scripts, err);
     *began = false;
     if (outcome != WORKER_DONE) {
         struct err ignored;
@@ -226,7 +241,7 @@ static int examine(struct reload *reload, struct bundle *scripts, int *concerned
         }
         service->concerned = true;
         (*concerned)++;
-        if (script_examine(reload->config, scripts, service->declared.name,
+        if (script_examine(reload->config, scripts, reload->rules, service->declared.name,
                            &service->next_declared, &service->next_uses, err) != 0)
             return -1;
         if (compare(&service->declared, &service->next_declared, err) != 0)
@@ -325,14 +340,139 @@ static void look(struct reload *reload, bool asked) {
     bundle_release(scripts);
 }
 
+// Rules: every worker gets new ones at once, or none does.
+
+static int swap_rules(struct reload *reload, struct rules_bundle *rules, struct err *err) {
+    bool began;
+    reload->changes_rules = true;
+    reload->next_rules = rules;
+    enum worker_outcome outcome = change(reload, false, NULL, &began, err);
+    if (outcome != WORKER_DONE && began) {
+        struct err worse;
+        reload->next_rules = reload->rules;
+        if (change(reload, false, NULL, &began, &worse) != WORKER_DONE)
+            log_event(LOG_ERROR,
+                      "workers could not go back to the rules before: restart the program", "error",
+                      worse.text, NULL);
+    }
+    reload->changes_rules = false;
+    reload->next_rules = NULL;
+    return outcome == WORKER_DONE ? 0 : -1;
+}
+
+// They load, and their examples come true in every service that asks them.
+static int try_rules(struct reload *reload, struct rules_bundle *rules, struct err *err) {
+    for (int i = 0; i < reload->service_count; i++) {
+        struct script_service declared;
+        if (script_examine(reload->config, reload->services[i].bundle, rules,
+                           reload->services[i].declared.name, &declared, NULL, err) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+static void refuse_rules(struct reload *reload, const char *revision, struct err *err) {
+    struct revision_state state;
+    shorten(err);
+    revision_read(REVISION_RULES, &state);
+    if (revision || strcmp(state.error, err->text) != 0) {
+        log_event(LOG_ERROR, "the rules were not reloaded", "error", err->text, "revision",
+                  revision, NULL);
+        revision_refused(REVISION_RULES, revision, err->text);
+    }
+    snprintf(reload->rules_tried, sizeof reload->rules_tried, "%s", revision ? revision : "");
+}
+
+static void take_rules(struct reload *reload, struct rules_bundle *rules) {
+    struct err err;
+    const char *revision = rules_bundle_revision(rules);
+    if (try_rules(reload, rules, &err) != 0 || swap_rules(reload, rules, &err) != 0) {
+        refuse_rules(reload, revision, &err);
+        return;
+    }
+    rules_bundle_unref(reload->rules_before);
+    reload->rules_before = reload->rules;
+    reload->rules = rules_bundle_ref(rules);
+    reload->rules_tried[0] = 0;
+    reload->probation_until = uv_hrtime() / 1000000 + PROBATION_MS;
+    revision_calls(&reload->calls, &reload->failures);
+    revision_loaded(REVISION_RULES, revision, "loaded", NULL);
+    log_event(LOG_INFO, "the rules were reloaded", "revision", revision, NULL);
+}
+
+static void look_at_rules(struct reload *reload, bool asked) {
+    struct rules_bundle *rules;
+    struct err err;
+    if (!reload->rules)
+        return;
+    if (rules_bundle_read(&rules, reload->rules_folder, &err) != 0) {
+        refuse_rules(reload, NULL, &err);
+        return;
+    }
+    const char *revision = rules_bundle_revision(rules);
+    struct revision_state state;
+    revision_read(REVISION_RULES, &state);
+    if (strcmp(revision, rules_bundle_revision(reload->rules)) == 0) {
+        if (state.error[0])
+            revision_settled(REVISION_RULES);
+        reload->rules_tried[0] = 0;
+    } else if (asked || strcmp(revision, reload->rules_tried) != 0) {
+        take_rules(reload, rules);
+    }
+    rules_bundle_unref(rules);
+}
+
+// New rules of which too many calls fail are taken back.
+static void judge_rules(struct reload *reload) {
+    uint64_t calls, failures;
+    struct err err;
+    char why[256], bad[BUNDLE_REVISION];
+    revision_calls(&calls, &failures);
+    calls -= reload->calls;
+    failures -= reload->failures;
+    if (calls >= PROBATION_CALLS && failures * 100 > calls && reload->rules_before) {
+        snprintf(bad, sizeof bad, "%s", rules_bundle_revision(reload->rules));
+        snprintf(why, sizeof why, "revision %.*s was taken back: %llu of %llu calls failed", SHORT,
+                 bad, (unsigned long long)failures, (unsigned long long)calls);
+        reload->probation_until = 0;
+        if (swap_rules(reload, reload->rules_before, &err) != 0) {
+            refuse_rules(reload, bad, &err);
+            return;
+        }
+        rules_bundle_unref(reload->rules);
+        reload->rules = reload->rules_before;
+        reload->rules_before = NULL;
+        snprintf(reload->rules_tried, sizeof reload->rules_tried, "%s", bad);
+        revision_loaded(REVISION_RULES, rules_bundle_revision(reload->rules), "returned", why);
+        log_event(LOG_ERROR, "the rules before are back", "error", why, NULL);
+    } else if (uv_hrtime() / 1000000 > reload->probation_until) {
+        reload->probation_until = 0;
+    }
+}
+
+char *reload_rules_folder(const struct config *config) {
+    const char *folder = config_string(config, "RULES_DIR");
+    struct buf path = {0};
+    if (folder)
+        buf_adds(&path, folder);
+    else
+        buf_addf(&path, "%s/rules", config_string(config, "SCRIPTS_DIR"));
+    return path.data;
+}
+
 static void *run_thread(void *user) {
     struct reload *reload = user;
     log_context()->worker = -1;
+    look_at_rules(reload, false);
     look(reload, false); // what has changed since the scripts were read, before anybody watched
     for (;;) {
-        enum watch_event event = watch_wait(reload->watch);
+        enum watch_event event =
+            watch_wait(reload->watch, reload->probation_until ? PROBATION_LOOK_MS : 0);
         if (event == WATCH_STOPPED)
             return NULL;
+        if (reload->probation_until)
+            judge_rules(reload);
+        look_at_rules(reload, event == WATCH_ASKED);
         look(reload, event == WATCH_ASKED);
     }
 }
@@ -344,8 +484,8 @@ static int open_services(struct reload *reload, const struct reload_options *opt
     for (int i = 0; i < options->service_count; i++) {
         struct service *service = &reload->services[i];
         service->bundle = bundle_hold(options->scripts);
-        if (script_examine(options->config, options->scripts, options->services[i].name,
-                           &service->declared, &service->uses, err) != 0)
+        if (script_examine(options->config, options->scripts, options->rules,
+                           options->services[i].name, &service->declared, &service->uses, err) != 0)
             return -1;
     }
     return 0;
@@ -356,6 +496,9 @@ static void release(struct reload *reload) {
         bundle_release(reload->services[i].bundle);
         script_uses_free(&reload->services[i].uses);
     }
+    rules_bundle_unref(reload->rules);
+    rules_bundle_unref(reload->rules_before);
+    free(reload->rules_folder);
     if (reload->watch)
         watch_free(reload->watch);
     pthread_mutex_destroy(&reload->mutex);
@@ -384,11 +527,15 @@ int reload_start(struct reload **out, const struct reload_options *options, stru
         reload->workers[i] = options->workers[i];
         reload->service_of[i] = options->service_of[i];
     }
-    const char *folders[] = {config_string(options->config, "SCRIPTS_DIR")};
-    const struct watch_options watch = {
-        .folders = folders,
-        .folder_count = 1,
-        .look_ms = (int)config_number(options->config, "RELOAD_LOOK_MS")};
+    reload->rules_folder = reload_rules_folder(options->config);
+    reload->rules = options->rules ? rules_bundle_ref(options->rules) : NULL;
+    if (options->rules)
+        revision_loaded(REVISION_RULES, rules_bundle_revision(options->rules), "loaded", NULL);
+    const char *folders[] = {config_string(options->config, "SCRIPTS_DIR"), reload->rules_folder};
+    const struct watch_options watch = {.folders = folders,
+                                        .folder_count = 2,
+                                        .look_ms =
+                                            (int)config_number(options->config, "RELOAD_LOOK_MS")};
     reload->watch = watch_new(&watch);
     snprintf(reload->live, sizeof reload->live, "%s", bundle_revision(options->scripts));
     revision_loaded(REVISION_SCRIPTS, reload->live, "loaded", NULL);

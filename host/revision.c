@@ -1,6 +1,7 @@
 #include "revision.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,9 +44,8 @@ void revision_init(void) {
         struct record *record = &records[i];
         record->successful = declare(KINDS[i], "config_last_reload_successful",
                                      "Whether the last reload of the %s was taken.", NULL, 0);
-        record->timestamp =
-            declare(KINDS[i], "config_last_reload_success_timestamp_seconds",
-                    "When the %s that are live were loaded.", NULL, 0);
+        record->timestamp = declare(KINDS[i], "config_last_reload_success_timestamp_seconds",
+                                    "When the %s that are live were loaded.", NULL, 0);
         record->info = declare(KINDS[i], "info", "The revision of the %s that is live.", LABELS, 1);
     }
     pthread_mutex_unlock(&lock);
@@ -116,6 +116,19 @@ void revision_read(enum revision_kind kind, struct revision_state *state) {
     pthread_mutex_lock(&lock);
     *state = records[kind].state;
     pthread_mutex_unlock(&lock);
+}
+
+static _Atomic uint64_t calls_total, failures_total;
+
+void revision_count_call(bool failed) {
+    atomic_fetch_add_explicit(&calls_total, 1, memory_order_relaxed);
+    if (failed)
+        atomic_fetch_add_explicit(&failures_total, 1, memory_order_relaxed);
+}
+
+void revision_calls(uint64_t *calls, uint64_t *failures) {
+    *calls = atomic_load(&calls_total);
+    *failures = atomic_load(&failures_total);
 }
 
 void revision_deinit(void) {

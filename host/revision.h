@@ -2,6 +2,7 @@
 // process, told by whoever loads and read by any thread; and their metrics.
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "bundle.h"
@@ -18,8 +19,8 @@ struct revision_past {
 struct revision_state {
     char revision[BUNDLE_REVISION]; // live; "": none
     int64_t loaded_ms;
-    char state[24];    // a word: "loaded"; "failed": a newer one was refused; others as told
-    char error[512];   // what is wrong with what is not live, with file and line; "": nothing
+    char state[24];  // a word: "loaded"; "failed": a newer one was refused; others as told
+    char error[512]; // what is wrong with what is not live, with file and line; "": nothing
     char refused[BUNDLE_REVISION]; // the revision that the error is about; "": none was read
     struct revision_past past[REVISION_HISTORY]; // live before, the latest first
     int past_count;
@@ -40,6 +41,11 @@ void revision_refused(enum revision_kind kind, const char *revision, const char 
 void revision_settled(enum revision_kind kind);
 
 void revision_read(enum revision_kind kind, struct revision_state *state);
+
+// Counts a call of a business rule, and whether it failed. Any thread.
+void revision_count_call(bool failed);
+// The numbers since start.
+void revision_calls(uint64_t *calls, uint64_t *failures);
 
 // Frees the metrics.
 void revision_deinit(void);

@@ -199,9 +199,12 @@ int script_load(struct script *script, const char *service, struct script_servic
     return 0;
 }
 
-int script_examine(const struct config *config, struct bundle *bundle, const char *service,
-                   struct script_service *declared, struct script_uses *uses, struct err *err) {
+int script_examine(const struct config *config, struct bundle *bundle, struct rules_bundle *rules,
+                   const char *service, struct script_service *declared, struct script_uses *uses,
+                   struct err *err) {
     struct api_env env = {.config = config, .service = service, .worker_count = 1};
+    struct api_rules held = {.bundle = rules};
+    env.rules = rules ? &held : NULL;
     env.metrics = metrics_shard_new(service);
     struct script *script = script_new(&env, bundle);
     int status = script_load(script, service, declared, err);
@@ -211,6 +214,7 @@ int script_examine(const struct config *config, struct bundle *bundle, const cha
     }
     env.closing = true;
     script_free(script);
+    rules_slot_free(&held.slot);
     metrics_shard_free(env.metrics);
     return status;
 }

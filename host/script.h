@@ -41,10 +41,13 @@ extern const struct bundle_limits SCRIPT_LIMITS; // of the scripts folder
 struct script *script_new(struct api_env *env, struct bundle *bundle);
 void script_free(struct script *script);
 
-// Reads a service's declaration in a VM that runs nothing; uses may be NULL. Any thread.
+// Reads a service's declaration in a VM that runs nothing; uses may be NULL. With rules (may be
+// NULL) it is held against them as it is at its start: they load, and their examples come true.
+// Any thread.
 MUST_CHECK int script_examine(const struct config *config, struct bundle *bundle,
-                              const char *service, struct script_service *declared,
-                              struct script_uses *uses, struct err *err);
+                              struct rules_bundle *rules, const char *service,
+                              struct script_service *declared, struct script_uses *uses,
+                              struct err *err);
 
 // Loads <service>/service.lua through lib/service.lua.
 MUST_CHECK int script_load(struct script *script, const char *service,

@@ -205,8 +205,8 @@ static void gather(struct watch *watch) {
     }
 }
 
-enum watch_event watch_wait(struct watch *watch) {
-    uint64_t until = now_ms() + (uint64_t)watch->look_ms;
+enum watch_event watch_wait(struct watch *watch, int most_ms) {
+    uint64_t until = now_ms() + (uint64_t)(most_ms ? most_ms : watch->look_ms);
     for (;;) {
         int wanted = take_wanted(watch);
         if (wanted & STOPPED)

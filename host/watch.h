@@ -28,7 +28,8 @@ void watch_free(struct watch *watch);
 
 // Waits for the next event. Changes come 20 ms after the last of them, at the latest 200 ms after
 // the first.
-enum watch_event watch_wait(struct watch *watch);
+// most_ms: look at the latest then; 0: after look_ms.
+enum watch_event watch_wait(struct watch *watch, int most_ms);
 
 // Whether something has happened since watch_wait returned.
 bool watch_is_pending(struct watch *watch);

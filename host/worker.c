@@ -25,10 +25,10 @@ enum {
     FINISH_MS = 15000, // after DRAIN_MS, for requests that are still running
     END_MS = 3000,     // for what scripts do at the end
     MAX_LISTENERS = 32,
-    MAX_RETIRED = 8,   // generations that still finish something; more wait
-    TURN_MS = 1,       // between looks at a commit that goes on
-    HANDOVER_MS = 40,  // for what the old generation does at its end, before the new one begins
-    BEGIN_MS = 10000,  // for the start of a new one
+    MAX_RETIRED = 8,  // generations that still finish something; more wait
+    TURN_MS = 1,      // between looks at a commit that goes on
+    HANDOVER_MS = 40, // for what the old generation does at its end, before the new one begins
+    BEGIN_MS = 10000, // for the start of a new one
 };
 
 // A commit that goes on.
@@ -53,8 +53,10 @@ struct worker {
     _Atomic uint64_t heartbeat;
     atomic_bool drain_asked, ended;
     struct waiting_order *orders;
-    bool closed;           // no order can be taken any more
-    struct api_env parts;  // what each generation is made with
+    bool closed;          // no order can be taken any more
+    struct api_env parts; // what each generation is made with
+    struct api_rules rules;
+    struct rules_bundle *next_rules; // prepared
     struct generation *live, *candidate, *retired[MAX_RETIRED];
     int retired_count;
     uv_timer_t turn; // while a commit goes on
@@ -162,9 +164,12 @@ static int open_parts(struct worker *worker, struct err *err) {
         .services = worker->options.services,
         .service_count = worker->options.service_count,
         .listen = listen_more,
+        .rules = &worker->rules,
         .worker = worker,
         .metrics = metrics_shard_new(worker->options.service),
     };
+    if (worker->options.rules)
+        worker->rules.bundle = rules_bundle_ref(worker->options.rules);
     worker->meters = meters_new(parts->metrics);
     parts->db = db_new(&worker->loop, &db);
     if (http_client_new(&parts->http, &worker->loop, &limits, err) != 0)
@@ -269,16 +274,53 @@ static void commit(struct worker *worker, const struct worker_order *order) {
     uv_timer_start(&worker->turn, on_turn, 0, TURN_MS);
 }
 
+static void drop_rules(struct worker *worker) {
+    rules_cancel(&worker->rules.slot);
+    rules_bundle_unref(worker->next_rules);
+    worker->next_rules = NULL;
+}
+
+static void prepare_rules(struct worker *worker, const struct worker_order *order) {
+    struct err err;
+    int status = 0;
+    drop_rules(worker);
+    if (worker->drain_at)
+        status = err_set(&err, "the worker is stopping");
+    else if (worker->rules.slot.live) // else none of its scripts asks them
+        status = rules_prepare(&worker->rules.slot, order->rules, &RULES_LIMITS, &err);
+    if (status == 0) {
+        worker->next_rules = rules_bundle_ref(order->rules);
+        worker->prepared = order->round;
+    }
+    answer(order, status == 0 ? WORKER_DONE : WORKER_REFUSED, &err);
+}
+
+static void commit_rules(struct worker *worker, const struct worker_order *order) {
+    if (worker->rules.slot.next)
+        rules_commit(&worker->rules.slot);
+    rules_bundle_unref(worker->rules.bundle);
+    worker->rules.bundle = worker->next_rules;
+    worker->next_rules = NULL;
+    answer(order, WORKER_DONE, NULL);
+}
+
 static void obey(struct worker *worker, const struct worker_order *order) {
-    if (order->step == WORKER_PREPARE) {
+    if (order->step == WORKER_PREPARE && order->rules) {
+        prepare_rules(worker, order);
+    } else if (order->step == WORKER_PREPARE) {
         prepare(worker, order);
+    } else if (order->step == WORKER_COMMIT && worker->next_rules &&
+               worker->prepared == order->round) {
+        commit_rules(worker, order);
     } else if (order->step == WORKER_COMMIT) {
         commit(worker, order);
     } else {
         drop_candidate(worker);
+        drop_rules(worker);
         answer(order, WORKER_DONE, NULL);
     }
     bundle_release(order->scripts);
+    rules_bundle_unref(order->rules);
 }
 
 static struct waiting_order *take_orders(struct worker *worker, bool last) {
@@ -305,6 +347,7 @@ static void refuse_all(struct worker *worker) {
         next = order->next;
         answer(&order->order, WORKER_REFUSED, &err);
         bundle_release(order->order.scripts);
+        rules_bundle_unref(order->order.rules);
         free(order);
     }
     if (worker->phase != IDLE)
@@ -339,6 +382,9 @@ static void stop(struct worker *worker) {
         http_client_free(worker->parts.http);
     if (worker->parts.db)
         db_free(worker->parts.db);
+    rules_slot_free(&worker->rules.slot);
+    rules_bundle_unref(worker->rules.bundle);
+    rules_bundle_unref(worker->next_rules);
     uv_close((uv_handle_t *)&worker->wake, NULL);
     uv_close((uv_handle_t *)&worker->beat, NULL);
     uv_close((uv_handle_t *)&worker->turn, NULL);
@@ -395,6 +441,8 @@ static void update_meters(struct worker *worker, double lag_seconds) {
     add_generation(&state, worker->live);
     for (int i = 0; i < worker->retired_count; i++)
         add_generation(&state, worker->retired[i]);
+    if (worker->rules.slot.live)
+        state.rules_bytes = (double)rules_memory(worker->rules.slot.live);
     for (int i = 0; i < worker->listener_count; i++) {
         state.exchanges += http_server_exchanges(worker->listeners[i].server);
         state.connections += http_server_connections(worker->listeners[i].server);
@@ -504,6 +552,8 @@ bool worker_order(struct worker *worker, const struct worker_order *order) {
     waiting->order = *order;
     if (order->scripts)
         bundle_hold(order->scripts);
+    if (order->rules)
+        rules_bundle_ref(order->rules);
     pthread_mutex_lock(&worker->mutex);
     bool taken = !worker->closed;
     if (taken) {
@@ -516,6 +566,7 @@ bool worker_order(struct worker *worker, const struct worker_order *order) {
     pthread_mutex_unlock(&worker->mutex);
     if (!taken) {
         bundle_release(waiting->order.scripts);
+        rules_bundle_unref(waiting->order.rules);
         free(waiting);
     }
     return taken;

@@ -1,6 +1,7 @@
 // A worker: one thread, one loop, and on it one service's listeners, database pool, HTTP client and
-// the generation of its scripts that is live. Workers share nothing but metrics. What a request goes
-// through: http_server -> request_start -> a fiber that runs the service's handle -> http_reply.
+// the generation of its scripts that is live. Workers share nothing but metrics. What a request
+// goes through: http_server -> request_start -> a fiber that runs the service's handle ->
+// http_reply.
 #pragma once
 
 #include <stdbool.h>
@@ -9,13 +10,15 @@
 #include "bundle.h"
 #include "config.h"
 #include "err.h"
+#include "rules_bundle.h"
 
 struct api_service;
 struct worker;
 
 struct worker_options {
     const struct config *config;
-    struct bundle *scripts; // to begin with; read while worker_start runs
+    struct bundle *scripts;     // to begin with; read while worker_start runs
+    struct rules_bundle *rules; // likewise; NULL: none
     const char *service;
     int index, count; // this worker among those of its service
     int port, inner_port;
@@ -33,8 +36,8 @@ MUST_CHECK int worker_start(struct worker **worker, const struct worker_options 
 // A change of the scripts, in steps that one coordinator gives to all workers: PREPARE loads a new
 // generation beside the live one and runs nothing; COMMIT ends what the live one does in the
 // background, runs the new one's start, and then sends new requests to it, while what runs goes on
-// where it is; CANCEL drops what was prepared. A commit whose start fails is refused, and leaves the
-// old generation serving, but without its background: prepare and commit the old scripts again.
+// where it is; CANCEL drops what was prepared. A commit whose start fails is refused, and leaves
+// the old generation serving, but without its background: prepare and commit the old scripts again.
 enum worker_step { WORKER_PREPARE, WORKER_COMMIT, WORKER_CANCEL };
 enum worker_outcome {
     WORKER_DONE,
@@ -44,8 +47,9 @@ enum worker_outcome {
 
 struct worker_order {
     enum worker_step step;
-    uint64_t round;         // COMMIT is of the PREPARE with the same number
-    struct bundle *scripts; // of a PREPARE; held until it is done
+    uint64_t round;             // COMMIT is of the PREPARE with the same number
+    struct bundle *scripts;     // of a PREPARE; held until it is done
+    struct rules_bundle *rules; // of a PREPARE instead of scripts: the rules alone change, at once
     // On the worker's thread, once. err is set when the outcome is not WORKER_DONE.
     void (*on_done)(void *user, uint64_t round, enum worker_outcome outcome, const struct err *err);
     void *user;

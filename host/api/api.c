@@ -69,6 +69,7 @@ void api_preload(lua_State *L) {
         {"host.log", api_open_log},
         {"host.metrics", api_open_metrics},
         {"host.revision", api_open_revision},
+        {"host.rules", api_open_rules},
         {"host.time", api_open_time},
         {"host.text", api_open_text},
         {"host.timer", api_open_timer},

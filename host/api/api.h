@@ -14,6 +14,7 @@
 #include "http_client.h"
 #include "http_server.h"
 #include "metrics.h"
+#include "rules.h"
 
 struct sleep;
 
@@ -21,6 +22,13 @@ struct sleep;
 struct api_service {
     const char *name;
     int port, inner_port; // 0: none
+};
+
+// A worker's business rules. The slot is empty until a script requires host.rules; then they are
+// made from the bundle.
+struct api_rules {
+    struct rules_slot slot;
+    struct rules_bundle *bundle; // NULL: there are none
 };
 
 // One per VM; lives as long as it and as the operations that it has begun.
@@ -32,6 +40,7 @@ struct api_env {
     struct http_client *http;  // NULL likewise
     struct fiber_pool *fibers; // NULL likewise
     struct metric_shard *metrics;
+    struct api_rules *rules; // the worker's, for all its generations; NULL: none may be asked
     const char *service;
     int worker_index;
     int worker_count;
@@ -48,7 +57,7 @@ struct api_env {
     // nothing runs.
     int (*listen)(void *worker, int port, size_t body_limit, struct err *err);
     void *worker;
-    int operations; // that have not ended
+    int operations;                       // that have not ended
     void (*on_idle)(struct api_env *env); // the VM is gone and so is the last of them; may be NULL
 };
 
@@ -79,6 +88,7 @@ int api_open_http(lua_State *L);
 int api_open_log(lua_State *L);
 int api_open_metrics(lua_State *L);
 int api_open_revision(lua_State *L);
+int api_open_rules(lua_State *L);
 int api_open_timer(lua_State *L);
 int api_open_worker(lua_State *L);
 

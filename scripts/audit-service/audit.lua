@@ -4,6 +4,7 @@ local db = require("host.db")
 local inbox = require("lib.inbox")
 local json = require("lib.json")
 local problem = require("lib.problem")
+local rules = require("lib.rules")
 local store = require("lib.store")
 local time = require("host.time")
 local uuid = require("lib.uuid")
@@ -27,7 +28,40 @@ local DEFAULT_LIMIT, MAX_LIMIT = 100, 1000
 local KNOWN = { user_id = true, task_id = true, event_type = true, from = true, to = true,
   limit = true, cursor = true }
 
----Records an event; a second time changes nothing.
+-- What the log itself stands on.
+local ALWAYS = { id = true, user_id = true, version = true, status = true }
+local HIDDEN = "[hidden]"
+
+-- The payload as the rules want it kept; nil when the event is not to be recorded.
+local function redact(event)
+  local payload, tags = event.payload, {}
+  for i, tag in ipairs(type(payload.tags) == "table" and payload.tags or {}) do
+    tags[i] = type(tag) == "string" and tag or ""
+  end
+  local decision = rules.call("audit.keep", { event_type = event.event_type,
+    user_id = event.user_id, tags = tags,
+    title = type(payload.title) == "string" and payload.title or nil })
+  if not decision.keep then
+    return nil
+  elseif #decision.hide + #decision.drop == 0 then
+    return payload
+  end
+  local kept = {}
+  for name, value in pairs(payload) do
+    kept[name] = value
+  end
+  for _, name in ipairs(decision.hide) do
+    if kept[name] ~= nil and not ALWAYS[name] then
+      kept[name] = type(kept[name]) == "string" and HIDDEN or json.null
+    end
+  end
+  for _, name in ipairs(decision.drop) do
+    kept[name] = ALWAYS[name] and kept[name] or nil
+  end
+  return kept
+end
+
+---Records an event as far as the rules want it kept; a second time changes nothing.
 ---@param event cloudevent.Event
 ---@return "SUCCESS"|"DROP"|nil
 ---@return string|table  why it is dropped, or a problem
@@ -39,8 +73,12 @@ function audit.record(event)
   if event.event_type == "task.deleted" then
     version = version + 1 -- its payload is the last state, of the version before
   end
+  local payload = redact(event)
+  if not payload then
+    return "SUCCESS"
+  end
   local rows, why = inbox.effect(RECORD, event.event_id, event.event_type, event.user_id,
-    event.task_id, version, event.timestamp, event.source, json.encode(event.payload))
+    event.task_id, version, event.timestamp, event.source, json.encode(payload))
   if not rows then
     return nil, why
   end

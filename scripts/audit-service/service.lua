@@ -15,6 +15,7 @@ return {
   name = "audit-service",
   port = 8003,
   inner_port = 9003,
+  rules = { "audit" },
   nice = 2,
   routes = {
     { "GET", "/api/v1/audit-log", list },

@@ -1,12 +1,12 @@
 -- The chat without a model: rules/chat says what a message means, chat_tools does it through the
--- same task code as REST, and this file keeps the conversation. What an answer asks ("which one?",
--- "really all five?") stays in the conversation's state as `pending`, for the next message alone.
-local chat_text = require("chat-api.chat_text")
+-- same task code as REST, rules/chat_answers finds the words, and this file keeps the conversation.
+-- What an answer asks ("which one?", "really all five?") stays in the conversation's state as
+-- `pending`, for the next message alone.
 local chat_tools = require("chat-api.chat_tools")
 local json = require("lib.json")
-local match = require("rules.chat_match")
+local match = require("chat-api.chat_match")
 local problem = require("lib.problem")
-local rules = require("rules.chat")
+local rules = require("lib.rules")
 
 local chat = {}
 
@@ -14,14 +14,14 @@ local say = chat_tools.say
 
 -- Answers to what was asked.
 
-local function keep_asking(turn, pending, text)
+local function keep_asking(turn, pending, name, values)
   turn.state.pending = pending
-  say(turn, text)
+  say(turn, name, values)
 end
 
 local function pick(turn, args, pending)
   if not pending or pending.kind ~= "pick" then
-    say(turn, "I did not ask for a choice. " .. chat_text.HINT)
+    say(turn, "nothing_asked")
     return
   end
   local chosen
@@ -33,9 +33,9 @@ local function pick(turn, args, pending)
     chosen = match.find(pending.choices, args.words)
   end
   if #chosen == 0 then
-    keep_asking(turn, pending, "Please give a number from 1 to " .. #pending.choices .. ".")
+    keep_asking(turn, pending, "give_number", { count = #pending.choices })
   elseif #chosen > 1 and not args.all then
-    keep_asking(turn, pending, "That fits more than one; please give its number.")
+    keep_asking(turn, pending, "not_one")
   elseif #chosen > 1 then
     chat_tools.confirm(turn, pending.call, chosen)
   else
@@ -47,53 +47,52 @@ end
 
 local function answer_yes(turn, pending)
   if not pending then
-    say(turn, "There is nothing to confirm. " .. chat_text.HINT)
+    say(turn, "nothing_to_confirm")
   elseif pending.kind == "confirm" then
     for _, call in ipairs(pending.calls) do
       chat_tools.run(turn, call)
     end
   elseif pending.kind == "pick" then
-    keep_asking(turn, pending, "Which one? Please give its number.")
+    keep_asking(turn, pending, "which_number")
   else
-    keep_asking(turn, pending, 'When? For example "tomorrow at 9am".')
+    keep_asking(turn, pending, "when")
   end
 end
 
 local ANSWERS = {
   help = function(turn, args)
-    say(turn, args.greeting and "Hello! " .. chat_text.HINT or chat_text.HELP)
+    say(turn, args.greeting and "hello" or "help")
   end,
-  undo = function(turn) say(turn, "I cannot undo yet. " .. chat_text.HINT) end,
+  undo = function(turn) say(turn, "undo") end,
   answer_yes = function(turn, _, pending) answer_yes(turn, pending) end,
   answer_no = function(turn, _, pending)
-    say(turn, pending and "All right, nothing was changed." or "All right.")
+    say(turn, pending and "unchanged" or "all_right")
   end,
   pick = pick,
 }
 
 local function ask(turn, question)
-  if question.kind == "unclear" then
-    say(turn, question.text .. " " .. chat_text.HINT)
-    return
+  if question.kind ~= "unclear" then
+    turn.state.pending = { kind = question.kind, calls = question.calls, args = question.args }
   end
-  turn.state.pending = { kind = question.kind, calls = question.calls, args = question.args }
-  say(turn, question.text)
+  say(turn, "question", { text = question.text })
 end
 
 local function run(turn, text)
   local pending = turn.state.pending
   turn.state.pending = nil
-  local calls, question = rules.understand(text,
-    { now = turn.now, pending = pending, last_task = turn.state.last_task })
-  for _, call in ipairs(calls or {}) do
+  local understood = rules.call("chat.understand", text, { now = turn.now,
+    pending = pending and { kind = pending.kind, args = pending.args },
+    last_task = turn.state.last_task ~= nil })
+  for _, call in ipairs(understood.calls or {}) do
     if ANSWERS[call.tool] then
       ANSWERS[call.tool](turn, call.args, pending)
     else
       chat_tools.run(turn, call)
     end
   end
-  if question then
-    ask(turn, question)
+  if understood.question then
+    ask(turn, understood.question)
   end
 end
 
@@ -138,7 +137,7 @@ function chat.new(parts)
     local turn = chat_tools.turn({ user = user, tasks = parts.tasks, calendar = parts.calendar,
       state = state, zone = zone, now_ms = now_ms, stream = options.stream })
     run(turn, text)
-    local message = table.concat(turn.lines, "\n")
+    local message = rules.call("chat_answers.render", turn.answers, turn.now)
     if options.stream then
       options.stream("content", message)
     end

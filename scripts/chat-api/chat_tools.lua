@@ -1,11 +1,8 @@
--- The chat's tools: carries out the calls of rules/chat on a user's tasks and says what came of it.
--- Civil times of the rules become instants here.
-local chat_text = require("chat-api.chat_text")
-local civil = require("rules.chat_civil")
-local dates = require("rules.chat_dates")
+-- The chat's tools: carries out the calls of rules/chat on a user's tasks and notes what is to be
+-- said of it, for rules/chat_answers.
+local chat_dates = require("chat-api.chat_dates")
 local json = require("lib.json")
-local match = require("rules.chat_match")
-local rules = require("rules.chat")
+local match = require("chat-api.chat_match")
 
 local chat_tools = {}
 
@@ -15,6 +12,7 @@ local MAX_SEARCHED = 1000
 local MAX_AT_ONCE = 200  -- tasks that one yes deletes or completes
 
 local null = json.null
+local CLEAR = chat_dates.CLEAR
 
 ---@class chat_tools.Turn
 ---@field user string
@@ -25,64 +23,52 @@ local null = json.null
 ---@field now_ms integer
 ---@field now table         civil, with wday
 ---@field tools table[]     what was done, as the contract's tools_invoked
----@field lines string[]    the answer
+---@field answers chat_answers.Answer[]  what to say
 ---@field stream fun(type: string, data: any)|nil
 
 ---@param parts table  user, tasks, calendar, state, zone, now_ms, stream
 ---@return chat_tools.Turn
 function chat_tools.turn(parts)
   parts.now = parts.calendar.to_local(parts.now_ms, parts.zone)
-  parts.tools, parts.lines = {}, {}
+  parts.tools, parts.answers = {}, {}
   return parts
 end
 
+---Notes something to say.
 ---@param turn chat_tools.Turn
----@param text string
-function chat_tools.say(turn, text)
-  turn.lines[#turn.lines + 1] = text
+---@param name string  what, as rules/chat_answers.lua calls it
+---@param values table|nil
+function chat_tools.say(turn, name, values)
+  values = values or {}
+  values.say = name
+  turn.answers[#turn.answers + 1] = values
 end
 local say = chat_tools.say
 
--- Time.
-
-local function format(turn, ms)
-  local utc = turn.calendar.to_local(ms, "UTC")
-  return string.format("%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", utc.year, utc.month, utc.day,
-    utc.hour,
-    utc.min, utc.sec, ms % 1000)
-end
-
-local function parse(text)
-  local year, month, day, hour, min, sec, rest =
-    text:match("^(%d+)-(%d+)-(%d+)T(%d+):(%d+):(%d+)%.?(%d*)Z$")
-  local days = civil.to_days(tonumber(year), tonumber(month), tonumber(day))
-  return ((days * 24 + tonumber(hour)) * 60 + tonumber(min)) * 60000 + tonumber(sec) * 1000
-    + (tonumber((rest .. "000"):sub(1, 3)))
-end
-
-local function to_ms(turn, date, usual)
-  return turn.calendar.from_local(dates.fill(date, turn.now, usual), turn.zone)
-end
-
-local function to_civil(turn, text)
-  return turn.calendar.to_local(parse(text), turn.zone)
-end
-
-local function due_of(turn, task)
-  return task.due_date ~= null and to_civil(turn, task.due_date) or nil
-end
-
-local function describe(turn, task)
-  return chat_text.task(task, due_of(turn, task), turn.now)
-end
-
--- The reminder and due date for a moment at which to remind. Without a later due date it is due a
--- minute after the reminder, the least distance there can be.
-local function reminder(remind_ms, due_ms)
-  if due_ms and due_ms - remind_ms >= 60000 then
-    return due_ms, math.floor((due_ms - remind_ms) / 60000)
+local function value_of(value)
+  if value ~= null then
+    return value
   end
-  return remind_ms + 60000, 1
+end
+
+-- The task as the rules know it.
+local function describe(turn, task)
+  return { title = task.title, due = chat_dates.due_of(turn, task), priority = task.priority,
+    recurrence_rule = value_of(task.recurrence_rule), status = task.status,
+    reminder_offset_minutes = value_of(task.reminder_offset_minutes),
+    tags = { unpack(task.tags) } }
+end
+
+local function describe_all(turn, tasks, count)
+  local described = {}
+  for i = 1, math.min(#tasks, count) do
+    described[i] = describe(turn, tasks[i])
+  end
+  return described
+end
+
+local function left_out(items, shown)
+  return math.max(0, #items - shown)
 end
 
 -- Calls, recorded.
@@ -98,7 +84,7 @@ end
 
 local function fail(turn, name, why)
   record(turn, name, nil, why.detail)
-  say(turn, chat_text.failed(why))
+  say(turn, "failed", { detail = why.detail })
 end
 
 local function invoke(turn, name, fn, ...)
@@ -128,32 +114,31 @@ local function add_task(turn, call)
   local input = { title = args.title, description = args.description, priority = args.priority,
     tags = args.tags and json.list(args.tags), recurrence_rule = args.recurrence_rule,
     timezone = turn.zone, reminder_offset_minutes = args.reminder_offset_minutes }
-  local due_ms = args.due and to_ms(turn, args.due)
-  local remind_when = args.remind_at == true
-  if args.remind_at and not remind_when then
-    local remind_ms = to_ms(turn, args.remind_at)
-    due_ms, input.reminder_offset_minutes = reminder(remind_ms, due_ms)
-  elseif input.reminder_offset_minutes and not due_ms then
-    input.reminder_offset_minutes = nil
-    remind_when = true
+  local ask_when = args.remind_at == true or args.reminder_offset_minutes and not args.due
+    and not args.remind_at
+  local why = chat_dates.put_new(turn, args, input)
+  if why then
+    fail(turn, "add_task", why)
+    return
   end
-  input.due_date = due_ms and format(turn, due_ms)
   local task = invoke(turn, "add_task", turn.tasks.create, input)
   if not task then
     return
   end
   remember(turn, task)
-  if remind_when then
+  local described = describe(turn, task)
+  if ask_when then
     turn.state.pending = { kind = "when" }
-    say(turn, "Added " .. describe(turn, task)
-      .. '. When should I remind you? For example "tomorrow at 9am".')
+    say(turn, "added_when", { task = described })
   elseif args.remind_at and task.remind_at ~= null then
-    local only_reminder = not args.due
-    say(turn, "Added " .. (only_reminder and chat_text.task(task, nil, turn.now, true)
-      or describe(turn, task)) .. ". I will remind you "
-      .. chat_text.moment(to_civil(turn, task.remind_at), turn.now) .. ".")
+    if not args.due then
+      -- The time of the reminder is all that was said, and it follows.
+      described.due, described.reminder_offset_minutes = nil, nil
+    end
+    say(turn, "added_reminder",
+      { task = described, at = chat_dates.to_civil(turn, task.remind_at) })
   else
-    say(turn, "Added " .. describe(turn, task) .. ".")
+    say(turn, "added", { task = described })
   end
 end
 
@@ -198,17 +183,13 @@ end
 
 local function ask_which(turn, call, found)
   local choices = json.list({})
-  local lines = { 'Several tasks match "' .. call.args.match.words .. '". Which one?' }
   for i = 1, math.min(#found, MAX_CHOICES) do
     choices[i] = { id = found[i].id, title = found[i].title }
-    lines[#lines + 1] = i .. ". " .. describe(turn, found[i])
-  end
-  if #found > MAX_CHOICES then
-    lines[#lines + 1] = "… and " .. #found - MAX_CHOICES .. " more; more words would help."
   end
   call.otherwise = nil
   turn.state.pending = { kind = "pick", call = call, choices = choices }
-  say(turn, table.concat(lines, "\n"))
+  say(turn, "which", { words = call.args.match.words,
+    tasks = describe_all(turn, found, MAX_CHOICES), more = left_out(found, MAX_CHOICES) })
 end
 
 -- The one task a call is about, as {id, title}. nil when it is not known; that has been said then,
@@ -219,7 +200,7 @@ local function resolve(turn, call)
     return wanted
   elseif wanted.last then
     if not turn.state.last_task then
-      say(turn, "I am not sure which task you mean; please tell me its title.")
+      say(turn, "unknown")
     end
     return turn.state.last_task
   elseif wanted.number then
@@ -238,30 +219,24 @@ local function resolve(turn, call)
   elseif #found > 1 then
     ask_which(turn, call, found)
   elseif wanted.number then
-    say(turn, "There is no number " .. wanted.number .. " in what I listed last.")
+    say(turn, "no_number", { number = wanted.number })
   elseif call.otherwise then
     chat_tools.run(turn, call.otherwise)
   else
-    say(turn, 'I found no task that matches "' .. wanted.words .. '".')
+    say(turn, "no_match", { words = wanted.words })
   end
   return nil
 end
 
 -- Listing.
 
-local function query_of(turn, filter)
-  local query = {}
-  for name, value in pairs(filter) do
-    query[name] = value
-  end
-  query.due_before = filter.due_before and format(turn, to_ms(turn, filter.due_before))
-  query.due_after = filter.due_after and format(turn, to_ms(turn, filter.due_after))
-  return query
-end
-
 local function list_tasks(turn, call)
   local args = call.args
-  local query = query_of(turn, args)
+  local query, why = chat_dates.query(turn, args)
+  if not query then
+    fail(turn, "list_tasks", why)
+    return
+  end
   if not query.sort then
     query.sort, query.order = "due_date", "asc"
   end
@@ -270,56 +245,43 @@ local function list_tasks(turn, call)
     return
   end
   turn.state.shown = json.list({})
-  if #found.items == 0 then
-    say(turn, chat_text.nothing(args))
-    return
-  end
-  local lines = { chat_text.count(found.total, args) }
   for i = 1, math.min(#found.items, MAX_LISTED) do
-    local task = found.items[i]
-    turn.state.shown[i] = { id = task.id, title = task.title }
-    lines[#lines + 1] = i .. ". " .. describe(turn, task)
-  end
-  if found.total > MAX_LISTED and #found.items > MAX_LISTED then
-    lines[#lines + 1] = "… and " .. found.total - MAX_LISTED .. " more."
+    turn.state.shown[i] = { id = found.items[i].id, title = found.items[i].title }
   end
   if #found.items == 1 then
     remember(turn, found.items[1])
   end
-  say(turn, table.concat(lines, "\n"))
+  say(turn, "list", { total = found.total, tasks = describe_all(turn, found.items, MAX_LISTED),
+    more = #found.items > MAX_LISTED and found.total - MAX_LISTED or 0,
+    filter = { priority = args.priority, status = args.status, overdue = args.overdue,
+      search = args.search, dated = (args.due_before or args.due_after) ~= nil } })
 end
 
 -- Several at once, only after a yes.
-
-local VERBS = { delete_task = "delete", complete_task = "complete", update_task = "change" }
 
 ---Asks before something is done to several tasks.
 ---@param turn chat_tools.Turn
 ---@param call table   what is to be done to each
 ---@param items table[]
 function chat_tools.confirm(turn, call, items)
-  local verb = VERBS[call.tool]
   local count = math.min(#items, MAX_AT_ONCE)
-  local lines = { "This will " .. verb .. " " .. chat_text.tasks(count) .. ":" }
-  local ids = json.list({})
+  local ids, titles = json.list({}), {}
   for i = 1, count do
     ids[i] = items[i].id
-    if i <= MAX_CHOICES then
-      lines[#lines + 1] = '- "' .. items[i].title .. '"'
-    end
+    titles[i] = i <= MAX_CHOICES and items[i].title or nil
   end
-  if count > MAX_CHOICES then
-    lines[#lines + 1] = "… and " .. count - MAX_CHOICES .. " more"
-  end
-  lines[#lines + 1] = "Shall I " .. verb .. " " .. (count == 1 and "it" or "them")
-    .. "? (yes or no)"
   turn.state.pending = { kind = "confirm", calls = json.list({
     { tool = call.tool, args = { match = { ids = ids }, changes = call.args.changes } } }) }
-  say(turn, table.concat(lines, "\n"))
+  say(turn, "confirm", { tool = call.tool, count = count, titles = titles,
+    more = math.max(0, count - MAX_CHOICES) })
 end
 
 local function ask_for_all(turn, call)
-  local query = query_of(turn, call.args.match.filter)
+  local query, wrong = chat_dates.query(turn, call.args.match.filter)
+  if not query then
+    fail(turn, call.tool, wrong)
+    return
+  end
   query.limit = query.limit or MAX_SEARCHED
   if call.tool == "complete_task" then
     query.status = query.status or "active"
@@ -328,13 +290,13 @@ local function ask_for_all(turn, call)
   if not found then
     fail(turn, call.tool, why)
   elseif #found.items == 0 then
-    say(turn, "There is nothing to " .. VERBS[call.tool] .. ".")
+    say(turn, "nothing_to", { tool = call.tool })
   else
     chat_tools.confirm(turn, call, found.items)
   end
 end
 
-local function each(turn, call, fn, past)
+local function each(turn, call, fn)
   local done = 0
   for _, id in ipairs(call.args.match.ids) do
     local result, why = fn(turn.user, id)
@@ -345,11 +307,11 @@ local function each(turn, call, fn, past)
         forget(turn, id)
       end
     elseif why.status ~= 404 then
-      say(turn, chat_text.failed(why))
+      say(turn, "failed", { detail = why.detail })
       break
     end
   end
-  say(turn, past .. " " .. chat_text.tasks(done) .. ".")
+  say(turn, "several", { tool = call.tool, count = done })
 end
 
 -- Completing and deleting.
@@ -360,12 +322,13 @@ local function complete_one(turn, id)
     return
   end
   remember(turn, answer.completed_task)
-  local text = 'Done: "' .. answer.completed_task.title .. '".'
+  local title = answer.completed_task.title
   if answer.next_task and answer.next_task ~= null then
-    text = text .. " Next: " .. describe(turn, answer.next_task) .. "."
     remember(turn, answer.next_task)
+    say(turn, "completed_next", { title = title, next = describe(turn, answer.next_task) })
+  else
+    say(turn, "completed", { title = title })
   end
-  say(turn, text)
 end
 
 -- "complete buy milk and call mom": the parts, where each is one task and the whole is none.
@@ -392,7 +355,7 @@ end
 local function complete_task(turn, call)
   local wanted = call.args.match
   if wanted.ids then
-    each(turn, call, turn.tasks.complete, "Completed")
+    each(turn, call, turn.tasks.complete)
     return
   elseif wanted.all then
     ask_for_all(turn, call)
@@ -406,7 +369,7 @@ end
 local function delete_task(turn, call)
   local wanted = call.args.match
   if wanted.ids then
-    each(turn, call, turn.tasks.delete, "Deleted")
+    each(turn, call, turn.tasks.delete)
     return
   elseif wanted.all then
     ask_for_all(turn, call)
@@ -415,7 +378,7 @@ local function delete_task(turn, call)
   local task = resolve(turn, call)
   if task and invoke(turn, "delete_task", turn.tasks.delete, task.id) then
     forget(turn, task.id)
-    say(turn, 'Deleted "' .. task.title .. '".')
+    say(turn, "deleted", { title = task.title })
   end
 end
 
@@ -437,54 +400,40 @@ local function with_tags(task, changes)
   return tags
 end
 
--- The new due date in ms: what is not said of a day and time stays as it was.
-local function new_due(turn, task, changes)
-  local old = due_of(turn, task)
-  local shift = changes.due_shift
-  if shift then
-    local from = old or turn.now
-    return turn.calendar.from_local(civil.add(from, shift.count, shift.unit), turn.zone)
-  end
-  local due = changes.due
-  if due.time_only and old and not civil.before(old, turn.now) then
-    due = { year = old.year, month = old.month, day = old.day, hour = due.hour, min = due.min }
-  end
-  return to_ms(turn, due, old and { hour = old.hour, min = old.min } or nil)
-end
-
 local function value_or_null(value)
-  if value == rules.null then
+  if value == CLEAR then
     return null
   end
   return value
 end
 
--- What PUT would get.
+-- What PUT would get; nil and a problem when a date is none.
 local function input_of(turn, task, changes)
   local input = { title = changes.title, priority = changes.priority, status = changes.status,
     description = value_or_null(changes.description),
     recurrence_rule = value_or_null(changes.recurrence_rule),
     reminder_offset_minutes = value_or_null(changes.reminder_offset_minutes) }
-  if changes.tags == rules.null then
+  if changes.tags == CLEAR then
     input.tags = json.list({})
   elseif changes.tags or changes.tags_add or changes.tags_remove then
     input.tags = with_tags(task, changes)
   end
-  local due_ms = task.due_date ~= null and parse(task.due_date) or nil
-  if changes.due == rules.null then
-    input.due_date, due_ms = null, nil
-  elseif changes.due or changes.due_shift then
-    due_ms = new_due(turn, task, changes)
-    input.due_date = format(turn, due_ms)
-  end
-  if changes.remind_at then
-    due_ms, input.reminder_offset_minutes = reminder(to_ms(turn, changes.remind_at), due_ms)
-    input.due_date = format(turn, due_ms)
+  local why = chat_dates.put_changed(turn, task, changes, input)
+  if why then
+    return nil, why
   end
   if changes.recurrence_rule and task.timezone == null then
     input.timezone = turn.zone
   end
   return input
+end
+
+local function change(turn, task, changes)
+  local input, why = input_of(turn, task, changes)
+  if not input then
+    return nil, why
+  end
+  return turn.tasks.update(turn.user, task.id, input)
 end
 
 local function update_each(turn, call)
@@ -493,8 +442,8 @@ local function update_each(turn, call)
     if not task then
       return nil, why
     end
-    return turn.tasks.update(turn.user, id, input_of(turn, task, call.args.changes))
-  end, "Changed")
+    return change(turn, task, call.args.changes)
+  end)
 end
 
 local function update_task(turn, call)
@@ -517,25 +466,28 @@ local function update_task(turn, call)
   end
   remember(turn, task)
   if changes.remind or changes.reminder_offset_minutes
-    and changes.reminder_offset_minutes ~= rules.null
+    and changes.reminder_offset_minutes ~= CLEAR
     and task.due_date == null and not changes.due then
     turn.state.pending = { kind = "when" }
-    say(turn, '"' .. task.title .. '" has no time for a reminder yet. When should I remind you? '
-      .. 'For example "tomorrow at 9am".')
+    say(turn, "remind_when", { title = task.title })
     return
   end
-  local after = invoke(turn, "update_task", turn.tasks.update, task.id,
-    input_of(turn, task, changes))
+  local after = invoke(turn, "update_task", function()
+    return change(turn, task, changes)
+  end)
   if not after then
     return
   end
   remember(turn, after)
-  local text = chat_text.changed(task, after, describe(turn, after))
   if changes.remind_at and after.remind_at ~= null then
-    text = 'I will remind you of "' .. after.title .. '" '
-      .. chat_text.moment(to_civil(turn, after.remind_at), turn.now) .. "."
+    say(turn, "reminded", { title = after.title, at = chat_dates.to_civil(turn, after.remind_at) })
+  elseif task.version == after.version then
+    say(turn, "same", { task = describe(turn, after) })
+  elseif task.title ~= after.title then
+    say(turn, "renamed", { before = task.title, title = after.title })
+  else
+    say(turn, "updated", { task = describe(turn, after) })
   end
-  say(turn, text)
 end
 
 local TOOLS = { add_task = add_task, list_tasks = list_tasks, complete_task = complete_task,

@@ -18,6 +18,7 @@ return {
   name = "chat-api",
   port = 8000,
   inner_port = 9000,
+  rules = { "chat", "chat_answers", "recurrence", "task" },
   routes = {
     { "GET", "/api/tasks", routes.list_tasks },
     { "POST", "/api/tasks", routes.create_task, body = "json" },

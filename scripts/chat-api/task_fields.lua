@@ -136,6 +136,8 @@ local ORDER = { "title", "description", "status", "priority", "due_date", "tags"
   "reminder_offset_minutes", "recurrence_rule", "timezone", "repeat_from" }
 local CLEARABLE = { description = true, due_date = true, reminder_offset_minutes = true,
   recurrence_rule = true, timezone = true }
+local RULED = { "title", "description", "priority", "due_date", "tags", "reminder_offset_minutes",
+  "recurrence_rule", "timezone" }
 local DEFAULTS = { status = "pending", priority = "medium", repeat_from = "due_date" }
 
 -- The columns a change is named by in `changed`.
@@ -209,6 +211,50 @@ function task_fields.create(user, input, now_ms, may_be_past)
     return nil, message
   end
   return task
+end
+
+---A task as rules/task.lua knows it.
+---@param task table
+---@return table
+function task_fields.for_rules(task)
+  return { title = task.title, description = task.description, priority = task.priority,
+    tags = task.tags, due_ms = task.due_date, timezone = task.timezone,
+    reminder_offset_minutes = task.reminder_offset_minutes,
+    recurrence_rule = task.recurrence_rule }
+end
+
+---Which of the fields that rules/task.lua asks about an input sets.
+---@param input table
+---@return table<string, boolean>
+function task_fields.said(input)
+  local said = {}
+  for _, name in ipairs(RULED) do
+    said[name] = input[name] ~= nil or nil
+  end
+  return said
+end
+
+---Puts into a new task what the rules decided of what the user did not say. A reminder whose time
+---has passed is not set.
+---@param task table
+---@param input table      the user's
+---@param decision table   of rules/task.lua
+---@param now_ms integer
+function task_fields.fill_in(task, input, decision, now_ms)
+  if decision.priority and input.priority == nil then
+    task.priority = decision.priority
+  end
+  local offset = decision.reminder_offset_minutes
+  if offset and input.reminder_offset_minutes == nil and task.due_date
+    and task.due_date - offset * 60000 >= now_ms then
+    task.reminder_offset_minutes, task.remind_at = offset, task.due_date - offset * 60000
+  end
+  local tags = { unpack(task.tags) }
+  for _, tag in ipairs(decision.add_tags or {}) do
+    tags[#tags + 1] = tag
+  end
+  -- Too many, or what no tag can be, and the user's own stay alone.
+  task.tags = check_tags(json.list(tags)) or task.tags
 end
 
 local function same(a, b)

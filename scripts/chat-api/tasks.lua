@@ -2,7 +2,6 @@
 -- statement that is guarded by its version (task_store); when another was faster it is decided
 -- anew. REST, chat and the events of a series all come through here.
 -- Expected failure is nil and a problem (lib/problem.lua).
-local calendar = require("host.calendar")
 local crypto = require("host.crypto")
 local db = require("host.db")
 local failpoint = require("lib.failpoint")
@@ -10,7 +9,7 @@ local fiber = require("host.fiber")
 local json = require("lib.json")
 local live = require("chat-api.live")
 local problem = require("lib.problem")
-local recurrence = require("rules.recurrence")
+local rules = require("lib.rules")
 local store = require("lib.store")
 local task_events = require("chat-api.task_events")
 local task_fields = require("chat-api.task_fields")
@@ -98,6 +97,20 @@ local function refuse_create(user, why, options)
   return first_answer(user, options.key, crypto.hex(crypto.sha256(options.body)), why)
 end
 
+-- The new task as the rules want it; or why they refuse it.
+local function create_by_rules(user, input, now_ms)
+  local task, message = task_fields.create(user, input, now_ms)
+  if not task then
+    return nil, message
+  end
+  local decision = rules.call("task.create", task_fields.for_rules(task), task_fields.said(input))
+  if decision.refused then
+    return nil, decision.refused
+  end
+  task_fields.fill_in(task, input, decision, now_ms)
+  return task
+end
+
 ---@class tasks.Options
 ---@field key string|nil          an Idempotency-Key
 ---@field body string|nil         the raw request, compared when the key comes again
@@ -112,7 +125,7 @@ end
 function tasks.create_text(user, input, options)
   options = options or {}
   local now_ms = time.now_ms()
-  local task, message = task_fields.create(user, input, now_ms)
+  local task, message = create_by_rules(user, input, now_ms)
   local full = task and refuse_when_full()
   if not task or full then
     return refuse_create(user, full or problem.unprocessable(message), options)
@@ -212,6 +225,16 @@ local function event_type_of(before, after)
   return "task.updated"
 end
 
+-- Why the rules do not take a change, where they are asked: a status needs no rule.
+local function refusal(after, changed)
+  local said = {}
+  for _, name in ipairs(changed) do
+    said[name] = true
+  end
+  said = task_fields.said(said)
+  return next(said) and rules.call("task.update", task_fields.for_rules(after), said).refused
+end
+
 -- Gives the task as JSON and as a table, and whether anything changed.
 local function update(user, id, input, options)
   local changed_any = false
@@ -223,6 +246,10 @@ local function update(user, id, input, options)
     end
     if not after then
       return task_fields.encode(before), nil, before
+    end
+    local refused = refusal(after, changed)
+    if refused then
+      return nil, problem.unprocessable(refused)
     end
     local change = task_events.make(event_type_of(before, after), after, changed, now_ms)
     local rows, err = task_store.update(before, after, change, options.traceparent)
@@ -307,7 +334,9 @@ local function child_text(user, id, wait_ms)
 end
 
 local function has_next(task, now_ms)
-  return recurrence.next(task, now_ms, calendar) ~= nil
+  return task.recurrence_rule ~= nil and rules.call("recurrence.next",
+    { recurrence_rule = task.recurrence_rule, due_date = task.due_date, timezone = task.timezone,
+      repeat_from = task.repeat_from }, now_ms).recurrence_rule ~= nil
 end
 
 ---Completes a task; a second time changes nothing. Waits at most half a second for the next

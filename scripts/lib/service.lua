@@ -6,6 +6,7 @@
 --   inner_routes             the same for the inner port
 --   subscriptions            list of service.Subscription, told to Dapr by GET /dapr/subscribe
 --   start                    runs once per worker in a fiber, after the listeners are open
+--   rules                    files of rules/ that it asks; it starts only where their examples hold
 --   fallback                 answers what no route of the port for users matches, as a handler does
 --   workers                  how many workers it has, where the setting must not decide
 --   body_limit               bytes of a request's body on the port for users (default 65,536)
@@ -416,6 +417,16 @@ local function guard_inner(route, request)
   end
 end
 
+-- A service that asks no rules loads none. All workers have the same: one of them looks.
+local function check_rules(files)
+  if files and worker.index == 0 then
+    local good, message = require("lib.rule_examples").run_all(files)
+    if not good then
+      error(message, 0)
+    end
+  end
+end
+
 local function decode_params(params)
   for name, value in pairs(params) do
     local decoded = url.decode(value)
@@ -474,6 +485,7 @@ end
 function service.open(name)
   local declaration = require(name .. ".service")
   assert(declaration.name == name, name .. "/service.lua declares another name")
+  check_rules(declaration.rules)
   local exact, patterns = compile(concat(built_in(name), declaration.routes))
   local subscribed, asked = subscription_routes(declaration.subscriptions)
   local inner_exact, inner_patterns = compile(concat(concat(subscribed, INNER_BUILT_IN),

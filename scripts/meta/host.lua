@@ -305,6 +305,27 @@ function revision.status(kind) end
 ---@field loads integer        since start
 ---@field failures integer     since start
 ---@field previous {revision: string, loaded_ms: integer}[]  the latest first
+---@class host.rules
+---Business rules, in a VM of their own: see ARCHITECTURE.md, "Rules". Required, it loads them.
+local rules = {}
+---@class host.RuleError
+---@field code "budget"|"memory"|"error"|"missing"|"argument"|"result"
+---@field message string    with the file and line of the rule where one is to blame
+---@field traceback string  lines; may be empty
+---Calls function `plan` of notify.lua for "notify.plan". Arguments and results are copies: nil,
+---booleans, numbers, strings, host.json.null, tables of these without metatable (lists of host.json
+---stay lists). Does not wait. A failure is logged and counted.
+---@param name string
+---@param ... any
+---@return any ...                 what the rule returns, or nil
+---@return host.RuleError|nil err  when there is none
+function rules.call(name, ...) end
+---@return string|nil  SHA-256 over the names and contents of the rules' files, in hex; nil where the
+---service is only looked at and does not run: then there are none, and a call throws
+function rules.revision() end
+---@param name string  of a file beside the rules, such as "notify.examples.json"
+---@return string|nil content  nil when there is none
+function rules.read_file(name) end
 
 ---@class host.calendar
 ---Recurrence rules and time zones. Instants are milliseconds since 1970 UTC; local times are
@@ -342,5 +363,5 @@ return {
   ["host.bus"] = bus, ["host.log"] = log, ["host.config"] = config, ["host.json"] = json, ["host.text"] = text, ["host.time"] = time,
   ["host.crypto"] = crypto, ["host.db"] = db, ["host.http"] = http, ["host.metrics"] = metrics,
   ["host.fiber"] = fiber, ["host.timer"] = timer, ["host.worker"] = worker,
-  ["host.calendar"] = calendar, ["host.revision"] = revision,
+  ["host.calendar"] = calendar, ["host.revision"] = revision, ["host.rules"] = rules,
 }

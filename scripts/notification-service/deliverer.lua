@@ -1,7 +1,6 @@
 -- Sends what is due, channel by channel. A worker claims rows before it sends them, so that no two
 -- workers or pods send one at once; a claim that was never settled ends by itself, and another try
 -- begins. So a crash between sending and settling means once more, never not at all.
-local calendar = require("host.calendar")
 local config = require("host.config")
 local crypto = require("host.crypto")
 local dapr = require("lib.dapr")
@@ -9,8 +8,9 @@ local deliveries = require("notification-service.deliveries")
 local failpoint = require("lib.failpoint")
 local fiber = require("host.fiber")
 local log = require("host.log")
+local mail = require("notification-service.mail")
 local metrics = require("host.metrics")
-local notify = require("rules.notify")
+local rules = require("lib.rules")
 local time = require("host.time")
 local timer = require("host.timer")
 local worker = require("host.worker")
@@ -73,13 +73,13 @@ end
 
 function senders.email(row, facts)
   local binding = config.get("NOTIFY_EMAIL")
-  local address = notify.address(row.user_id)
-  if not binding or not address then
+  local recipient = mail.address_of(row.user_id)
+  if not binding or not recipient then
     return nil, binding and "the user has no address" or "NOTIFY_EMAIL is not set any more"
   end
-  local message = notify.compose(facts, calendar)
-  local reply, err = dapr.bind(binding, "create", message.html,
-    { emailTo = address, subject = message.subject }, CHANNELS.email.timeout_ms)
+  local message = rules.call("notify.compose", facts)
+  local reply, err = dapr.bind(binding, "create", mail.to_html(message.text),
+    { emailTo = recipient, subject = message.subject }, CHANNELS.email.timeout_ms)
   return reply and true, err and err.message
 end
 
@@ -89,7 +89,7 @@ function senders.webhook(row, facts)
   if not binding then
     return nil, "NOTIFY_WEBHOOK is not set any more"
   end
-  local reminder, message = row.reminder, notify.compose(facts, calendar)
+  local reminder, message = row.reminder, rules.call("notify.compose", facts)
   local body = { event_id = row.event_id, user_id = row.user_id, task_id = row.task_id,
     task_title = reminder.task_title, due_at = reminder.due_at, remind_at = reminder.remind_at,
     late_seconds = math.floor(facts.late_seconds), text = message.text }
@@ -112,20 +112,10 @@ local function settle(statement, ...)
   log.error("what became of a delivery cannot be kept; it may be sent again", { id = (...).id })
 end
 
--- Until the next try after so many failures; nil: no more. A rule that fails does not lose any.
-local function retry_ms(channel, failures)
-  local ok, ms = pcall(notify.retry, channel, failures)
-  if not ok then
-    log.error("rules/notify.lua cannot say when to try again", { error = ms })
-    return 60000
-  end
-  return ms
-end
-
 local function fail(row, message)
-  local wait_ms = retry_ms(row.channel, row.attempts)
+  local wait_ms = rules.call("notify.retry", row.channel, row.attempts)
   -- With jitter, so that what failed together is not tried together for ever.
-  wait_ms = wait_ms and wait_ms * (1 + JITTER * (2 * math.random() - 1))
+  wait_ms = wait_ms and wait_ms * (1 + JITTER * (2 * math.random() - 1)) or nil
   local outcome = wait_ms and "failed" or "dead"
   deliverer.count(row.channel, outcome)
   log.warn(wait_ms and "a reminder could not be delivered; it is tried again"
@@ -135,7 +125,7 @@ local function fail(row, message)
 end
 
 local function deliver(row)
-  if row.attempts > 1 and not retry_ms(row.channel, row.attempts - 1) then
+  if row.attempts > 1 and not rules.call("notify.retry", row.channel, row.attempts - 1) then
     return fail(row, row.error or "it was tried again and again, and no try ever ended")
   end
   local facts = deliverer.for_rules(row, row.reminder, time.now_ms())

@@ -4,6 +4,7 @@ local config = require("host.config")
 local crypto = require("host.crypto")
 local db = require("host.db")
 local json = require("lib.json")
+local mail = require("notification-service.mail")
 local problem = require("lib.problem")
 local store = require("lib.store")
 local time = require("host.time")
@@ -202,10 +203,11 @@ function deliveries.list(user, args)
   return { deliveries = list }
 end
 
----The channels beside the log that this installation has.
+---The channels beside the log that a user can be reached on here.
+---@param user_id string
 ---@return notify.Available
-function deliveries.available()
-  return { email = config.get("NOTIFY_EMAIL") ~= nil,
+function deliveries.available(user_id)
+  return { email = config.get("NOTIFY_EMAIL") ~= nil and mail.address_of(user_id) ~= nil,
     webhook = config.get("NOTIFY_WEBHOOK") ~= nil }
 end
 

@@ -1,14 +1,12 @@
 -- Takes reminders as chat-api fires them: asks whether the task is still open, and lets the rules
 -- say where and when the reminder goes out.
-local calendar = require("host.calendar")
 local dapr = require("lib.dapr")
 local deliverer = require("notification-service.deliverer")
 local deliveries = require("notification-service.deliveries")
 local failpoint = require("lib.failpoint")
 local json = require("lib.json")
-local log = require("host.log")
-local notify = require("rules.notify")
 local problem = require("lib.problem")
+local rules = require("lib.rules")
 local time = require("host.time")
 local url = require("lib.url")
 
@@ -18,7 +16,6 @@ local ASK_TIMEOUT_MS = 3000
 -- How long an event waits for chat-api. Afterwards a reminder too many is better than none.
 local PATIENCE_MS = 30 * 1000
 local MAX_TITLE_BYTES = 255 * 4
-
 
 -- The reminder in an event, or why there is none.
 local function read(event)
@@ -71,23 +68,10 @@ local function refresh(reminder, answer)
   end
 end
 
--- A rule that fails costs its decision, not the reminder: then it goes everywhere, at once.
 local function plan(event, reminder)
-  local available = deliveries.available()
   local now_ms = time.now_ms()
-  local ok, steps = pcall(notify.plan, deliverer.for_rules(event, reminder, now_ms), available,
-    now_ms, calendar)
-  if ok then
-    return steps
-  end
-  log.error("rules/notify.lua cannot plan; the reminder goes out at once", { error = steps })
-  steps = { { channel = "log", wait_ms = 0 } }
-  for _, channel in ipairs({ "email", "webhook" }) do
-    if available[channel] then
-      steps[#steps + 1] = { channel = channel, wait_ms = 0 }
-    end
-  end
-  return steps
+  return rules.call("notify.plan", deliverer.for_rules(event, reminder, now_ms),
+    deliveries.available(event.user_id), now_ms)
 end
 
 local function later(event, why)

@@ -18,6 +18,7 @@ return {
   name = "notification-service",
   port = 8001,
   inner_port = 9001,
+  rules = { "notify" },
   workers = 1, -- so that one sidecar is asked to send one mail at a time
   routes = {
     { "GET", "/api/v1/deliveries", list },

@@ -1,13 +1,12 @@
 -- From the completion of a recurring task to the event that calls for its next occurrence. All ids
 -- are made of the completed task's: whatever comes twice calls for the same task.
-local calendar = require("host.calendar")
 local crypto = require("host.crypto")
 local db = require("host.db")
 local inbox = require("lib.inbox")
 local json = require("lib.json")
 local metrics = require("host.metrics")
 local problem = require("lib.problem")
-local recurrence = require("rules.recurrence")
+local rules = require("lib.rules")
 local store = require("lib.store")
 local time = require("host.time")
 
@@ -193,13 +192,15 @@ function recurring.handle(event)
   if not good then
     return nil, why
   end
-  local following, reason = recurrence.next(task, time.parse(event.timestamp), calendar)
-  if following then
-    return call_for(event, task, following)
-  elseif reason == recurrence.ENDED then
+  local following = rules.call("recurrence.next", { recurrence_rule = task.recurrence_rule,
+    due_date = task.due_date, timezone = task.timezone, repeat_from = task.repeat_from,
+    anchor = task.anchor }, time.parse(event.timestamp))
+  if following.invalid then
+    return "DROP", "payload: " .. following.invalid
+  elseif following.ended then
     return finish(event)
   end
-  return "DROP", "payload: " .. reason
+  return call_for(event, task, following)
 end
 
 return recurring

@@ -7,6 +7,7 @@ return {
   name = "recurring-task-service",
   port = 8002,
   inner_port = 9002,
+  rules = { "recurrence" },
   subscriptions = {
     { pubsub = "pubsub", topic = "task-events", path = "/events/task-events",
       dead_letter_topic = "task-events-dead", types = { "task.completed" },

@@ -1,11 +1,19 @@
 -- What a person means by a message to the chat: pure, no model behind it. The phrases are data, in
 -- chat_words.lua; README.md of this folder tells how they work together.
 --
--- Only the user's message is read, never the text of tasks. The time it takes grows with its
--- length.
+-- May decide: which tools a message calls and with what (understand), and what moment a new due
+-- date is (due). Only the user's message is read, never the text of tasks. The time it takes grows
+-- with its length.
+--
+--   understand(message, chat.Context)        -> chat.Understood
+--   due(chat.DueChange, now, old due or nil) -> civil time with hour and min
+--
+-- Civil times are local to the user: {year, month, day, hour, min, sec}; without an hour, all of a
+-- day is meant. Examples: chat.examples.json.
 local lpeg = require("lpeg")
+local answers = require("rules.chat_answers")
 local change = require("rules.chat_change")
-local civil = require("rules.chat_civil")
+local civil = require("rules.civil")
 local dates = require("rules.chat_dates")
 local details = require("rules.chat_details")
 local list = require("rules.chat_list")
@@ -18,13 +26,12 @@ local chat = {}
 
 ---Stands for "clear this" in changes.
 chat.null = values.null
----Civil arithmetic and the default time of day, for those who carry calls out.
-chat.civil = civil
-chat.fill = dates.fill
 
 local MAX_BYTES = 16384
 local MAX_COMMANDS = 20
 local MAX_TITLE_WORDS, MAX_TITLE = 25, 255
+
+local UNCLEAR = { kind = "unclear", text = answers.text("unclear") }
 
 local any, leading = text.any, text.leading
 
@@ -145,7 +152,7 @@ local function reminder_call(read)
 end
 
 local function ask_title(args)
-  return { kind = "title", text = "What is the task called?", args = args or {} }
+  return { kind = "title", text = answers.text("which_title"), args = args or {} }
 end
 
 local function new_task(s, now, make)
@@ -189,8 +196,7 @@ local function understand_add(s, now)
   end
 end
 
-local function quick_add(s, now)
-  local read = details.read(s, now)
+local function quick_add(read)
   if not read.marked or read.title == "" then
     return nil
   end
@@ -213,6 +219,7 @@ local function only_time(s, now, context)
   end
 end
 
+-- A call, or a question; the line as a task as well where that is not certain.
 local function understand_one(s, now, context)
   if is_help(s) then
     return { tool = "help", args = {} }
@@ -241,7 +248,12 @@ local function understand_one(s, now, context)
   elseif is_no(s) then
     return { tool = "answer_no", args = {} }
   end
-  return only_time(bare, now, context) or quick_add(bare, now)
+  call = only_time(bare, now, context)
+  if call then
+    return call
+  end
+  local read = details.read(bare, now)
+  return quick_add(read), nil, read
 end
 
 -- Answers to what the last answer asked.
@@ -305,14 +317,14 @@ local function ask_whether_to_add(s, now)
   local bare = strip(s)
   local _, count = bare:gsub("%S+", "")
   if count > MAX_TITLE_WORDS then
-    return { kind = "unclear", text = "I did not understand that." }
+    return UNCLEAR
   end
   local title = details.read(bare, now).title
   if title == "" or #title > MAX_TITLE or bare:sub(-1) == "?" or question_like:match(bare:lower())
     or not bare:find("[%w\128-\255]") then
-    return { kind = "unclear", text = "I did not understand that." }
+    return UNCLEAR
   end
-  return { kind = "confirm", text = 'Shall I add "' .. title .. '"?',
+  return { kind = "confirm", text = answers.text("offer", { title = title }),
     calls = { { tool = "add_task", args = { title = title } } } }
 end
 
@@ -334,21 +346,26 @@ end
 
 ---@class chat.Context
 ---@field now table        civil local time of the user, with wday
----@field pending table|nil  what the last answer asked: kind confirm, pick, title or when
----@field last_task {id: string, title: string}|nil
+---@field pending {kind: string, args: table|nil}|nil  what the last answer asked: confirm, pick,
+---                        title (args: of the new task, as far as they are known) or when
+---@field last_task boolean|nil  there is a task that "it" can mean
 
----What the message asks for: calls, or a question to ask back.
----@param message string
----@param context chat.Context
----@return chat.Call[]|nil calls
----@return chat.Question|nil question
-function chat.understand(message, context)
+---@class chat.Understood
+---@field calls chat.Call[]|nil
+---@field question chat.Question|nil  where there are no calls
+
+---@class chat.DueChange
+---@field due table|nil        a civil time; time_only: its day was not said
+---@field due_shift {count: number, unit: string}|nil  from the old due date on, else from now
+
+-- Calls, or nil and a question to ask back.
+local function calls_of(message, context)
   if #message > MAX_BYTES then
-    return nil, { kind = "unclear", text = "That is too long for me." }
+    return nil, { kind = "unclear", text = answers.text("too_long") }
   end
   local s = text.trim(controls:match(message))
   if s == "" then
-    return nil, { kind = "unclear", text = "I did not understand that." }
+    return nil, UNCLEAR
   end
   local now, pending = context.now, context.pending
   if pending then
@@ -359,21 +376,19 @@ function chat.understand(message, context)
   end
   local commands = split(s)
   if #commands > MAX_COMMANDS then
-    return nil, { kind = "unclear", text = "That is too much at once; please give me at most "
-      .. MAX_COMMANDS .. " things in a message." }
+    return nil, { kind = "unclear", text = answers.text("too_much", { count = MAX_COMMANDS }) }
   end
   local calls, adding = {}, false
   for i, command in ipairs(commands) do
     local line = without_bullet:match(command)
     command = line or command
-    local call, question = understand_one(command, now, context)
+    local call, question, read = understand_one(command, now, context)
     if question and #commands > i then
       adding = true
     elseif question and #calls == 0 then
       return nil, question
     end
     if not call and (adding or line) and not question then
-      local read = details.read(command, now)
       call = read.title ~= "" and add_call(read) or nil
     end
     if call then
@@ -388,9 +403,34 @@ function chat.understand(message, context)
     end
   end
   if #calls == 0 then
-    return nil, { kind = "unclear", text = "I did not understand that." }
+    return nil, UNCLEAR
   end
   return calls
+end
+
+---What the message asks for.
+---@param message string
+---@param context chat.Context
+---@return chat.Understood
+function chat.understand(message, context)
+  local calls, question = calls_of(message, context)
+  return { calls = calls, question = question }
+end
+
+---The moment that a due date becomes. What is not said of its day and time stays as it was.
+---@param wanted chat.DueChange
+---@param now table
+---@param old table|nil
+---@return table
+function chat.due(wanted, now, old)
+  local shift, due = wanted.due_shift, wanted.due
+  if shift then
+    return civil.add(old or now, shift.count, shift.unit)
+  end
+  if due.time_only and old and not civil.before(old, now) then
+    due = { year = old.year, month = old.month, day = old.day, hour = due.hour, min = due.min }
+  end
+  return dates.fill(due, now, old and { hour = old.hour, min = old.min } or nil)
 end
 
 return chat

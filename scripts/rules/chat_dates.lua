@@ -6,7 +6,7 @@
 -- is given back without one; dates.fill makes a moment of it: words.default_hour, and for today,
 -- once that has passed, the next of words.later_hours.
 local lpeg = require("lpeg")
-local civil = require("rules.chat_civil")
+local civil = require("rules.civil")
 local days = require("rules.chat_days")
 local repeats = require("rules.chat_repeat")
 local text = require("rules.chat_text")

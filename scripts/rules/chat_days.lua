@@ -6,7 +6,7 @@
 -- of next week, "next week", "next month" and "next year" their first day. 12/24 is month/day,
 -- 24.12. is day.month. An hour from 1 to 6 without am or pm is in the afternoon.
 local lpeg = require("lpeg")
-local civil = require("rules.chat_civil")
+local civil = require("rules.civil")
 local text = require("rules.chat_text")
 local words = require("rules.chat_words")
 

@@ -148,6 +148,9 @@ local function reminder_time(found, due, now)
   return dates.due(remind, now)
 end
 
+-- What is longer is no line with a title, and not looked through: bytes.
+local MAX_LINE = 1500
+
 ---@class chat_details.Details
 ---@field title string
 ---@field found table    of dates.find
@@ -169,7 +172,10 @@ function details.read(s, now)
     s, description = before, text.unquote(without_stop(behind)) or behind
   end
   local without_urgent, urgent = urgent_first(s)
-  local found, pieces = find(without_urgent or s, now)
+  local found, pieces = {}, { s }
+  if #s <= MAX_LINE then
+    found, pieces = find(without_urgent or s, now)
+  end
   local due = dates.due(found, now)
   local remind_at = reminder_time(found, due, now)
   local moment = found.remind and found.remind.day

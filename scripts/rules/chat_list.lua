@@ -1,6 +1,6 @@
 -- Which tasks a text speaks of: "overdue tasks tagged work", "what do I have today".
 local lpeg = require("lpeg")
-local civil = require("rules.chat_civil")
+local civil = require("rules.civil")
 local days = require("rules.chat_days")
 local text = require("rules.chat_text")
 local words = require("rules.chat_words")
@@ -195,16 +195,19 @@ local function settle(filter)
   return filter
 end
 
+local to_token = gap * Cp()
+
 ---@param s string
 ---@param now table
+---@param whole boolean|nil  ends at the first word that means nothing: then rest is not empty
 ---@return table filter    arguments of list_tasks
 ---@return string rest     the words that mean nothing here
 ---@return boolean named   tasks were named, or something to filter by
 ---@return boolean many    the plural was used
-function list.filter(s, now)
+function list.filter(s, now, whole)
   local lower = s:lower()
   local filter, rest, named, many = {}, {}, false, false
-  local at = (gap * Cp()):match(lower)
+  local at = to_token:match(lower)
   while at <= #s do
     local found = TOKENS:match(lower, at)
     if found then
@@ -218,7 +221,9 @@ function list.filter(s, now)
       many = many or plural:match(phrase) ~= nil
       named = named or kind ~= "filler" or plural:match(phrase) ~= nil
         or singular:match(phrase) ~= nil
-      at = (gap * Cp()):match(lower, place)
+      at = to_token:match(lower, place)
+    elseif whole then
+      return nil, s:sub(at), false, false
     else
       local skipped, behind = skip:match(lower, at)
       rest[#rest + 1] = s:sub(at, at + #skipped - 1)
@@ -295,7 +300,7 @@ function list.bare(s, now)
     return nil
   end
   s = text.trim_end(s, "?")
-  local filter, left, named, many = list.filter(s, now)
+  local filter, left, named, many = list.filter(s, now, true)
   if left == "" and named and (many or filter.overdue or s:lower():find("list", 1, true)
     or opening_due:match(s:lower())) then
     return { tool = "list_tasks", args = filter }

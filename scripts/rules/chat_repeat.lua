@@ -4,7 +4,7 @@
 -- where the rule fixes the day, gives the first one (`passed`: its time of day is over for today);
 -- hour, where it names a part of the day.
 local lpeg = require("lpeg")
-local civil = require("rules.chat_civil")
+local civil = require("rules.civil")
 local days = require("rules.chat_days")
 local text = require("rules.chat_text")
 local words = require("rules.chat_words")

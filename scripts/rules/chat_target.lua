@@ -89,7 +89,7 @@ function target.many(s, now)
     return { all = true, filter = {} }
   end
   local rest = everything(s)
-  local filter, left, named, many = list.filter(rest or s, now)
+  local filter, left, named, many = list.filter(rest or s, now, true)
   if left == "" and (rest and named or many) then
     return { all = true, filter = filter }
   end

@@ -50,6 +50,32 @@ end
 
 local NONE = {}
 
+-- What the second character of a phrase may look like in a text.
+local function second_of(phrase)
+  local second = phrase:sub(2, 2)
+  return second == " " and " \t\n\r" or second == "'" and "'\226" or second
+end
+
+-- A look at the first two characters, which costs no call of a function. Takes the first.
+local function beginning(phrases)
+  local seconds, firsts = {}, {}
+  for _, phrase in ipairs(phrases) do
+    for _, first in ipairs(phrase:sub(1, 1) == "'" and { "'", "\226" } or { phrase:sub(1, 1) }) do
+      if not seconds[first] then
+        seconds[first] = ""
+        firsts[#firsts + 1] = first
+      end
+      local any_second = #phrase == 1 or first == "\226" or seconds[first] == true
+      seconds[first] = any_second or seconds[first] .. second_of(phrase)
+    end
+  end
+  local pattern = P(false)
+  for _, first in ipairs(firsts) do
+    pattern = pattern + P(first) * (seconds[first] == true and P(true) or #S(seconds[first]))
+  end
+  return pattern
+end
+
 ---A pattern for any of the phrases, the longest first. It looks them up by their first letters when
 ---it matches: as an ordered choice of hundreds of phrases, copied into every pattern that holds it,
 ---it would cost megabytes.
@@ -68,7 +94,7 @@ function text.any(phrases, ending)
     end
     return a < b
   end)
-  local by_three, by_one, firsts = {}, {}, {}
+  local by_three, by_one = {}, {}
   local function add(index, key, entry)
     index[key] = index[key] or {}
     table.insert(index[key], entry)
@@ -76,18 +102,16 @@ function text.any(phrases, ending)
   for _, phrase in ipairs(sorted) do
     local entry = prepare(phrase)
     local first = phrase:sub(1, 1)
-    firsts[#firsts + 1] = first
     if phrase:find("^%w%w%w") then
       add(by_three, phrase:sub(1, 3), entry)
     else
       add(by_one, first, entry)
       if first == "'" then
-        firsts[#firsts + 1] = "\226"
         add(by_one, "\226", entry)
       end
     end
   end
-  return lpeg.Cmt(S(table.concat(firsts)), function(s, behind)
+  return lpeg.Cmt(beginning(sorted), function(s, behind)
     local at = behind - 1
     local long, stop = find_entry(by_three[s:sub(at, at + 2)] or NONE, s, at, ending)
     local short, short_stop = find_entry(by_one[s:sub(at, at)] or NONE, s, at, ending)

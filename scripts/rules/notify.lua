@@ -1,6 +1,16 @@
--- What becomes of a reminder: on which channels it goes out and when, in what words, and how long a
--- channel that failed is tried again.
-local civil = require("rules.chat_civil")
+-- What becomes of a reminder.
+--
+-- May decide: on which channels it goes out and when (plan), in what words (compose), and how long
+-- a channel that failed is tried again (retry). Not whether an address is one, nor how text becomes
+-- HTML: the service does both.
+--
+--   plan(notify.Reminder, notify.Available, now_ms) -> notify.Step[]
+--   compose(notify.Reminder)                        -> notify.Message
+--   retry(channel, failures)                        -> ms until the next try, or false: give up
+--
+-- An operator's usual changes are the tables at the top. Examples: notify.examples.json.
+local calendar = require("host.calendar")
+local civil = require("rules.civil")
 
 local notify = {}
 
@@ -13,7 +23,8 @@ local QUIET = {
   zone = "UTC",                                -- where a task has no zone
 }
 
--- {title}, {due}, {late} are filled in. All is plain text; a mail gets it as HTML by itself.
+-- {title}, {due}, {late} are filled in. All is plain text; a mail gets it as HTML by itself. A
+-- subject is one line.
 local TEMPLATES = {
   subject = "Reminder: {title}",
   late_subject = "Late reminder: {title}",
@@ -43,8 +54,8 @@ local CHANNELS = { "log", "email", "webhook" }
 ---@field priority string|nil
 
 ---@class notify.Available
----@field email boolean|nil       the binding is there
----@field webhook boolean|nil
+---@field email boolean            the binding is there, and the user's name is an address
+---@field webhook boolean          the binding is there
 
 ---@class notify.Step
 ---@field channel "log"|"email"|"webhook"
@@ -55,13 +66,13 @@ local function minutes_of(text)
   return tonumber(hour) * 60 + tonumber(min)
 end
 
-local function zone_of(reminder, calendar)
+local function zone_of(reminder)
   local zone = reminder.timezone
   return zone and calendar.is_zone(zone) and zone or QUIET.zone
 end
 
 -- How long the quiet hours last that it is in now; 0 outside of them.
-local function quiet_ms(zone, now_ms, calendar)
+local function quiet_ms(zone, now_ms)
   local from, to = minutes_of(QUIET.from), minutes_of(QUIET.to)
   local now = calendar.to_local(now_ms, zone)
   local minute = now.hour * 60 + now.min
@@ -81,32 +92,14 @@ local function quiet_ms(zone, now_ms, calendar)
   return math.max(0, end_ms - now_ms)
 end
 
----The address of a user whose name is one: never two addresses, nor more than one line.
----@param user_id string
----@return string|nil
-function notify.address(user_id)
-  local before, domain = user_id:match("^([%w!#$%%&'*+/=?^_`{|}~.-]+)@([%w.-]+)$")
-  if not before or #before > 64 or #user_id > 254 or ("." .. before .. "."):find("..", 1, true) then
-    return nil
-  end
-  if not domain:find(".", 1, true) or ("." .. domain .. "."):find("%.%-")
-    or (domain .. "."):find("-.", 1, true) or ("." .. domain .. "."):find("..", 1, true) then
-    return nil
-  end
-  return user_id
-end
-
 ---Where a reminder goes, and when.
 ---@param reminder notify.Reminder
 ---@param available notify.Available
 ---@param now_ms integer
----@param calendar table  host.calendar
 ---@return notify.Step[]
-function notify.plan(reminder, available, now_ms, calendar)
-  local usable = { log = true, webhook = available.webhook,
-    email = available.email and notify.address(reminder.user_id) ~= nil }
-  local quiet = QUIET.loud[reminder.priority] and 0
-    or quiet_ms(zone_of(reminder, calendar), now_ms, calendar)
+function notify.plan(reminder, available, now_ms)
+  local usable = { log = true, webhook = available.webhook, email = available.email }
+  local quiet = QUIET.loud[reminder.priority] and 0 or quiet_ms(zone_of(reminder), now_ms)
   local steps = {}
   for _, channel in ipairs(CHANNELS) do
     if usable[channel] then
@@ -154,17 +147,10 @@ local DAYS = { "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday
 local MONTHS = { "January", "February", "March", "April", "May", "June", "July", "August",
   "September", "October", "November", "December" }
 
-local function date_text(ms, zone, calendar)
+local function date_text(ms, zone)
   local t = calendar.to_local(ms, zone)
   return ("%s, %d %s %d, %02d:%02d (%s)"):format(DAYS[t.wday], t.day, MONTHS[t.month], t.year,
     t.hour, t.min, zone)
-end
-
-local ENTITIES = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;",
-  ["'"] = "&#39;" }
-
-local function to_html(text)
-  return (text:gsub("[&<>\"']", ENTITIES):gsub("\n", "<br>\n"))
 end
 
 -- One pass: a title that holds {due} stays as it is.
@@ -175,30 +161,27 @@ end
 ---@class notify.Message
 ---@field subject string  one line
 ---@field text string
----@field html string     the text, escaped
----@field late boolean
 
 ---The words of a reminder.
 ---@param reminder notify.Reminder
----@param calendar table  host.calendar
 ---@return notify.Message
-function notify.compose(reminder, calendar)
+function notify.compose(reminder)
   local late = reminder.late_seconds >= LATE_SECONDS
   local title = one_line(reminder.task_title)
   local values = { title = title, late = duration(reminder.late_seconds),
-    due = date_text(reminder.due_ms, zone_of(reminder, calendar), calendar) }
+    due = date_text(reminder.due_ms, zone_of(reminder)) }
   local text = fill(late and TEMPLATES.late_text or TEMPLATES.text, values)
   values.title = shorten(title, SUBJECT_LENGTH)
-  return { late = late, text = text, html = to_html(text),
+  return { text = text,
     subject = fill(late and TEMPLATES.late_subject or TEMPLATES.subject, values) }
 end
 
 ---@param channel string
 ---@param failures integer  so far, at least 1
----@return integer|nil ms   until the next try; nil: give up
+---@return integer|false ms  until the next try; false: give up
 function notify.retry(channel, failures)
   local seconds = (RETRY[channel] or RETRY.log)[failures]
-  return seconds and seconds * 1000
+  return seconds ~= nil and seconds * 1000
 end
 
 return notify

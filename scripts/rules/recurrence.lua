@@ -1,5 +1,12 @@
 -- The next occurrence of a recurring task.
 --
+-- May decide: when it is due and which rule it goes on with, or that the series is over.
+--
+--   next(recurrence.Task, completed_at_ms) -> recurrence.Next, recurrence.Ended or
+--                                             recurrence.Invalid
+--
+-- Examples: recurrence.examples.json.
+--
 -- A series lives in local time: steps are taken on the clock of the task's zone (UTC without one),
 -- and each result is then placed in real time. Here such a local time is a number, `local_ms`:
 -- milliseconds since 1970 as if it were UTC.
@@ -7,14 +14,10 @@
 -- Each occurrence is a task of its own that knows its due date only. Where that does not say what
 -- the series means, an anchor goes with it: the 28th of February may stand for the 31st, and 03:30
 -- on the day of a jump forward for 02:30.
-local civil = require("rules.chat_civil")
+local calendar = require("host.calendar")
+local civil = require("rules.civil")
 
 local recurrence = {}
-
----The series is over.
-recurrence.ENDED = "ended"
----The task has no recurrence_rule.
-recurrence.NOT_RECURRING = "not recurring"
 
 local DAY_MS = 86400000
 local FIRST_MS, END_MS = -62135596800000, 253402300800000 -- the years 1 to 9999
@@ -25,7 +28,7 @@ local MAX_INTERVAL_DAYS = 3660
 ---@field day integer       the day of the month that it means, where the month had it
 
 ---@class recurrence.Task
----@field recurrence_rule string|nil
+---@field recurrence_rule string
 ---@field due_date integer|nil       milliseconds since 1970 UTC
 ---@field timezone string|nil        IANA name
 ---@field repeat_from "due_date"|"completion"|nil
@@ -35,6 +38,12 @@ local MAX_INTERVAL_DAYS = 3660
 ---@field due_date integer|nil
 ---@field recurrence_rule string
 ---@field anchor recurrence.Anchor|nil  to be kept for this occurrence
+
+---@class recurrence.Ended
+---@field ended true  the series is over
+
+---@class recurrence.Invalid
+---@field invalid string  what is wrong with the rule or the zone
 
 ---@class recurrence.Rule
 ---@field step fun(local_ms: integer, day: integer): integer|nil
@@ -94,7 +103,7 @@ end
 
 -- COUNT and UNTIL are looked after here: the one is counted down from task to task, the other is
 -- compared in real time. The rest is expanded as if local time were UTC.
-local function read_rrule(text, calendar)
+local function read_rrule(text)
   text = text:gsub("^RRULE:", "")
   local good, message = calendar.check_rrule(text)
   if not good then
@@ -120,7 +129,7 @@ local function read_rrule(text, calendar)
   return rule
 end
 
-local function read(text, calendar)
+local function read(text)
   if type(text) ~= "string" then
     return nil, "the rule is not a string"
   elseif text:find("^INTERVAL:") then
@@ -128,7 +137,7 @@ local function read(text, calendar)
   elseif SIMPLE[text] then
     return SIMPLE[text]
   end
-  return read_rrule(text, calendar)
+  return read_rrule(text)
 end
 
 local function is_over(rule, local_ms, ms)
@@ -136,7 +145,7 @@ local function is_over(rule, local_ms, ms)
 end
 
 -- Between local and real time of one zone.
-local function clock_of(calendar, zone)
+local function clock_of(zone)
   local clock = {}
 
   function clock.to_local(ms)
@@ -204,27 +213,22 @@ end
 
 ---@param task recurrence.Task
 ---@param completed_at_ms integer
----@param calendar table  host.calendar
----@return recurrence.Next|nil
----@return string|nil reason  ENDED, NOT_RECURRING, or what is wrong with the rule or the zone
-function recurrence.next(task, completed_at_ms, calendar)
-  if not task.recurrence_rule then
-    return nil, recurrence.NOT_RECURRING
-  end
+---@return recurrence.Next|recurrence.Ended|recurrence.Invalid
+function recurrence.next(task, completed_at_ms)
   local zone = task.timezone or "UTC"
   if not calendar.is_zone(zone) then
-    return nil, "there is no time zone " .. zone
+    return { invalid = "there is no time zone " .. zone }
   end
-  local rule, message = read(task.recurrence_rule, calendar)
+  local rule, message = read(task.recurrence_rule)
   if not rule then
-    return nil, message
+    return { invalid = message }
   end
-  local clock = clock_of(calendar, zone)
+  local clock = clock_of(zone)
   if rule.count == 1 then
-    return nil, recurrence.ENDED
+    return { ended = true }
   elseif not task.due_date then
     if is_over(rule, clock.to_local(completed_at_ms), completed_at_ms) then
-      return nil, recurrence.ENDED
+      return { ended = true }
     end
     return { recurrence_rule = rule.remaining }
   end
@@ -236,7 +240,7 @@ function recurrence.next(task, completed_at_ms, calendar)
   end
   local local_ms, ms = advance(rule, start, day, after_ms, clock)
   if not ms or is_over(rule, local_ms, ms) then
-    return nil, recurrence.ENDED
+    return { ended = true }
   end
   return { due_date = ms, recurrence_rule = rule.remaining,
     anchor = new_anchor(rule, local_ms, day, ms, clock) }

@@ -1,13 +1,7 @@
 -- Conversations: the chat with tasks kept in memory, a clock that stands still and two time zones.
-local cjson = require("cjson")
-
--- lib/json stands on the host's decoder; outside the host, where that is not built, cjson will do.
-if not pcall(require, "host.json") then
-  package.loaded["host.json"] = { null = cjson.null, list_mt = {}, decode = cjson.decode }
-end
-
+local host = require("host")
 local chat = require("chat-api.chat")
-local civil = require("rules.chat_civil")
+local civil = require("rules.civil")
 local json = require("lib.json")
 
 local NOW_MS = 1795514400000 -- Tuesday, 24 November 2026, 10:00 UTC
@@ -167,7 +161,7 @@ local function new_conversations()
       return nil, { status = 404, detail = "Conversation not found" }
     end
     local state = self.states[user]
-    return { id = "conversation of " .. user, state = state and cjson.decode(state) or {} }
+    return { id = "conversation of " .. user, state = state and json.decode(state) or {} }
   end
 
   function self.save(user, conversation, said, answer, tools)
@@ -189,6 +183,10 @@ describe("chat", function()
     tasks, conversations = new_tasks(), new_conversations()
     bot = chat.new({ tasks = tasks, conversations = conversations, calendar = calendar,
       clock = function() return NOW_MS end })
+  end)
+
+  after_each(function()
+    assert.are.same({}, host.counters, "a default answered")
   end)
 
   local function tell(text, options)
@@ -276,6 +274,48 @@ describe("chat", function()
     end })
     assert.are.same({ "tool_invocation add_task", "tool_invocation add_task",
       'content Added "buy milk".\nAdded "call mom".' }, events)
+  end)
+
+  describe("without its rules", function()
+    local function fail()
+      error({ code = "budget", message = "rules/chat.lua:1: over" }, 0)
+    end
+
+    after_each(function()
+      host.rules, host.counters = {}, {}
+    end)
+
+    it("says that it understands nothing, and changes nothing", function()
+      host.rules["chat.understand"] = fail
+      assert.are.equal("I cannot understand anything at the moment. Nothing was changed.",
+        said("add buy milk"))
+      assert.are.equal("", titles())
+    end)
+
+    it("says in bare words what was done", function()
+      host.rules["chat_answers.render"] = fail
+      assert.are.equal('added: "buy milk"', said("add buy milk tomorrow at 9am"))
+      assert.are.equal("buy milk", titles())
+    end)
+
+    it("makes no date that it cannot know", function()
+      host.rules["chat.due"] = fail
+      local reply = tell("add buy milk tomorrow")
+      assert.are.equal("That did not work: no date can be made of that.", reply.message)
+      assert.is_false(reply.tools_invoked[1].success)
+      assert.are.equal("", titles())
+    end)
+
+    it("refuses a call that makes no sense", function()
+      host.rules["chat.understand"] = function()
+        return { calls = { { tool = "delete_task", args = {} } } }
+      end
+      assert.are.equal("I cannot understand anything at the moment. Nothing was changed.",
+        said("delete everything"))
+      local _, err = require("lib.rules").try("chat.understand", "", {})
+      assert.are.equal("chat.understand: result.calls[1].args.match must be a table of fields, is missing",
+        err.message)
+    end)
   end)
 
   describe("reminders", function()

@@ -8,7 +8,7 @@ import socket
 import struct
 import sys
 
-from engine import free_port
+from system import free_port
 from system import ROOT, wait_until
 
 sys.path.insert(0, os.path.join(ROOT, "spec", "e2e"))
@@ -43,8 +43,6 @@ def backbone():
             cluster.start_kafka({}, PARTITIONS, KAFKA_MORE)
         cluster.start_redis()
         cluster.start_scheduler()
-        # A group is joined again for each topic, and a run has two cores or so.
-        os.environ.setdefault("SPEC_PATIENCE", "5")
         _backbone = cluster
     return _backbone
 

@@ -15,7 +15,6 @@ import http.client
 import http.server
 import json
 import os
-import random
 import shutil
 import socket
 import tempfile
@@ -23,7 +22,7 @@ import threading
 import time
 import unittest
 
-from system import Host, Reply, postgres, wait_until
+from system import Host, Reply, free_port, postgres, wait_until
 
 NAME = os.environ.get("DAPR_ENGINE", "standin")
 STANDIN = NAME == "standin"
@@ -45,24 +44,6 @@ class Request:
     @property
     def json(self):
         return json.loads(self.body)
-
-
-_taken = set()
-
-
-def free_port():
-    """One that no outgoing connection of this machine can get meanwhile, and that is given once."""
-    while True:
-        port = random.randrange(11000, 20000)
-        if port in _taken:
-            continue
-        _taken.add(port)
-        with socket.socket() as s:
-            try:
-                s.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                continue
 
 
 class App:

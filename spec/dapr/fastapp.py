@@ -5,7 +5,7 @@ import json
 import threading
 import time
 
-from engine import free_port
+from system import free_port
 
 
 class FastApp:

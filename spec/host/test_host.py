@@ -1,6 +1,7 @@
 """What the host offers scripts, through a service made for it (spec/support/services/spec-api)."""
 
 import os
+import re
 import shutil
 import socket
 import sys
@@ -16,7 +17,7 @@ class HostApi(HostCase):
     @classmethod
     def setUpClass(cls):
         cls.folder = tempfile.mkdtemp(prefix="todo-spec-scripts-")
-        for name in ("lib", "rules", "sql"):
+        for name in ("lib", "meta", "rules", "sql"):
             os.symlink(os.path.join(ROOT, "scripts", name), os.path.join(cls.folder, name))
         os.symlink(os.path.join(ROOT, "spec", "support", "services", "spec-api"), os.path.join(cls.folder, "spec-api"))
         cls.env = {"SCRIPTS_DIR": cls.folder}
@@ -31,6 +32,14 @@ class HostApi(HostCase):
         reply = self.host.get(path, token=None)
         self.assertEqual(reply.status, 200, reply.body)
         return reply.json
+
+    def test_the_stubs_for_editors_tell_of_every_function_of_every_module(self):
+        with open(os.path.join(ROOT, "scripts", "meta", "host.lua")) as file:
+            names = sorted(set(re.findall(r'\["host\.(\w+)"\] =', file.read())))
+        self.assertIn("rules", names)
+        for name in names:
+            found = self.ask("/module/" + name)
+            self.assertEqual(found["told"], found["live"], name)
 
     def test_a_stream_arrives_whole_and_ends(self):
         reply = self.host.get("/stream?count=40", token=None)

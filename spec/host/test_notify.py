@@ -7,14 +7,13 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import threading
 import unittest
 import uuid
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
 from sidecar import Sidecar  # noqa: E402
-from system import HOST, ROOT, Host, postgres, token, wait_until  # noqa: E402
+from system import HOST, ROOT, Host, edited_rules, postgres, token, wait_until  # noqa: E402
 
 INNER_TOKEN = "inner-token-0123456789"
 
@@ -73,27 +72,12 @@ class Notify(unittest.TestCase):
     def start(self, rules=None, **more):
         env = {"DAPR_HTTP_PORT": str(self.sidecar.port), "APP_API_TOKEN": INNER_TOKEN, **more.pop("env", {})}
         if rules:
-            env["SCRIPTS_DIR"] = self.scripts(rules)
+            env["RULES_DIR"] = edited_rules("notify", rules)
+            self.folders.append(env["RULES_DIR"])
         host = Host(more.pop("services", ("notification-service",)), env=env, **more)
         self.hosts.append(host)
         self.host = self.hosts[0]
         return host
-
-    def scripts(self, rules):
-        """The scripts with other data at the top of rules/notify.lua, as an operator may change them."""
-        source = os.environ.get("SCRIPTS_DIR") or os.path.join(ROOT, "scripts")
-        folder = tempfile.mkdtemp(prefix="todo-spec-scripts-")
-        self.folders.append(folder)
-        shutil.copytree(source, folder, dirs_exist_ok=True)
-        path = os.path.join(folder, "rules", "notify.lua")
-        with open(path) as file:
-            text = file.read()
-        for old, new in rules.items():
-            text, count = re.subn(old, new, text, count=1)
-            self.assertEqual(count, 1, old)
-        with open(path, "w") as file:
-            file.write(text)
-        return folder
 
     QUICK = {r"email = \{ 30, [^}]*\}": "email = { 1, 1, 1, 1 }", r"webhook = \{ 5, [^}]*\}": "webhook = { 1, 1 }"}
 

@@ -1,6 +1,7 @@
 -- Dates, times, recurrence and reminders: what a phrase means. `now` is Tuesday, 24 November 2026,
 -- 10:00, unless a test says otherwise.
-local civil = require("rules.chat_civil")
+require("host")
+local civil = require("rules.civil")
 local dates = require("rules.chat_dates")
 
 local NOW = { year = 2026, month = 11, day = 24, hour = 10, min = 0, sec = 0, wday = 2 }

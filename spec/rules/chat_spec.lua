@@ -1,13 +1,25 @@
 -- What the chat understands: the corpus, and the behaviour around it.
+require("host")
 local chat = require("rules.chat")
 local corpus = require("spec.rules.chat_corpus")
+local api = require("lib.rule_api")
+local shape = require("lib.shape")
 
 local NOW = corpus.now
 
 local function understand(text, context)
-  local calls, question = chat.understand(text, { now = NOW, pending = context and context.pending,
+  local understood = chat.understand(text, { now = NOW, pending = context and context.pending,
     last_task = context and context.last_task })
-  return calls, question
+  return understood.calls, understood.question
+end
+
+-- What the services take; nil is good.
+local function misfit(text, context)
+  local given = { now = NOW, pending = context and context.pending and { kind = context.pending.kind,
+    args = context.pending.args }, last_task = context ~= nil and context.last_task ~= nil }
+  local entry = api.entries["chat.understand"]
+  return shape.check(entry.args[2], given, "context")
+    or shape.check(entry.result, chat.understand(text, given), "result")
 end
 
 -- Without what only helps to find a task.
@@ -172,6 +184,7 @@ describe("hostile input", function()
       local message = table.concat(text)
       local calls, question = understand(message)
       assert.is_true(calls ~= nil and #calls > 0 or question ~= nil, message)
+      assert.is_nil(misfit(message))
     end
   end)
 
@@ -200,6 +213,7 @@ describe("chat corpus", function()
           assert.are.equal(1, #calls)
           assert.are.same(expected, plain(calls[1]))
         end
+        assert.is_nil(misfit(case[1], case[3]))
       end)
     end
   end

@@ -9,6 +9,8 @@ import http.client
 import json
 import os
 import pwd
+import random
+import re
 import shutil
 import signal
 import socket
@@ -67,8 +69,32 @@ def free_ports(count):
     raise RuntimeError("no free ports")
 
 
+_claimed = []     # sockets whose names keep other runs away from a single port
+
+
+def free_port():
+    """One port that nobody listens on, that no other run will take, and that the kernel gives to no connection."""
+    while True:
+        port = random.randrange(11000, 20000)
+        claim = socket.socket(socket.AF_UNIX)
+        try:
+            claim.bind(f"\0todo-spec-port-{port}")
+            with socket.socket() as s:
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                s.bind(("127.0.0.1", port))
+        except OSError:
+            claim.close()
+            continue
+        _claimed.append(claim)
+        return port
+
+
+# Limits are for a quiet machine; a busy one, and a program under a sanitizer, may take some times as long.
+PATIENCE = float(os.environ.get("SPEC_PATIENCE", "4"))
+
+
 def wait_until(condition, seconds=15, what="condition"):
-    seconds *= float(os.environ.get("SPEC_PATIENCE", "1"))
+    seconds *= PATIENCE
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         value = condition()
@@ -94,9 +120,7 @@ class Postgres:
         with open(os.path.join(self.data, "postgresql.conf"), "a") as conf:
             conf.write(f"listen_addresses = '127.0.0.1'\nunix_socket_directories = '{self.folder}'\n"
                        "shared_buffers = 32MB\nmax_connections = 60\n")
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            self.port = s.getsockname()[1]
+        self.port = free_port()
         self.start()
         atexit.register(self.remove)
 
@@ -262,17 +286,17 @@ class Host:
             return self.process.returncode if self.process else None
         self.process.send_signal(signal.SIGTERM)
         try:
-            code = self.process.wait(30)
+            code = self.process.wait(60)
         except subprocess.TimeoutExpired:
             self.kill()
-            raise AssertionError("todo-host did not end within 30 s of SIGTERM")
+            raise AssertionError("todo-host did not end within 60 s of SIGTERM")
         finally:
             self.process.stdout.close()
         if code != 0:
             raise AssertionError(f"todo-host ended with {code}: {self.log_text()[-4000:]}")
         return code
 
-    def call(self, method, path, body=None, token="", headers=None, port=None, timeout=10):
+    def call(self, method, path, body=None, token="", headers=None, port=None, timeout=30):
         connection = http.client.HTTPConnection("127.0.0.1", port or self.base, timeout=timeout)
         head = dict(headers or {})
         if token is not None:
@@ -311,6 +335,27 @@ class Host:
                 return b"".join(chunks), False
             except ConnectionResetError:
                 return b"".join(chunks), True
+
+
+def edited_rules(name, changes, examples=None):
+    """A folder with the rules as an operator may leave them, for RULES_DIR: in NAME.lua each regular expression of
+    `changes` replaced once, beside it `examples` (a list), or none. Whoever asks removes the folder."""
+    folder = tempfile.mkdtemp(prefix="todo-spec-rules-")
+    shutil.copytree(os.path.join(os.environ.get("SCRIPTS_DIR") or os.path.join(ROOT, "scripts"), "rules"), folder, dirs_exist_ok=True)
+    path = os.path.join(folder, name + ".lua")
+    with open(path) as file:
+        text = file.read()
+    for old, new in changes.items():
+        text, count = re.subn(old, lambda _, new=new: new, text, count=1)
+        assert count == 1, old
+    with open(path, "w") as file:
+        file.write(text)
+    path = os.path.join(folder, name + ".examples.json")
+    os.remove(path)
+    if examples is not None:
+        with open(path, "w") as file:
+            json.dump(examples, file)
+    return folder
 
 
 class HostCase(unittest.TestCase):

@@ -48,6 +48,21 @@ function routes.kept()
   return 200, { written = kept and kept.written or 0, alive = kept ~= nil and kept.stream:alive() }
 end
 
+-- What a module of the host has, and what scripts/meta/host.lua tells of it.
+function routes.module(request)
+  local name = "host." .. request.params.name
+  local live, told = json.list({}), json.list({})
+  for key, value in pairs(require(name)) do
+    live[#live + 1] = type(value) == "function" and key or nil
+  end
+  for key in pairs(require("meta.host")[name]) do
+    told[#told + 1] = key
+  end
+  table.sort(live)
+  table.sort(told)
+  return 200, { live = live, told = told }
+end
+
 function routes.throw()
   error("on purpose")
 end
@@ -174,6 +189,7 @@ return {
   inner_port = 9000,
   routes = {
     { "GET", "/stream", routes.stream, auth = false }, { "GET", "/flood", routes.flood, auth = false },
+    { "GET", "/module/{name}", routes.module, auth = false },
     { "GET", "/kept", routes.kept, auth = false }, { "GET", "/throw", routes.throw, auth = false },
     { "GET", "/nothing", routes.nothing, auth = false }, { "GET", "/all", routes.all, auth = false },
     { "GET", "/sleeper", routes.sleeper, auth = false },

@@ -1,0 +1,68 @@
+// Business rules in a Lua VM of their own, so that a rule that fails, loops or eats memory costs
+// its own call and nothing else. Rule authors are trusted but fallible; what they are given is
+// hostile. No JIT, text only, nothing of the outside (rules_env.h), budgets (rules_budget.h);
+// arguments and results are copies (rules_copy.h). A struct rules is one generation of one worker:
+// everything of it on one thread, nothing shared but the bundle. A call never yields, so between
+// calls a generation may be exchanged.
+#pragma once
+
+#include <lua.h>
+#include <stddef.h>
+
+#include "err.h"
+#include "rules_bundle.h"
+
+struct rules;
+
+struct rules_limits {
+    unsigned call_ms; // CPU time of a call
+    unsigned load_ms; // CPU time of loading all files
+    size_t memory;    // bytes of the VM
+};
+
+// What a service gets.
+extern const struct rules_limits RULES_LIMITS;
+
+// Why a call has no result. Valid until the next call.
+struct rules_failure {
+    const char *code;      // "budget", "memory", "error", "missing", "argument", "result"
+    const char *message;   // begins with file:line where a rule is to blame
+    const char *traceback; // lines; may be empty
+};
+
+// Compiles and runs every .lua file of the bundle, of which it keeps a reference. err says file and
+// line.
+MUST_CHECK int rules_new(struct rules **rules, struct rules_bundle *bundle,
+                         const struct rules_limits *limits, struct err *err);
+void rules_free(struct rules *rules);
+
+// Calls rule `name` ("notify.plan": function plan of notify.lua) with `count` values of `from`,
+// from stack index `first` on. Pushes the results onto `from` and returns how many; -1: failure is
+// filled, nothing is pushed. May throw in `from` when that is out of memory; nothing is lost then.
+int rules_call(struct rules *rules, const char *name, lua_State *from, int first, int count,
+               struct rules_failure *failure);
+
+const char *rules_revision(const struct rules *rules);
+
+// A file of the bundle ("notify.examples.json"); NULL when there is none of that name.
+const struct rules_file *rules_find_file(const struct rules *rules, const char *name);
+
+// Bytes of the VM.
+size_t rules_memory(const struct rules *rules);
+
+// The rule that runs on this thread, or NULL. May be asked in a signal handler of the thread.
+const char *rules_running(void);
+
+// The place where a worker keeps its generation. Prepare on every worker; then commit on all, or
+// cancel on all. Zero-initialised is empty.
+struct rules_slot {
+    struct rules *live, *next;
+};
+
+// Makes `next`, and frees one that was prepared before. `live` goes on.
+MUST_CHECK int rules_prepare(struct rules_slot *slot, struct rules_bundle *bundle,
+                             const struct rules_limits *limits, struct err *err);
+// `next` becomes live, the old one is freed. There must be a next. Cannot fail.
+void rules_commit(struct rules_slot *slot);
+void rules_cancel(struct rules_slot *slot);
+void rules_slot_free(struct rules_slot *slot);

@@ -1,0 +1,37 @@
+// The files of a rules folder, read once: what every worker makes its VM from, so that all have the
+// same. Immutable once read, so any thread may use it while it holds a reference.
+#pragma once
+
+#include <stddef.h>
+
+#include "err.h"
+
+enum {
+    RULES_MAX_FILES = 256,
+    RULES_MAX_FILE_BYTES = 1024 * 1024,
+    RULES_MAX_BYTES = 8 * 1024 * 1024,
+};
+
+struct rules_file {
+    char *name; // "notify.lua"
+    char *text;
+    size_t len;
+};
+
+struct rules_bundle;
+
+// Reads the regular files *.lua and *.json of the folder, through links too; those whose names
+// begin with ".." are skipped, other names ignored. A folder that has a link "..data" (a mounted
+// ConfigMap) is read through it, so that a swap meanwhile changes nothing. Blocks on the disk.
+// Fails when there is no .lua file, one has a name that require cannot say, or a cap is exceeded.
+MUST_CHECK int rules_bundle_read(struct rules_bundle **bundle, const char *folder, struct err *err);
+
+struct rules_bundle *rules_bundle_ref(struct rules_bundle *bundle);
+void rules_bundle_unref(struct rules_bundle *bundle);
+
+// SHA-256 over names and contents, in hex.
+const char *rules_bundle_revision(const struct rules_bundle *bundle);
+
+// In order of their names.
+size_t rules_bundle_count(const struct rules_bundle *bundle);
+const struct rules_file *rules_bundle_file(const struct rules_bundle *bundle, size_t index);

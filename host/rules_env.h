@@ -1,0 +1,10 @@
+// What a rule may see: the base functions, string, table, math and bit without what reaches outside
+// or is not repeatable; require for rules and a few pure modules. Everything is read-only, and what
+// is not declared is an error. The VM must be one of rules_budget.h, and new.
+#pragma once
+
+#include <lua.h>
+
+// Pushes the environment for chunks, the table of chunks by name that require runs ("notify" for
+// rules.notify; to be filled), and the table of modules it has run. Throws when out of memory.
+void rules_env_push(lua_State *L);

@@ -1,0 +1,63 @@
+-- Asks the rules, and does without them: what an operator edits runs in a VM of its own with a
+-- budget, and when it fails, or gives what nobody can use, the default that rule_api.lua declares
+-- decides this one call. Nothing here throws because of a rule.
+local api = require("lib.rule_api")
+local host_rules = require("host.rules")
+local log = require("host.log")
+local metrics = require("host.metrics")
+local shape = require("lib.shape")
+local time = require("host.time")
+
+local rules = {}
+
+local LOG_EVERY_MS = 60 * 1000
+
+local defaults = metrics.counter("rules_defaults_total",
+  "Calls of a rule that the default behaviour answered.", { "rule", "reason" })
+local logged = {} -- rule -> {at_ms, since}: when it was said last, and how often it failed since
+
+local function complain(name, err)
+  defaults:add(1, name, err.code)
+  local now_ms = time.monotonic_ms()
+  local last = logged[name]
+  if last and now_ms - last.at_ms < LOG_EVERY_MS then
+    last.since = last.since + 1
+    return
+  end
+  log.error("a rule failed; the default decides", { rule = name,
+    file = "rules/" .. api.file_of(name) .. ".lua", reason = err.code, error = err.message,
+    traceback = err.traceback, not_logged = last and last.since or 0 })
+  logged[name] = { at_ms = now_ms, since = 0 }
+end
+
+---Asks one rule, whatever becomes of it.
+---@param name string  an entry of rule_api.lua
+---@param ... any      its arguments: plain values without metatables
+---@return any value   nil when it failed
+---@return host.RuleError|nil err
+function rules.try(name, ...)
+  local value, err = host_rules.call(name, ...)
+  if value == nil and type(err) == "table" and err.code then
+    return nil, err
+  end
+  local message = shape.check(api.entries[name].result, value, "result")
+  if message then
+    return nil, { code = "result", message = name .. ": " .. message }
+  end
+  return value
+end
+
+---Asks a rule; where it fails, its default answers.
+---@param name string  an entry of rule_api.lua
+---@param ... any
+---@return any
+function rules.call(name, ...)
+  local value, err = rules.try(name, ...)
+  if err then
+    complain(name, err)
+    return api.entries[name].default(...)
+  end
+  return value
+end
+
+return rules
