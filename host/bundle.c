@@ -3,7 +3,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <openssl/sha.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -60,23 +59,8 @@ void bundle_release(struct bundle *bundle) {
 struct reader {
     struct bundle *bundle;
     const struct bundle_limits *limits;
-    char root[PATH_MAX]; // without links
     struct err *err;
 };
-
-static int check_strict(const struct reader *reader, const char *full, const char *path,
-                        const struct stat *stat) {
-    char real[PATH_MAX];
-    size_t len = strlen(reader->root);
-    if (!realpath(full, real))
-        return err_set(reader->err, "%s: %s", path, strerror(errno));
-    if (strncmp(real, reader->root, len) != 0 || real[len] != '/')
-        return err_set(reader->err, "%s is a link that leads out of %s", path,
-                       reader->bundle->folder);
-    if (S_ISREG(stat->st_mode) && (stat->st_mode & S_IWOTH))
-        return err_set(reader->err, "%s may be written by anybody (chmod o-w)", path);
-    return 0;
-}
 
 static int read_whole(struct reader *reader, const char *full, const char *path) {
     struct bundle *bundle = reader->bundle;
@@ -87,10 +71,6 @@ static int read_whole(struct reader *reader, const char *full, const char *path)
     if (fstat(fd, &stat) != 0 || !S_ISREG(stat.st_mode)) {
         close(fd);
         return err_set(reader->err, "%s is not a file", path);
-    }
-    if (reader->limits->strict && check_strict(reader, full, path, &stat) != 0) {
-        close(fd);
-        return -1;
     }
     struct buf content = {0};
     char chunk[16384];
@@ -155,8 +135,7 @@ static int read_folder(struct reader *reader, const char *below, int depth) {
             continue;
         struct buf path = {0};
         buf_addf(&path, *below ? "%s/%s" : "%s%s", below, entry->d_name);
-        if (!reader->limits->without || strcmp(path.data, reader->limits->without) != 0)
-            status = read_entry(reader, path.data, entry->d_name, depth);
+        status = read_entry(reader, path.data, entry->d_name, depth);
         buf_free(&path);
     }
     closedir(folder);
@@ -189,8 +168,6 @@ static void finish(struct bundle *bundle) {
 static int read_once(struct bundle **out, const char *folder, const struct bundle_limits *limits,
                      struct err *err) {
     struct reader reader = {.limits = limits, .err = err};
-    if (!realpath(folder, reader.root))
-        return err_set(err, "cannot read %s: %s", folder, strerror(errno));
     reader.bundle = new_bundle(folder);
     if (read_folder(&reader, "", 0) != 0) {
         bundle_release(reader.bundle);
@@ -277,48 +254,4 @@ const char *bundle_revision(const struct bundle *bundle) {
 
 const char *bundle_folder(const struct bundle *bundle) {
     return bundle->folder;
-}
-
-// Writing.
-
-static int make_folders(const char *folder, const char *path, struct err *err) {
-    struct buf full = {0};
-    int status = 0;
-    for (const char *slash = strchr(path, '/'); slash && status == 0;
-         slash = strchr(slash + 1, '/')) {
-        buf_clear(&full);
-        buf_addf(&full, "%s/%.*s", folder, (int)(slash - path), path);
-        if (mkdir(full.data, 0755) != 0 && errno != EEXIST)
-            status = err_set(err, "cannot make %s: %s", full.data, strerror(errno));
-    }
-    buf_free(&full);
-    return status;
-}
-
-static int write_file(const char *folder, const struct file *file, struct err *err) {
-    if (make_folders(folder, file->path, err) != 0)
-        return -1;
-    struct buf full = {0};
-    buf_addf(&full, "%s/%s", folder, file->path);
-    FILE *out = fopen(full.data, "wbe");
-    bool good = out && fwrite(file->bytes, 1, file->len, out) == file->len && fflush(out) == 0 &&
-                fsync(fileno(out)) == 0;
-    int status = good ? 0 : err_set(err, "cannot write %s: %s", full.data, strerror(errno));
-    if (out)
-        fclose(out);
-    buf_free(&full);
-    return status;
-}
-
-int bundle_write(const struct bundle *bundle, const char *folder, struct err *err) {
-    struct buf part = {0};
-    buf_addf(&part, "%s.%ld.XXXXXX", folder, (long)getpid());
-    int status =
-        mkdtemp(part.data) ? 0 : err_set(err, "cannot make %s: %s", part.data, strerror(errno));
-    for (size_t i = 0; i < bundle->count && status == 0; i++)
-        status = write_file(part.data, &bundle->files[i], err);
-    if (status == 0 && rename(part.data, folder) != 0)
-        status = err_set(err, "cannot make %s: %s", folder, strerror(errno));
-    buf_free(&part);
-    return status;
 }

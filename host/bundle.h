@@ -15,8 +15,6 @@ enum { BUNDLE_REVISION = 65 }; // bytes of a revision: SHA-256 in hexadecimal, a
 struct bundle_limits {
     size_t bytes; // of all files together
     size_t files;
-    bool strict;         // refuse what anybody may write, and links that lead out of the folder
-    const char *without; // a folder below it that is no part of it; NULL: all are
 };
 
 // Reads all *.lua below the folder. Fails when it cannot be read, is over a limit, or keeps on
@@ -46,6 +44,3 @@ const char *bundle_revision(const struct bundle *bundle);
 
 // The folder it was read from.
 const char *bundle_folder(const struct bundle *bundle);
-
-// Writes the files below a folder that does not exist yet, which appears whole or not at all.
-MUST_CHECK int bundle_write(const struct bundle *bundle, const char *folder, struct err *err);

@@ -413,6 +413,9 @@ static int run_services(const struct config *config, struct services *services) 
     int status = check_ports(config, services, &err);
     if (status == 0)
         status = read_rules(config, services, &err);
+    revision_loaded(REVISION_SCRIPTS, bundle_revision(services->scripts), "loaded", NULL);
+    if (status == 0 && services->rules)
+        revision_loaded(REVISION_RULES, rules_bundle_revision(services->rules), "loaded", NULL);
     if (status == 0)
         status = start_workers(config, services, crew, &err);
     if (status == 0)

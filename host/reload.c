@@ -529,8 +529,6 @@ int reload_start(struct reload **out, const struct reload_options *options, stru
     }
     reload->rules_folder = reload_rules_folder(options->config);
     reload->rules = options->rules ? rules_bundle_ref(options->rules) : NULL;
-    if (options->rules)
-        revision_loaded(REVISION_RULES, rules_bundle_revision(options->rules), "loaded", NULL);
     const char *folders[] = {config_string(options->config, "SCRIPTS_DIR"), reload->rules_folder};
     const struct watch_options watch = {.folders = folders,
                                         .folder_count = 2,
@@ -538,7 +536,6 @@ int reload_start(struct reload **out, const struct reload_options *options, stru
                                             (int)config_number(options->config, "RELOAD_LOOK_MS")};
     reload->watch = watch_new(&watch);
     snprintf(reload->live, sizeof reload->live, "%s", bundle_revision(options->scripts));
-    revision_loaded(REVISION_SCRIPTS, reload->live, "loaded", NULL);
     if (open_services(reload, options, err) != 0 ||
         (pthread_create(&reload->thread, NULL, run_thread, reload) != 0 &&
          err_set(err, "cannot make a thread") != 0)) {

@@ -378,5 +378,51 @@ class System(unittest.TestCase):
             seen += again.read1(1000)
 
 
+class Rules(unittest.TestCase):
+    """The business rules alone change: no script is loaded anew."""
+
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="todo-spec-reload-")
+        self.rules = os.path.join(self.folder, "rules")
+        shutil.copytree(os.path.join(ROOT, "scripts", "rules"), self.rules)
+        self.addCleanup(shutil.rmtree, self.folder, True)
+        self.host = Host(env={"RULES_DIR": self.rules, "WORKERS": "3"})
+        self.addCleanup(self.host.stop)
+
+    def status(self, kind="rules"):
+        return self.host.get(f"/{kind}/status", token=None, port=self.host.port_of("chat-api", inner=True)).json
+
+    def edit(self, name, text):
+        with open(os.path.join(self.rules, name)) as f:
+            old = f.read()
+        swap(os.path.join(self.rules, name), text + old)
+
+    def test_changed_rules_are_taken_and_scripts_stay(self):
+        self.edit("task.lua", "-- changed\n")
+        wait_until(lambda: self.status()["loads"] == 2, PATIENCE, "the rules")
+        self.assertEqual((self.status()["state"], len(self.status()["previous"])), ("loaded", 1))
+        self.assertEqual(self.status("scripts")["loads"], 1)
+
+    def test_broken_rules_change_nothing_but_what_is_said(self):
+        before = self.status()["revision"]
+        self.edit("task.lua", "return (\n")
+        wait_until(lambda: self.status()["state"] == "failed", PATIENCE, "a refusal")
+        self.assertEqual(self.status()["revision"], before)
+        self.assertIn("task.lua:", self.status()["error"])
+        ready = self.host.get("/ready", token=None)
+        self.assertEqual(ready.status, 200)
+        self.assertIn("rules: ", ready.json["detail"])
+        self.assertEqual(self.host.post("/api/tasks", {"title": "goes on"}).status, 201)
+
+    def test_rules_whose_examples_do_not_come_true_are_refused(self):
+        name = os.path.join(self.rules, "task.examples.json")
+        with open(name) as f:
+            examples = json.load(f)
+        examples[0]["result"] = "something else"
+        swap(name, json.dumps(examples))
+        wait_until(lambda: self.status()["state"] == "failed", PATIENCE, "a refusal")
+        self.assertIn("task.examples.json: example 1", self.status()["error"])
+
+
 if __name__ == "__main__":
     unittest.main()
