@@ -423,6 +423,22 @@ class Rules(unittest.TestCase):
         wait_until(lambda: self.status()["state"] == "failed", PATIENCE, "a refusal")
         self.assertIn("task.examples.json: example 1", self.status()["error"])
 
+    def test_rules_that_fail_too_often_are_taken_back(self):
+        before = self.status()["revision"]
+        with open(os.path.join(self.rules, "task.lua")) as f:
+            text = f.read()
+        os.remove(os.path.join(self.rules, "task.examples.json"))
+        wait_until(lambda: self.status()["loads"] == 2, PATIENCE, "rules without examples")
+        good = self.status()["revision"]
+        swap(os.path.join(self.rules, "task.lua"), text.replace("\nreturn task", '\nfunction task.create() error("bad rule") end\nreturn task'))
+        wait_until(lambda: self.status()["loads"] == 3, PATIENCE, "the bad rules")
+        for i in range(30):
+            self.assertEqual(self.host.post("/api/tasks", {"title": f"task {i}"}).status, 201)
+        wait_until(lambda: self.status()["state"] == "returned", PATIENCE, "the rules before")
+        self.assertEqual(self.status()["revision"], good)
+        self.assertNotEqual(good, before)
+        self.assertIn("calls failed", self.status()["error"])
+
 
 if __name__ == "__main__":
     unittest.main()
