@@ -13,6 +13,7 @@ struct command {
     uv_timer_t tick;
     uint64_t began; // loop time
     struct api_env env;
+    struct bundle *bundle;
     struct script *script;
     const char *name;
     char *const *words;
@@ -95,7 +96,10 @@ static int open_parts(struct command *command, const struct config *config, bool
         command->env.db = db_new(&command->loop, &db);
     if (http_client_new(&command->env.http, &command->loop, &limits, command->err) != 0)
         return -1;
-    command->script = script_new(&command->env);
+    if (bundle_read(&command->bundle, config_string(config, "SCRIPTS_DIR"), &SCRIPT_LIMITS,
+                    command->err) != 0)
+        return -1;
+    command->script = script_new(&command->env, command->bundle);
     command->env.fibers = fiber_pool_new(script_state(command->script), &command->loop, FIBERS);
     return 0;
 }
@@ -108,7 +112,7 @@ static void close_parts(struct command *command) {
         fiber_pool_free(env->fibers);
     if (command->script)
         script_free(command->script);
-    rules_slot_free(&env->rules);
+    bundle_release(command->bundle);
     if (env->http)
         http_client_free(env->http);
     if (env->db)

@@ -49,6 +49,8 @@ static const struct setting SETTINGS[] = {
     {"PORT", NUMBER, "8000", 1, 60000, "first port: a service declared at 8000 + n is at PORT + n"},
     {"BIND_ADDRESS", ADDRESS, "0.0.0.0", 0, 0, "IP address of the ports for users"},
     {"SCRIPTS_DIR", TEXT, "scripts", 0, 0, "folder of the services"},
+    {"RELOAD_LOOK_MS", NUMBER, "10000", 100, 3600000,
+     "how often the scripts are looked at, for what is not heard"},
     {"RULES_DIR", TEXT, NULL, 0, 0, "folder of the business rules; unset: SCRIPTS_DIR/rules"},
     {"WEB_DIR", TEXT, "web", 0, 0, "folder of the page"},
     {"DB_CONNECTIONS", NUMBER, "4", 1, 64, "database connections per worker"},

@@ -10,6 +10,7 @@
 #include "log.h"
 
 enum state { FREE, READY, RUNNING, WAITING };
+enum wait { WORK, REST, JOIN };
 
 struct fiber {
     struct fiber_pool *pool;
@@ -18,6 +19,7 @@ struct fiber {
     uint32_t index;
     uint32_t turn;
     enum state state;
+    enum wait wait; // while WAITING
     int ready_args;
     uint64_t deadline; // loop time in ms, while WAITING
     fiber_done done;
@@ -234,13 +236,26 @@ void fiber_set_traceparent(struct fiber *fiber, const char *traceparent) {
     log_context()->traceparent = fiber->context.traceparent;
 }
 
-struct fiber_token fiber_wait(lua_State *L, uint64_t deadline_ms) {
+static struct fiber_token wait_for(lua_State *L, enum wait wait, uint64_t deadline_ms) {
     struct fiber *fiber = fiber_current(L);
     assert(fiber && fiber->state == RUNNING && deadline_ms > 0);
     fiber->state = WAITING;
+    fiber->wait = wait;
     fiber->turn++;
     fiber->deadline = uv_now(fiber->pool->loop) + deadline_ms;
     return (struct fiber_token){fiber->index, fiber->turn};
+}
+
+struct fiber_token fiber_wait(lua_State *L, uint64_t deadline_ms) {
+    return wait_for(L, WORK, deadline_ms);
+}
+
+struct fiber_token fiber_rest(lua_State *L, uint64_t deadline_ms) {
+    return wait_for(L, REST, deadline_ms);
+}
+
+struct fiber_token fiber_join(lua_State *L, uint64_t deadline_ms) {
+    return wait_for(L, JOIN, deadline_ms);
 }
 
 int fiber_yield(lua_State *L) {
@@ -267,4 +282,17 @@ size_t fiber_alive(const struct fiber_pool *pool) {
 
 uint64_t fiber_stale_count(const struct fiber_pool *pool) {
     return pool->stale;
+}
+
+size_t fiber_busy(const struct fiber_pool *pool) {
+    size_t count = pool->alive;
+    for (size_t i = 0; i < pool->count; i++)
+        count -= pool->fibers[i]->state == WAITING && pool->fibers[i]->wait != WORK;
+    return count;
+}
+
+void fiber_end_rests(struct fiber_pool *pool) {
+    for (size_t i = 0; i < pool->count; i++)
+        if (pool->fibers[i]->state == WAITING && pool->fibers[i]->wait == REST)
+            pool->fibers[i]->deadline = 0;
 }

@@ -62,7 +62,14 @@ void fiber_set_traceparent(struct fiber *fiber, const char *traceparent);
 // resume, the binding returns nil and {code = "timeout"}.
 struct fiber_token fiber_wait(lua_State *L, uint64_t deadline_ms);
 
-// What the binding returns right after fiber_wait.
+// The same for a fiber that rests: nothing is under way, it only waits for time to pass or to be
+// woken.
+struct fiber_token fiber_rest(lua_State *L, uint64_t deadline_ms);
+
+// The same for a fiber that waits for other fibers to end.
+struct fiber_token fiber_join(lua_State *L, uint64_t deadline_ms);
+
+// What the binding returns right after one of these.
 int fiber_yield(lua_State *L);
 
 // Resumes a waiting fiber; push runs on its stack first. False: the token is stale, push was not
@@ -70,4 +77,10 @@ int fiber_yield(lua_State *L);
 bool fiber_resume(struct fiber_pool *pool, struct fiber_token token, fiber_push push, void *user);
 
 size_t fiber_alive(const struct fiber_pool *pool);
+
+// Of those alive, the ones that neither rest nor join.
+size_t fiber_busy(const struct fiber_pool *pool);
+
+// Ends every rest soon, as its deadline would.
+void fiber_end_rests(struct fiber_pool *pool);
 uint64_t fiber_stale_count(const struct fiber_pool *pool);

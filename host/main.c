@@ -1,6 +1,4 @@
 // The command line, and the life of the process: start the workers, watch them, stop them.
-#include <dirent.h>
-#include <errno.h>
 #include <execinfo.h>
 #include <limits.h>
 #include <signal.h>
@@ -17,6 +15,8 @@
 #include "db.h"
 #include "listen.h"
 #include "log.h"
+#include "reload.h"
+#include "revision.h"
 #include "rules.h"
 #include "script.h"
 #include "secrets.h"
@@ -28,6 +28,8 @@ enum { WATCH_MS = 100, STUCK_WARN_MS = 1000, STUCK_ABORT_MS = 5000, SECOND_SIGNA
 struct services {
     struct script_service list[MAX_SERVICES];
     int count;
+    struct bundle *scripts;     // that they were read from
+    struct rules_bundle *rules; // NULL: not read, or there are none
 };
 
 static int fail(const char *format, const char *text) {
@@ -157,59 +159,56 @@ static struct config *load_config(enum config_needs needs) {
     return NULL;
 }
 
-// Reads a service's declaration in a VM that runs nothing.
-static int examine(const struct config *config, const char *name, struct script_service *out,
-                   struct err *err) {
-    struct api_env env = {.config = config, .service = name, .worker_count = 1};
-    env.metrics = metrics_shard_new(name);
-    struct script *script = script_new(&env);
-    int status = script_load(script, name, out, err);
-    env.closing = true;
-    script_free(script);
-    metrics_shard_free(env.metrics);
-    return status;
-}
-
 static int by_port(const void *a, const void *b) {
     return ((const struct script_service *)a)->port - ((const struct script_service *)b)->port;
 }
 
-// A folder with a service.lua; lib/service.lua is what opens them.
-static bool is_service(const char *scripts, const char *name) {
-    if (strcmp(name, "lib") == 0)
-        return false;
-    struct buf path = {0};
-    buf_addf(&path, "%s/%s/service.lua", scripts, name);
-    bool there = name[0] != '.' && !strchr(name, '/') && access(path.data, R_OK) == 0;
-    buf_free(&path);
-    return there;
+static int read_scripts(const struct config *config, struct services *services, struct err *err) {
+    return bundle_read(&services->scripts, config_string(config, "SCRIPTS_DIR"), &SCRIPT_LIMITS,
+                       err);
 }
 
+static int add_service(const struct config *config, struct services *services, const char *name,
+                       struct err *err) {
+    if (services->count == MAX_SERVICES)
+        return err_set(err, "more than %d services", MAX_SERVICES);
+    return script_examine(config, services->scripts, NULL, name, &services->list[services->count++],
+                          NULL, err);
+}
+
+// Those with a service.lua; lib/service.lua is what opens them.
 static int find_services(const struct config *config, struct services *services, struct err *err) {
-    const char *scripts = config_string(config, "SCRIPTS_DIR");
-    DIR *folder = opendir(scripts);
-    if (!folder)
-        return err_set(err, "cannot read the scripts folder %s: %s", scripts, strerror(errno));
-    int status = 0;
-    for (struct dirent *entry; status == 0 && (entry = readdir(folder));) {
-        if (!is_service(scripts, entry->d_name) || services->count == MAX_SERVICES)
+    if (read_scripts(config, services, err) != 0)
+        return -1;
+    for (size_t i = 0; i < bundle_count(services->scripts); i++) {
+        char name[64];
+        const char *path = bundle_path(services->scripts, i);
+        size_t len = strcspn(path, "/");
+        if (strcmp(path + len, "/service.lua") != 0 || len >= sizeof name ||
+            strncmp(path, "lib/", 4) == 0)
             continue;
-        status = examine(config, entry->d_name, &services->list[services->count++], err);
+        snprintf(name, sizeof name, "%.*s", (int)len, path);
+        if (add_service(config, services, name, err) != 0)
+            return -1;
     }
-    closedir(folder);
     qsort(services->list, (size_t)services->count, sizeof *services->list, by_port);
-    return status;
+    return 0;
 }
 
 static int named_services(const struct config *config, char *const *names, int count,
                           struct services *services, struct err *err) {
+    if (read_scripts(config, services, err) != 0)
+        return -1;
     for (int i = 0; i < count; i++) {
-        if (!is_service(config_string(config, "SCRIPTS_DIR"), names[i]))
+        struct buf path = {0};
+        size_t len;
+        buf_addf(&path, "%s/service.lua", names[i]);
+        bool there = bundle_find(services->scripts, path.data, &len) != NULL;
+        buf_free(&path);
+        if (!there || strcmp(names[i], "lib") == 0)
             return err_set(err, "there is no service %s in %s", names[i],
                            config_string(config, "SCRIPTS_DIR"));
-        if (i == MAX_SERVICES)
-            return err_set(err, "more than %d services", MAX_SERVICES);
-        if (examine(config, names[i], &services->list[services->count++], err) != 0)
+        if (add_service(config, services, names[i], err) != 0)
             return -1;
     }
     return 0;
@@ -245,8 +244,9 @@ struct crew {
     struct api_service services[MAX_SERVICES];
     struct worker *workers[MAX_WORKERS];
     uint64_t seen[MAX_WORKERS]; // the last heartbeat
-    int silent[MAX_WORKERS];    // ms without a new one, as counted here: a stopped process counts
-                                // nothing
+    int service_of[MAX_WORKERS];
+    int silent[MAX_WORKERS]; // ms without a new one, as counted here: a stopped process counts
+                             // nothing
     int count;
 };
 
@@ -265,6 +265,8 @@ static int start_workers(const struct config *config, const struct services *ser
         for (int w = 0; w < per_service && crew->count < MAX_WORKERS; w++) {
             struct worker_options options = {
                 .config = config,
+                .scripts = services->scripts,
+                .rules = services->rules,
                 .service = services->list[s].name,
                 .index = w,
                 .count = per_service,
@@ -278,7 +280,7 @@ static int start_workers(const struct config *config, const struct services *ser
             };
             if (worker_start(&crew->workers[crew->count], &options, err) != 0)
                 return -1;
-            crew->count++;
+            crew->service_of[crew->count++] = s;
         }
     }
     return 0;
@@ -350,7 +352,7 @@ static void watch(struct crew *crew) {
     }
 }
 
-static void supervise(struct crew *crew, const sigset_t *signals) {
+static void supervise(struct crew *crew, struct reload *reload, const sigset_t *signals) {
     struct timespec wait = {0, WATCH_MS * 1000000L};
     uint64_t told_at = 0;
     while (!all_ended(crew)) {
@@ -359,16 +361,42 @@ static void supervise(struct crew *crew, const sigset_t *signals) {
         if ((signal == SIGINT || signal == SIGTERM) && !told_at) {
             told_at = now;
             log_event(LOG_INFO, "draining", NULL);
+            reload_stop(reload);
             drain_all(crew);
         } else if ((signal == SIGINT || signal == SIGTERM) && now > told_at + SECOND_SIGNAL_MS) {
             log_event(LOG_WARN, "second signal: stopping at once", NULL);
             _exit(1);
+        } else if (signal == SIGHUP) {
+            reload_ask(reload);
         }
         watch(crew);
     }
 }
 
-static int run_services(const struct config *config, const struct services *services) {
+static int start_reload(const struct config *config, const struct services *services,
+                        const struct crew *crew, struct reload **reload, struct err *err) {
+    const struct reload_options options = {
+        .config = config,
+        .scripts = services->scripts,
+        .rules = services->rules,
+        .services = services->list,
+        .service_count = services->count,
+        .workers = crew->workers,
+        .service_of = crew->service_of,
+        .worker_count = crew->count,
+    };
+    return reload_start(reload, &options, err);
+}
+
+// Where there is no such folder, no service can ask rules, and one that does says so.
+static int read_rules(const struct config *config, struct services *services, struct err *err) {
+    char *folder = reload_rules_folder(config);
+    int status = access(folder, F_OK) == 0 ? rules_bundle_read(&services->rules, folder, err) : 0;
+    free(folder);
+    return status;
+}
+
+static int run_services(const struct config *config, struct services *services) {
     struct crew *crew = xcalloc(1, sizeof *crew);
     struct err err;
     sigset_t signals;
@@ -380,21 +408,32 @@ static int run_services(const struct config *config, const struct services *serv
     pthread_sigmask(SIG_BLOCK, &signals, NULL); // before the workers' threads are made
     raise_descriptor_limit();
     catch_stack_signal();
+    struct reload *reload = NULL;
+    revision_init();
     int status = check_ports(config, services, &err);
     if (status == 0)
+        status = read_rules(config, services, &err);
+    revision_loaded(REVISION_SCRIPTS, bundle_revision(services->scripts), "loaded", NULL);
+    if (status == 0 && services->rules)
+        revision_loaded(REVISION_RULES, rules_bundle_revision(services->rules), "loaded", NULL);
+    if (status == 0)
         status = start_workers(config, services, crew, &err);
+    if (status == 0)
+        status = start_reload(config, services, crew, &reload, &err);
     if (status != 0) {
         fail("%s", err.text);
         drain_all(crew);
     } else {
         log_event(LOG_INFO, "started", "version", TODO_VERSION, NULL);
-        supervise(crew, &signals);
+        supervise(crew, reload, &signals);
         log_event(LOG_INFO, "stopped", NULL);
     }
     if (status != 0)
         _exit(1);
+    reload_join(reload);
     for (int i = 0; i < crew->count; i++)
         worker_join(crew->workers[i]);
+    revision_deinit();
     free(crew);
     return 0;
 }
@@ -417,6 +456,8 @@ static int command_run(int count, char **words) {
     if (status == 0 && services.count == 0)
         status = err_set(&err, "no service in %s", config_string(config, "SCRIPTS_DIR"));
     status = status == 0 ? run_services(config, &services) : fail("%s", err.text);
+    bundle_release(services.scripts);
+    rules_bundle_unref(services.rules);
     config_free(config);
     return status;
 }
@@ -445,12 +486,14 @@ static int command_services(int count, char **words) {
     struct services services = {0};
     struct err err;
     if (find_services(config, &services, &err) != 0) {
+        bundle_release(services.scripts);
         config_free(config);
         return fail("%s", err.text);
     }
     for (int i = 0; i < services.count; i++)
         printf("%s %d %d\n", services.list[i].name, shifted(config, services.list[i].port),
                shifted(config, services.list[i].inner_port));
+    bundle_release(services.scripts);
     config_free(config);
     return 0;
 }

@@ -10,7 +10,7 @@ struct meters {
     struct metric_shard *shard;
     struct metric *requests, *seconds, *in_flight, *connections, *streams, *db_up, *db_waiting,
         *db_in_flight, *db_segments, *db_statements, *db_retries, *db_lost, *fibers, *stale, *lag,
-        *lua_bytes, *rules_bytes;
+        *lua_bytes, *generations, *rules_bytes;
     struct db_stats before; // counters come as totals, and are added as differences
 };
 
@@ -57,7 +57,9 @@ struct meters *meters_new(struct metric_shard *shard) {
                 "Completions that came after their fiber had gone on, since start.", NULL, 0);
     m->lag = declare("worker_loop_lag_seconds", METRIC_GAUGE, "How late the loop's last timer was.",
                      NULL, 0);
-    m->lua_bytes = declare("lua_memory_bytes", METRIC_GAUGE, "Memory of the Lua VM.", NULL, 0);
+    m->lua_bytes = declare("lua_memory_bytes", METRIC_GAUGE, "Memory of the Lua VMs.", NULL, 0);
+    m->generations = declare("lua_generations", METRIC_GAUGE,
+                             "Generations of scripts, those that finish included.", NULL, 0);
     m->rules_bytes =
         declare("rules_memory_bytes", METRIC_GAUGE, "Memory of the business rules' VM.", NULL, 0);
     return m;
@@ -100,5 +102,6 @@ void meters_update(struct meters *m, const struct meters_state *state) {
     set(m, m->stale, (double)state->stale);
     set(m, m->lag, state->lag_seconds);
     set(m, m->lua_bytes, state->lua_bytes);
+    set(m, m->generations, state->generations);
     set(m, m->rules_bytes, state->rules_bytes);
 }

@@ -23,7 +23,8 @@ struct meters_state {
     size_t exchanges, connections, streams;
     struct db_stats db;
     size_t fibers;
-    uint64_t stale; // completions that came late, since start
+    uint64_t stale;  // completions that came late, since start
+    int generations; // of scripts, those that finish included
     double lag_seconds, lua_bytes, rules_bytes;
 };
 void meters_update(struct meters *meters, const struct meters_state *state);

@@ -145,7 +145,7 @@ struct rules_bundle *rules_bundle_ref(struct rules_bundle *bundle) {
 }
 
 void rules_bundle_unref(struct rules_bundle *bundle) {
-    if (atomic_fetch_sub(&bundle->references, 1) != 1)
+    if (!bundle || atomic_fetch_sub(&bundle->references, 1) != 1)
         return;
     for (size_t i = 0; i < bundle->count; i++) {
         free(bundle->files[i].name);

@@ -11,15 +11,19 @@
 
 struct script {
     lua_State *L;
+    struct bundle *bundle;
+    struct script_uses uses;
     int handle; // registry references
     int start;
 };
 
+const struct bundle_limits SCRIPT_LIMITS = {.bytes = 16 * 1024 * 1024, .files = 4096};
+
 // What the standard library offers beyond what scripts may use, and the guard of the globals.
 static const char PRELUDE[] =
-    "local scripts = ...\n"
-    "package.path = scripts .. '/?.lua'\n"
-    "package.cpath = ''\n"
+    "local load_file = ...\n"
+    "package.path, package.cpath = '', ''\n"
+    "package.loaders = {package.loaders[1], load_file}\n"
     "for _, name in ipairs{'lpeg', 'cjson', 'cjson.safe'} do require(name) end\n"
     "_G.lpeg, _G.cjson = nil, nil\n"
     "for _, name in ipairs{'coroutine', 'io', 'debug', 'dofile', 'loadfile', 'load', "
@@ -42,7 +46,50 @@ static int panic(lua_State *L) {
     abort();
 }
 
-struct script *script_new(struct api_env *env) {
+// Whatever require asks for.
+
+static void note_use(struct script_uses *uses, const char *path) {
+    uses->paths = xrealloc(uses->paths, (uses->count + 1) * sizeof *uses->paths);
+    uses->paths[uses->count++] = xstrdup(path);
+}
+
+void script_uses_free(struct script_uses *uses) {
+    for (size_t i = 0; i < uses->count; i++)
+        free(uses->paths[i]);
+    free(uses->paths);
+    *uses = (struct script_uses){0};
+}
+
+bool script_uses_differ(const struct script_uses *uses, const struct bundle *a,
+                        const struct bundle *b) {
+    for (size_t i = 0; i < uses->count; i++)
+        if (!bundle_same_file(a, b, uses->paths[i]))
+            return true;
+    return false;
+}
+
+// The loader of package.loaders: gives the function of a file, or says why there is none.
+static int load_file(lua_State *L) {
+    struct script *script = lua_touserdata(L, lua_upvalueindex(1));
+    const char *name = luaL_checkstring(L, 1);
+    const char *path = lua_pushfstring(L, "%s.lua", luaL_gsub(L, name, ".", "/"));
+    size_t len;
+    note_use(&script->uses, path);
+    const char *bytes = bundle_find(script->bundle, path, &len);
+    const char *folder = bundle_folder(script->bundle);
+    if (!bytes) {
+        lua_pushfstring(L, "\n\tno file '%s/%s'", folder, path);
+        return 1;
+    }
+    const char *chunk = lua_pushfstring(L, "@%s/%s", folder, path);
+    if (len > 0 && bytes[0] == LUA_SIGNATURE[0])
+        return luaL_error(L, "%s is bytecode, and only text is loaded", chunk + 1);
+    if (luaL_loadbuffer(L, bytes, len, chunk) == 0)
+        return 1;
+    return luaL_error(L, "error loading module '%s':\n\t%s", name, lua_tostring(L, -1));
+}
+
+struct script *script_new(struct api_env *env, struct bundle *bundle) {
     lua_State *L = luaL_newstate();
     if (!L)
         abort();
@@ -54,9 +101,11 @@ struct script *script_new(struct api_env *env) {
     api_preload(L);
     if (luaL_loadbuffer(L, PRELUDE, sizeof PRELUDE - 1, "=prelude") != 0)
         panic(L);
-    lua_pushstring(L, config_string(env->config, "SCRIPTS_DIR"));
-    lua_call(L, 1, 0);
     struct script *script = xcalloc(1, sizeof *script);
+    script->bundle = bundle_hold(bundle);
+    lua_pushlightuserdata(L, script);
+    lua_pushcclosure(L, load_file, 1);
+    lua_call(L, 1, 0);
     script->L = L;
     script->handle = script->start = LUA_NOREF;
     return script;
@@ -64,6 +113,8 @@ struct script *script_new(struct api_env *env) {
 
 void script_free(struct script *script) {
     lua_close(script->L);
+    script_uses_free(&script->uses);
+    bundle_release(script->bundle);
     free(script);
 }
 
@@ -108,6 +159,13 @@ static int read_number(lua_State *L, const char *field) {
     return number;
 }
 
+static uint64_t hash(const char *text) { // FNV-1a
+    uint64_t value = 14695981039346656037u;
+    for (; *text; text++)
+        value = (value ^ (unsigned char)*text) * 1099511628211u;
+    return value;
+}
+
 int script_load(struct script *script, const char *service, struct script_service *declared,
                 struct err *err) {
     lua_State *L = script->L;
@@ -122,6 +180,11 @@ int script_load(struct script *script, const char *service, struct script_servic
     declared->workers = read_number(L, "workers");
     declared->body_limit = read_number(L, "body_limit");
     declared->nice = read_number(L, "nice");
+    lua_getfield(L, -1, "reloads");
+    declared->reloads = lua_toboolean(L, -1);
+    lua_getfield(L, -2, "asked");
+    declared->asked = hash(luaL_optstring(L, -1, ""));
+    lua_pop(L, 2);
     lua_getfield(L, -1, "handle");
     script->handle = luaL_ref(L, LUA_REGISTRYINDEX);
     lua_getfield(L, -1, "start");
@@ -134,6 +197,26 @@ int script_load(struct script *script, const char *service, struct script_servic
     if (declared->nice < 0 || declared->nice > 19)
         return err_set(err, "%s/service.lua: nice must be from 0 to 19", service);
     return 0;
+}
+
+int script_examine(const struct config *config, struct bundle *bundle, struct rules_bundle *rules,
+                   const char *service, struct script_service *declared, struct script_uses *uses,
+                   struct err *err) {
+    struct api_env env = {.config = config, .service = service, .worker_count = 1};
+    struct api_rules held = {.bundle = rules};
+    env.rules = rules ? &held : NULL;
+    env.metrics = metrics_shard_new(service);
+    struct script *script = script_new(&env, bundle);
+    int status = script_load(script, service, declared, err);
+    if (uses) {
+        *uses = script->uses;
+        script->uses = (struct script_uses){0};
+    }
+    env.closing = true;
+    script_free(script);
+    rules_slot_free(&held.slot);
+    metrics_shard_free(env.metrics);
+    return status;
 }
 
 void script_push_handle(struct script *script) {

@@ -1,11 +1,13 @@
-// A Lua VM with the host's modules and one service loaded into it: a generation.
-// The VM has no file, process or coroutine functions; require finds files below the scripts folder
-// only; writing or reading an undeclared global is an error. Loop thread only once loaded.
+// A Lua VM with the host's modules and one service loaded into it.
+// The VM has no file, process or coroutine functions; require finds the files of a bundle only,
+// text and no bytecode; writing or reading an undeclared global is an error. Loop thread only once
+// loaded.
 #pragma once
 
 #include <lua.h>
 
 #include "api/api.h"
+#include "bundle.h"
 #include "err.h"
 
 struct script;
@@ -18,13 +20,36 @@ struct script_service {
     int workers;    // 0: as the setting says
     int body_limit; // bytes of a body on the port for users, 0: as usual
     int nice;       // 0 to 19: how far its threads stand back behind others
+    bool reloads;   // a changed script is taken while it runs
+    uint64_t asked; // a hash of what the sidecar asks once: the subscriptions
 };
 
+// The files that a script has asked for, there or not.
+struct script_uses {
+    char **paths;
+    size_t count;
+};
+void script_uses_free(struct script_uses *uses);
+
+// Whether one of them is not the same in both bundles.
+bool script_uses_differ(const struct script_uses *uses, const struct bundle *a,
+                        const struct bundle *b);
+
+extern const struct bundle_limits SCRIPT_LIMITS; // of the scripts folder
+
 // Opens a VM around env (which it completes with `main`) and loads nothing yet.
-struct script *script_new(struct api_env *env);
+struct script *script_new(struct api_env *env, struct bundle *bundle);
 void script_free(struct script *script);
 
-// Loads <scripts>/<service>/service.lua through lib/service.lua.
+// Reads a service's declaration in a VM that runs nothing; uses may be NULL. With rules (may be
+// NULL) it is held against them as it is at its start: they load, and their examples come true.
+// Any thread.
+MUST_CHECK int script_examine(const struct config *config, struct bundle *bundle,
+                              struct rules_bundle *rules, const char *service,
+                              struct script_service *declared, struct script_uses *uses,
+                              struct err *err);
+
+// Loads <service>/service.lua through lib/service.lua.
 MUST_CHECK int script_load(struct script *script, const char *service,
                            struct script_service *declared, struct err *err);
 

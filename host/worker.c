@@ -1,13 +1,10 @@
 #include "worker.h"
 
-#include <ctype.h>
-#include <lauxlib.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -17,7 +14,7 @@
 #include "listen.h"
 #include "log.h"
 #include "meters.h"
-#include "script.h"
+#include "request.h"
 
 enum {
     BODY_LIMIT = 64 * 1024,
@@ -28,14 +25,25 @@ enum {
     LINGER_MS = 100,   // for requests of connections accepted last
     FINISH_MS = 15000, // after DRAIN_MS, for requests that are still running
     END_MS = 3000,     // for what scripts do at the end
-    MAX_REPLY_HEADERS = 32,
     MAX_LISTENERS = 32,
+    MAX_RETIRED = 8,  // generations that still finish something; more wait
+    TURN_MS = 1,      // between looks at a commit that goes on
+    HANDOVER_MS = 40, // for what the old generation does at its end, before the new one begins
+    BEGIN_MS = 10000, // for the start of a new one
+};
+
+// A commit that goes on.
+enum phase { IDLE, ENDING, BEGINNING };
+
+struct waiting_order {
+    struct waiting_order *next;
+    struct worker_order order;
 };
 
 struct worker {
     struct worker_options options;
     pthread_t thread;
-    pthread_mutex_t mutex; // start-up handshake only
+    pthread_mutex_t mutex; // of the start-up handshake, and of `orders` and `closed`
     pthread_cond_t started;
     enum { STARTING, RUNNING, FAILED } state;
     struct err err;
@@ -45,65 +53,31 @@ struct worker {
     uint64_t beat_due;
     _Atomic uint64_t heartbeat;
     atomic_bool drain_asked, ended;
-    struct api_env env;
-    struct script *script;
+    struct waiting_order *orders;
+    bool closed;          // no order can be taken any more
+    struct api_env parts; // what each generation is made with
+    struct api_rules rules;
+    struct rules_bundle *next_rules; // prepared
+    struct generation *live, *candidate, *retired[MAX_RETIRED];
+    int retired_count;
+    uv_timer_t turn; // while a commit goes on
+    enum phase phase;
+    uint64_t phase_at;
+    uint64_t prepared; // the round of the candidate
+    struct worker_order commit;
     struct listener {
         struct worker *worker;
         int port;
-        bool inner;
+        bool inner, asked; // for the sidecar; by a script
         struct http_server *server;
-    } listeners[MAX_LISTENERS]; // for users, for the sidecar, what a script asked for
+    } listeners[MAX_LISTENERS];
     int listener_count;
     uint64_t drain_at; // loop time; 0: not draining
     uint64_t quiet_at; // from when on it may end, when nothing is unfinished
     uint64_t end_at;   // when what scripts do at the end began; 0: not yet
-    int ending;        // of that, what is still running
     struct meters *meters;
     uint64_t random;
 };
-
-// One request on its way through a fiber.
-struct run {
-    struct worker *worker;
-    struct http_exchange *exchange;
-    uint64_t began_ns;
-    char method[16];
-    char request_id[64];
-};
-
-// Requests.
-
-static const char *find_field(const struct http_request *request, const char *name) {
-    size_t len = strlen(name);
-    for (size_t i = 0; i < request->field_count; i++)
-        if (request->fields[i].name_len == len &&
-            strncasecmp(request->fields[i].name, name, len) == 0)
-            return request->fields[i].value;
-    return NULL;
-}
-
-static bool is_id(const char *text) {
-    size_t len = strlen(text);
-    if (len == 0 || len > 63)
-        return false;
-    for (; *text; text++)
-        if (!isalnum((unsigned char)*text) && !strchr("-_.", *text))
-            return false;
-    return true;
-}
-
-// W3C trace context: 00-<32 hex>-<16 hex>-<2 hex>; version ff and ids of zeros alone are none.
-static bool is_traceparent(const char *text) {
-    static const char SHAPE[] = "xx-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx-xxxxxxxxxxxxxxxx-xx";
-    if (strlen(text) != sizeof SHAPE - 1)
-        return false;
-    for (size_t i = 0; SHAPE[i]; i++)
-        if (SHAPE[i] == '-'
-                ? text[i] != '-'
-                : !(isdigit((unsigned char)text[i]) || (text[i] >= 'a' && text[i] <= 'f')))
-            return false;
-    return strncmp(text, "ff", 2) != 0 && strspn(text + 3, "0") < 32 && strspn(text + 36, "0") < 16;
-}
 
 static uint64_t next_random(struct worker *worker) {
     uint64_t x = worker->random; // xorshift64*: ids for logs, not secrets
@@ -114,162 +88,21 @@ static uint64_t next_random(struct worker *worker) {
     return x * 2685821657736338717u;
 }
 
-static void push_request(lua_State *L, const struct run *run, const struct http_request *request,
-                         const struct listener *listener, const char *traceparent) {
-    lua_createtable(L, 0, 12);
-    if (traceparent) {
-        lua_pushstring(L, traceparent);
-        lua_setfield(L, -2, "traceparent");
-    }
-    lua_pushstring(L, request->method);
-    lua_setfield(L, -2, "method");
-    lua_pushstring(L, request->path);
-    lua_setfield(L, -2, "path");
-    lua_pushstring(L, request->query);
-    lua_setfield(L, -2, "query");
-    lua_pushlstring(L, request->body, request->body_len);
-    lua_setfield(L, -2, "body");
-    lua_pushstring(L, request->remote);
-    lua_setfield(L, -2, "remote");
-    lua_pushstring(L, run->request_id);
-    lua_setfield(L, -2, "id");
-    lua_pushboolean(L, listener->inner);
-    lua_setfield(L, -2, "inner");
-    lua_pushinteger(L, listener->port);
-    lua_setfield(L, -2, "port");
-    lua_createtable(L, 0, (int)request->field_count);
-    for (size_t i = 0; i < request->field_count; i++) {
-        const struct http_field *field = &request->fields[i];
-        char name[64];
-        size_t len = field->name_len < sizeof name ? field->name_len : sizeof name;
-        for (size_t c = 0; c < len; c++)
-            name[c] = (char)tolower((unsigned char)field->name[c]);
-        lua_pushlstring(L, name, len);
-        lua_pushvalue(L, -1);
-        lua_rawget(L, -3);
-        bool repeated = !lua_isnil(L, -1);
-        if (repeated) { // RFC 9110, 5.3: several fields of one name are a comma list
-            lua_pushliteral(L, ", ");
-            lua_pushlstring(L, field->value, field->value_len);
-            lua_concat(L, 3);
-        } else {
-            lua_pop(L, 1);
-            lua_pushlstring(L, field->value, field->value_len);
-        }
-        lua_rawset(L, -3);
-    }
-    lua_setfield(L, -2, "headers");
-}
-
-static size_t read_headers(lua_State *L, int index, struct http_header *headers) {
-    size_t count = 0;
-    if (!lua_istable(L, index))
-        return 0;
-    lua_pushnil(L);
-    while (lua_next(L, index) && count < MAX_REPLY_HEADERS) {
-        if (lua_type(L, -2) == LUA_TSTRING && lua_type(L, -1) == LUA_TSTRING)
-            headers[count++] = (struct http_header){lua_tostring(L, -2), lua_tostring(L, -1)};
-        lua_pop(L, 1); // the table keeps the string
-    }
-    return count;
-}
-
-static void reply_problem(struct http_exchange *exchange, int status, const char *body) {
-    static const struct http_header HEADERS[] = {{"Content-Type", "application/problem+json"},
-                                                 {"X-Content-Type-Options", "nosniff"},
-                                                 {"Retry-After", "1"}};
-    http_reply(exchange, status, HEADERS, status == 503 ? 3 : 2, body, strlen(body));
-}
-
-static void count_request(struct run *run, const char *route, int status) {
-    meters_count_request(run->worker->meters, run->method, route, status,
-                         (double)(uv_hrtime() - run->began_ns) / 1e9);
-}
-
-static void on_stream_ended(void *user, lua_State *L, bool ok, int count) {
-    (void)user;
-    (void)count;
-    if (!ok)
-        log_event(LOG_ERROR, "stream failed", "error", lua_tostring(L, -1), NULL);
-}
-
-// The body was a function: it gets the open stream and runs in a fiber of its own.
-static void start_stream(struct run *run, lua_State *L, int function, int status,
-                         const struct http_header *headers, size_t count) {
-    struct http_stream *stream = http_reply_stream(run->exchange, status, headers, count);
-    lua_pushvalue(L, function);
-    api_push_stream(L, stream);
-    struct fiber_context context = {run->request_id, log_context()->traceparent};
-    if (fiber_start(run->worker->env.fibers, L, 1, on_stream_ended, NULL, &context) == 0)
-        return;
-    lua_pop(L, 2); // the stream ends when its object is collected
-}
-
-static void on_handled(void *user, lua_State *L, bool ok, int count) {
-    struct run *run = user;
-    int first = lua_gettop(L) - count + 1;
-    int status = ok && count >= 1 ? (int)lua_tointeger(L, first) : 0;
-    if (!ok || status < 200 || status > 599) {
-        log_event(LOG_ERROR, "handler failed", "error",
-                  ok ? "no status between 200 and 599" : lua_tostring(L, -1), NULL);
-        reply_problem(run->exchange, 500,
-                      "{\"type\":\"about:blank\",\"title\":\"Internal Server Error\","
-                      "\"status\":500,\"detail\":\"Something went wrong on our side\"}");
-        count_request(run, "error", 500);
-        free(run);
-        return;
-    }
-    lua_settop(L, first + 3);
-    struct http_header headers[MAX_REPLY_HEADERS + 1];
-    size_t header_count = read_headers(L, first + 1, headers);
-    headers[header_count++] = (struct http_header){"X-Request-Id", run->request_id};
-    const char *route = lua_tostring(L, first + 3);
-    count_request(run, route ? route : "none", status);
-    if (lua_isfunction(L, first + 2)) {
-        start_stream(run, L, first + 2, status, headers, header_count);
-    } else {
-        size_t len = 0;
-        const char *body = lua_tolstring(L, first + 2, &len);
-        http_reply(run->exchange, status, headers, header_count, body ? body : "", len);
-    }
-    free(run);
-}
-
 static void on_request(void *user, struct http_exchange *exchange,
                        const struct http_request *request) {
-    struct listener *listener = user;
+    const struct listener *listener = user;
     struct worker *worker = listener->worker;
-    struct run *run = xmalloc(sizeof *run);
-    run->worker = worker;
-    run->exchange = exchange;
-    run->began_ns = uv_hrtime();
-    snprintf(run->method, sizeof run->method, "%s", request->method);
-    const char *id = find_field(request, "X-Request-Id");
-    if (id && is_id(id))
-        snprintf(run->request_id, sizeof run->request_id, "%s", id);
-    else
-        snprintf(run->request_id, sizeof run->request_id, "%016llx",
-                 (unsigned long long)next_random(worker));
-    const char *trace = find_field(request, "traceparent");
-    if (trace && !is_traceparent(trace))
-        trace = NULL;
-    struct fiber_context context = {run->request_id, trace};
-    lua_State *L = script_state(worker->script);
-    script_push_handle(worker->script);
-    push_request(L, run, request, listener, trace);
-    bool full = fiber_alive(worker->env.fibers) >=
-                (size_t)config_number(worker->options.config, "MAX_REQUESTS");
-    if (!full && fiber_start(worker->env.fibers, L, 1, on_handled, run, &context) == 0)
-        return;
-    lua_pop(L, 2);
-    reply_problem(exchange, 503,
-                  "{\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":503,"
-                  "\"detail\":\"Too many requests are in progress\"}");
-    count_request(run, "overload", 503);
-    free(run);
+    const struct request_options options = {
+        .meters = worker->meters,
+        .port = listener->port,
+        .inner = listener->inner,
+        .limit = (size_t)config_number(worker->options.config, "MAX_REQUESTS"),
+        .random = next_random(worker),
+    };
+    request_start(worker->live, exchange, request, &options);
 }
 
-// Life.
+// Starting.
 
 static int listen_on(struct worker *worker, const char *address, int port, size_t body_limit,
                      bool inner, struct err *err) {
@@ -291,15 +124,29 @@ static int listen_on(struct worker *worker, const char *address, int port, size_
     return 0;
 }
 
+// A port that an earlier generation asked for is open already.
 static int listen_more(void *user, int port, size_t body_limit, struct err *err) {
-    if (!listen_is_free("127.0.0.1", port, err))
+    struct worker *worker = user;
+    for (int i = 0; i < worker->listener_count; i++)
+        if (worker->listeners[i].port == port && worker->listeners[i].asked)
+            return 0;
+    if (!listen_is_free("127.0.0.1", port, err) ||
+        listen_on(worker, "127.0.0.1", port, body_limit, false, err) != 0)
         return -1;
-    return listen_on(user, "127.0.0.1", port, body_limit, false, err);
+    worker->listeners[worker->listener_count - 1].asked = true;
+    return 0;
+}
+
+static int make_generation(struct worker *worker, struct bundle *bundle, struct generation **out,
+                           struct err *err) {
+    size_t fibers =
+        (size_t)config_number(worker->options.config, "MAX_REQUESTS") + BACKGROUND_FIBERS;
+    return generation_new(out, &worker->parts, bundle, fibers, err);
 }
 
 static int open_parts(struct worker *worker, struct err *err) {
     const struct config *config = worker->options.config;
-    struct api_env *env = &worker->env;
+    struct api_env *parts = &worker->parts;
     struct db_options db = {
         .url = config_string(config, "DATABASE_URL"),
         .connections = (int)config_number(config, "DB_CONNECTIONS"),
@@ -308,7 +155,7 @@ static int open_parts(struct worker *worker, struct err *err) {
     };
     struct http_client_limits limits = {
         .max_connections = 256, .max_per_host = 96, .max_in_flight = 1024};
-    *env = (struct api_env){
+    *parts = (struct api_env){
         .loop = &worker->loop,
         .config = config,
         .service = worker->options.service,
@@ -318,18 +165,17 @@ static int open_parts(struct worker *worker, struct err *err) {
         .services = worker->options.services,
         .service_count = worker->options.service_count,
         .listen = listen_more,
+        .rules = &worker->rules,
         .worker = worker,
         .metrics = metrics_shard_new(worker->options.service),
     };
-    worker->meters = meters_new(env->metrics);
-    env->db = db_new(&worker->loop, &db);
-    if (http_client_new(&env->http, &worker->loop, &limits, err) != 0)
+    if (worker->options.rules)
+        worker->rules.bundle = rules_bundle_ref(worker->options.rules);
+    worker->meters = meters_new(parts->metrics);
+    parts->db = db_new(&worker->loop, &db);
+    if (http_client_new(&parts->http, &worker->loop, &limits, err) != 0)
         return -1;
-    worker->script = script_new(env);
-    env->fibers = fiber_pool_new(script_state(worker->script), &worker->loop,
-                                 (size_t)config_number(config, "MAX_REQUESTS") + BACKGROUND_FIBERS);
-    struct script_service declared;
-    return script_load(worker->script, worker->options.service, &declared, err);
+    return make_generation(worker, worker->options.scripts, &worker->live, err);
 }
 
 static int open_listeners(struct worker *worker, struct err *err) {
@@ -342,24 +188,207 @@ static int open_listeners(struct worker *worker, struct err *err) {
     return listen_on(worker, "127.0.0.1", worker->options.inner_port, INNER_BODY_LIMIT, true, err);
 }
 
+// Reload.
+
+static void answer(const struct worker_order *order, enum worker_outcome outcome,
+                   const struct err *err) {
+    order->on_done(order->user, order->round, outcome, outcome == WORKER_DONE ? NULL : err);
+}
+
+static void drop_candidate(struct worker *worker) {
+    if (worker->candidate && worker->phase == IDLE)
+        generation_free(worker->candidate);
+    if (worker->phase == IDLE)
+        worker->candidate = NULL;
+}
+
+static void prepare(struct worker *worker, const struct worker_order *order) {
+    struct err err;
+    if (worker->drain_at || worker->phase != IDLE) {
+        err_set(&err, "the worker is stopping, or in the middle of a change");
+        answer(order, WORKER_REFUSED, &err);
+        return;
+    }
+    drop_candidate(worker);
+    if (worker->retired_count == MAX_RETIRED) {
+        err_set(&err, "earlier generations still finish their requests");
+        answer(order, WORKER_BUSY, &err);
+        return;
+    }
+    int status = make_generation(worker, order->scripts, &worker->candidate, &err);
+    worker->prepared = order->round;
+    answer(order, status == 0 ? WORKER_DONE : WORKER_REFUSED, &err);
+}
+
+static void retire(struct worker *worker, struct generation *generation) {
+    generation_retire(generation);
+    worker->retired[worker->retired_count++] = generation;
+}
+
+static void finish_commit(struct worker *worker, const struct err *err) {
+    struct worker_order order = worker->commit;
+    struct generation *old = err ? worker->candidate : worker->live;
+    if (!err)
+        worker->live = worker->candidate;
+    worker->candidate = NULL;
+    worker->phase = IDLE;
+    uv_timer_stop(&worker->turn);
+    retire(worker, old);
+    answer(&order, err ? WORKER_REFUSED : WORKER_DONE, err);
+}
+
+// The old generation ends what it does in the background, the new one begins, and takes over once
+// it has begun. Until then requests go to the old one.
+static void on_turn(uv_timer_t *timer) {
+    struct worker *worker = timer->data;
+    uint64_t passed = uv_now(&worker->loop) - worker->phase_at;
+    struct err err;
+    if (worker->phase == ENDING && (generation_has_ended(worker->live) || passed > HANDOVER_MS)) {
+        worker->phase = BEGINNING;
+        worker->phase_at = uv_now(&worker->loop);
+        generation_begin(worker->candidate);
+    }
+    if (worker->phase != BEGINNING)
+        return;
+    enum generation_begun begun = generation_has_begun(worker->candidate, &err);
+    if (begun == GENERATION_BEGAN) {
+        finish_commit(worker, NULL);
+    } else if (begun == GENERATION_BROKE) {
+        finish_commit(worker, &err);
+    } else if (passed > BEGIN_MS) {
+        err_set(&err, "start took longer than %d s", BEGIN_MS / 1000);
+        finish_commit(worker, &err);
+    }
+}
+
+static void commit(struct worker *worker, const struct worker_order *order) {
+    struct err err;
+    if (!worker->candidate || worker->prepared != order->round || worker->drain_at) {
+        err_set(&err, "the worker has nothing prepared, or is stopping");
+        answer(order, WORKER_REFUSED, &err);
+        return;
+    }
+    worker->commit = *order;
+    worker->phase = ENDING;
+    worker->phase_at = uv_now(&worker->loop);
+    generation_retire(worker->live);
+    uv_timer_start(&worker->turn, on_turn, 0, TURN_MS);
+}
+
+static void drop_rules(struct worker *worker) {
+    rules_cancel(&worker->rules.slot);
+    rules_bundle_unref(worker->next_rules);
+    worker->next_rules = NULL;
+}
+
+static void prepare_rules(struct worker *worker, const struct worker_order *order) {
+    struct err err;
+    int status = 0;
+    drop_rules(worker);
+    if (worker->drain_at)
+        status = err_set(&err, "the worker is stopping");
+    else if (worker->rules.slot.live) // else none of its scripts asks them
+        status = rules_prepare(&worker->rules.slot, order->rules, &RULES_LIMITS, &err);
+    if (status == 0) {
+        worker->next_rules = rules_bundle_ref(order->rules);
+        worker->prepared = order->round;
+    }
+    answer(order, status == 0 ? WORKER_DONE : WORKER_REFUSED, &err);
+}
+
+static void commit_rules(struct worker *worker, const struct worker_order *order) {
+    if (worker->rules.slot.next)
+        rules_commit(&worker->rules.slot);
+    rules_bundle_unref(worker->rules.bundle);
+    worker->rules.bundle = worker->next_rules;
+    worker->next_rules = NULL;
+    answer(order, WORKER_DONE, NULL);
+}
+
+static void obey(struct worker *worker, const struct worker_order *order) {
+    if (order->step == WORKER_PREPARE && order->rules) {
+        prepare_rules(worker, order);
+    } else if (order->step == WORKER_PREPARE) {
+        prepare(worker, order);
+    } else if (order->step == WORKER_COMMIT && worker->next_rules &&
+               worker->prepared == order->round) {
+        commit_rules(worker, order);
+    } else if (order->step == WORKER_COMMIT) {
+        commit(worker, order);
+    } else {
+        drop_candidate(worker);
+        drop_rules(worker);
+        answer(order, WORKER_DONE, NULL);
+    }
+    bundle_release(order->scripts);
+    rules_bundle_unref(order->rules);
+}
+
+static struct waiting_order *take_orders(struct worker *worker, bool last) {
+    pthread_mutex_lock(&worker->mutex);
+    struct waiting_order *orders = worker->orders;
+    worker->orders = NULL;
+    worker->closed = worker->closed || last;
+    pthread_mutex_unlock(&worker->mutex);
+    return orders;
+}
+
+static void obey_all(struct worker *worker) {
+    for (struct waiting_order *order = take_orders(worker, false), *next; order; order = next) {
+        next = order->next;
+        obey(worker, &order->order);
+        free(order);
+    }
+}
+
+static void refuse_all(struct worker *worker) {
+    struct err err;
+    err_set(&err, "the worker is stopping");
+    for (struct waiting_order *order = take_orders(worker, true), *next; order; order = next) {
+        next = order->next;
+        answer(&order->order, WORKER_REFUSED, &err);
+        bundle_release(order->order.scripts);
+        rules_bundle_unref(order->order.rules);
+        free(order);
+    }
+    if (worker->phase != IDLE)
+        answer(&worker->commit, WORKER_REFUSED, &err);
+    worker->phase = IDLE;
+}
+
+static void reap(struct worker *worker) {
+    int left = 0;
+    for (int i = 0; i < worker->retired_count; i++)
+        if (!generation_reap(worker->retired[i]))
+            worker->retired[left++] = worker->retired[i];
+    worker->retired_count = left;
+}
+
+// Stopping.
+
 static void stop(struct worker *worker) {
-    worker->env.closing = true;
+    refuse_all(worker);
     for (int i = 0; i < worker->listener_count; i++)
         http_server_stop(worker->listeners[i].server);
     worker->listener_count = 0;
-    api_end_sleeps(&worker->env);
     atomic_store(&worker->heartbeat, 0); // from here on the watchdog has nothing to watch
-    if (worker->env.fibers)
-        fiber_pool_free(worker->env.fibers);
-    if (worker->script)
-        script_free(worker->script);
-    rules_slot_free(&worker->env.rules);
-    if (worker->env.http)
-        http_client_free(worker->env.http);
-    if (worker->env.db)
-        db_free(worker->env.db);
+    for (int i = 0; i < worker->retired_count; i++)
+        generation_free(worker->retired[i]);
+    if (worker->candidate)
+        generation_free(worker->candidate);
+    if (worker->live)
+        generation_free(worker->live);
+    worker->live = NULL;
+    if (worker->parts.http)
+        http_client_free(worker->parts.http);
+    if (worker->parts.db)
+        db_free(worker->parts.db);
+    rules_slot_free(&worker->rules.slot);
+    rules_bundle_unref(worker->rules.bundle);
+    rules_bundle_unref(worker->next_rules);
     uv_close((uv_handle_t *)&worker->wake, NULL);
     uv_close((uv_handle_t *)&worker->beat, NULL);
+    uv_close((uv_handle_t *)&worker->turn, NULL);
 }
 
 static size_t unfinished(const struct worker *worker) {
@@ -369,28 +398,14 @@ static size_t unfinished(const struct worker *worker) {
     return count;
 }
 
-static void on_end_done(void *user, lua_State *L, bool ok, int count) {
-    (void)count;
-    ((struct worker *)user)->ending--;
-    if (!ok)
-        log_event(LOG_ERROR, "the end of a script failed", "error", lua_tostring(L, -1), NULL);
-}
-
 // Scripts have a last word once no request can come any more. True: it is said, or took too long.
 static bool have_scripts_ended(struct worker *worker) {
-    struct api_env *env = &worker->env;
-    if (!worker->end_at) {
+    if (!worker->end_at)
         worker->end_at = uv_now(&worker->loop);
-        for (int i = 0; i < env->end_count; i++) {
-            lua_rawgeti(env->main, LUA_REGISTRYINDEX, env->end_functions[i]);
-            worker->ending++;
-            if (fiber_start(env->fibers, env->main, 0, on_end_done, worker, NULL) == 0)
-                continue;
-            lua_pop(env->main, 1);
-            worker->ending--;
-        }
-    }
-    return worker->ending == 0 || uv_now(&worker->loop) - worker->end_at > END_MS;
+    if (worker->phase == IDLE) // else one of two generations is about to be the last
+        generation_end(worker->live);
+    return (worker->phase == IDLE && generation_has_ended(worker->live)) ||
+           uv_now(&worker->loop) - worker->end_at > END_MS;
 }
 
 static void go_on_draining(struct worker *worker) {
@@ -413,20 +428,28 @@ static void go_on_draining(struct worker *worker) {
     }
 }
 
+static void add_generation(struct meters_state *state, struct generation *generation) {
+    const struct fiber_pool *fibers = generation_env(generation)->fibers;
+    lua_State *L = script_state(generation_script(generation));
+    state->fibers += fiber_alive(fibers);
+    state->stale += fiber_stale_count(fibers);
+    state->lua_bytes += (double)lua_gc(L, LUA_GCCOUNT, 0) * 1024.0;
+    state->generations++;
+}
+
 static void update_meters(struct worker *worker, double lag_seconds) {
-    struct meters_state state = {
-        .fibers = fiber_alive(worker->env.fibers),
-        .stale = fiber_stale_count(worker->env.fibers),
-        .lag_seconds = lag_seconds,
-        .lua_bytes = (double)lua_gc(script_state(worker->script), LUA_GCCOUNT, 0) * 1024.0,
-        .rules_bytes = worker->env.rules.live ? (double)rules_memory(worker->env.rules.live) : 0,
-    };
+    struct meters_state state = {.lag_seconds = lag_seconds};
+    add_generation(&state, worker->live);
+    for (int i = 0; i < worker->retired_count; i++)
+        add_generation(&state, worker->retired[i]);
+    if (worker->rules.slot.live)
+        state.rules_bytes = (double)rules_memory(worker->rules.slot.live);
     for (int i = 0; i < worker->listener_count; i++) {
         state.exchanges += http_server_exchanges(worker->listeners[i].server);
         state.connections += http_server_connections(worker->listeners[i].server);
         state.streams += http_server_streams(worker->listeners[i].server);
     }
-    db_stats(worker->env.db, &state.db);
+    db_stats(worker->parts.db, &state.db);
     meters_update(worker->meters, &state);
 }
 
@@ -436,27 +459,31 @@ static void on_beat(uv_timer_t *timer) {
     uint64_t late = worker->beat_due && now > worker->beat_due ? now - worker->beat_due : 0;
     worker->beat_due = now + BEAT_MS;
     atomic_store(&worker->heartbeat, now);
+    reap(worker);
     update_meters(worker, (double)late / 1000);
     if (worker->drain_at)
         go_on_draining(worker);
 }
 
+static void set_draining(struct worker *worker) {
+    worker->parts.draining = true; // of what is made later
+    generation_env(worker->live)->draining = true;
+    if (worker->candidate)
+        generation_env(worker->candidate)->draining = true;
+    for (int i = 0; i < worker->retired_count; i++)
+        generation_env(worker->retired[i])->draining = true;
+}
+
 static void on_wake(uv_async_t *async) {
     struct worker *worker = async->data;
+    obey_all(worker);
     if (!atomic_load(&worker->drain_asked) || worker->drain_at)
         return;
     worker->drain_at = uv_now(&worker->loop);
-    worker->env.draining = true;
+    set_draining(worker);
     for (int i = 0; i < worker->listener_count; i++)
         http_server_drain(worker->listeners[i].server);
     go_on_draining(worker);
-}
-
-static void on_started(void *user, lua_State *L, bool ok, int count) {
-    (void)user;
-    (void)count;
-    if (!ok)
-        log_event(LOG_ERROR, "start failed", "error", lua_tostring(L, -1), NULL);
 }
 
 static void tell(struct worker *worker, int state) {
@@ -479,15 +506,13 @@ static void *run_thread(void *user) {
     uv_loop_init(&worker->loop);
     uv_async_init(&worker->loop, &worker->wake, on_wake);
     uv_timer_init(&worker->loop, &worker->beat);
-    worker->wake.data = worker->beat.data = worker;
+    uv_timer_init(&worker->loop, &worker->turn);
+    worker->wake.data = worker->beat.data = worker->turn.data = worker;
     atomic_store(&worker->heartbeat, uv_hrtime() / 1000000);
     bool good = open_parts(worker, &worker->err) == 0 && open_listeners(worker, &worker->err) == 0;
     if (good) {
         uv_timer_start(&worker->beat, on_beat, BEAT_MS, BEAT_MS);
-        if (script_push_start(worker->script) &&
-            fiber_start(worker->env.fibers, script_state(worker->script), 0, on_started, NULL,
-                        NULL) != 0)
-            lua_pop(script_state(worker->script), 1);
+        generation_begin(worker->live);
         tell(worker, RUNNING);
     } else {
         stop(worker);
@@ -523,6 +548,31 @@ int worker_start(struct worker **out, const struct worker_options *options, stru
     return -1;
 }
 
+bool worker_order(struct worker *worker, const struct worker_order *order) {
+    struct waiting_order *waiting = xcalloc(1, sizeof *waiting);
+    waiting->order = *order;
+    if (order->scripts)
+        bundle_hold(order->scripts);
+    if (order->rules)
+        rules_bundle_ref(order->rules);
+    pthread_mutex_lock(&worker->mutex);
+    bool taken = !worker->closed;
+    if (taken) {
+        struct waiting_order **last = &worker->orders;
+        while (*last)
+            last = &(*last)->next;
+        *last = waiting;
+        uv_async_send(&worker->wake);
+    }
+    pthread_mutex_unlock(&worker->mutex);
+    if (!taken) {
+        bundle_release(waiting->order.scripts);
+        rules_bundle_unref(waiting->order.rules);
+        free(waiting);
+    }
+    return taken;
+}
+
 void worker_drain(struct worker *worker) {
     atomic_store(&worker->drain_asked, true);
     if (!worker_ended(worker))
@@ -546,8 +596,8 @@ void worker_join(struct worker *worker) {
     pthread_join(worker->thread, NULL);
     if (worker->meters)
         meters_free(worker->meters);
-    if (worker->env.metrics)
-        metrics_shard_free(worker->env.metrics);
+    if (worker->parts.metrics)
+        metrics_shard_free(worker->parts.metrics);
     pthread_mutex_destroy(&worker->mutex);
     pthread_cond_destroy(&worker->started);
     free(worker);

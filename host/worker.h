@@ -1,19 +1,24 @@
 // A worker: one thread, one loop, and on it one service's listeners, database pool, HTTP client and
-// Lua VM. Workers share nothing but metrics. What a request goes through: http_server -> on_request
-// here -> a fiber that runs the service's handle -> http_reply.
+// the generation of its scripts that is live. Workers share nothing but metrics. What a request
+// goes through: http_server -> request_start -> a fiber that runs the service's handle ->
+// http_reply.
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "bundle.h"
 #include "config.h"
 #include "err.h"
+#include "rules_bundle.h"
 
 struct api_service;
 struct worker;
 
 struct worker_options {
     const struct config *config;
+    struct bundle *scripts;     // to begin with; read while worker_start runs
+    struct rules_bundle *rules; // likewise; NULL: none
     const char *service;
     int index, count; // this worker among those of its service
     int port, inner_port;
@@ -27,6 +32,31 @@ struct worker_options {
 // Makes the thread and waits until it listens, or has failed.
 MUST_CHECK int worker_start(struct worker **worker, const struct worker_options *options,
                             struct err *err);
+
+// A change of the scripts, in steps that one coordinator gives to all workers: PREPARE loads a new
+// generation beside the live one and runs nothing; COMMIT ends what the live one does in the
+// background, runs the new one's start, and then sends new requests to it, while what runs goes on
+// where it is; CANCEL drops what was prepared. A commit whose start fails is refused, and leaves
+// the old generation serving, but without its background: prepare and commit the old scripts again.
+enum worker_step { WORKER_PREPARE, WORKER_COMMIT, WORKER_CANCEL };
+enum worker_outcome {
+    WORKER_DONE,
+    WORKER_REFUSED,
+    WORKER_BUSY, // earlier generations still finish: later
+};
+
+struct worker_order {
+    enum worker_step step;
+    uint64_t round;             // COMMIT is of the PREPARE with the same number
+    struct bundle *scripts;     // of a PREPARE; held until it is done
+    struct rules_bundle *rules; // of a PREPARE instead of scripts: the rules alone change, at once
+    // On the worker's thread, once. err is set when the outcome is not WORKER_DONE.
+    void (*on_done)(void *user, uint64_t round, enum worker_outcome outcome, const struct err *err);
+    void *user;
+};
+
+// Any thread. False: the worker has ended, and on_done is never called.
+bool worker_order(struct worker *worker, const struct worker_order *order);
 
 // Any thread: not ready from now on, go on serving for DRAIN_MS, then stop accepting, finish, end.
 void worker_drain(struct worker *worker);

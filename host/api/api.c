@@ -34,6 +34,15 @@ void api_need_fiber(lua_State *L, const char *name) {
         luaL_error(L, "%s waits, and may only be called while a request or timer runs", name);
 }
 
+void api_begin(struct api_env *env) {
+    env->operations++;
+}
+
+void api_end(struct api_env *env) {
+    if (--env->operations == 0 && env->closing && env->on_idle)
+        env->on_idle(env);
+}
+
 int api_push_error(lua_State *L, const char *code, const char *message) {
     lua_pushnil(L);
     lua_createtable(L, 0, 2);
@@ -59,6 +68,7 @@ void api_preload(lua_State *L) {
         {"host.json", api_open_json},
         {"host.log", api_open_log},
         {"host.metrics", api_open_metrics},
+        {"host.revision", api_open_revision},
         {"host.rules", api_open_rules},
         {"host.time", api_open_time},
         {"host.text", api_open_text},

@@ -24,7 +24,14 @@ struct api_service {
     int port, inner_port; // 0: none
 };
 
-// One per VM; lives as long as it.
+// A worker's business rules. The slot is empty until a script requires host.rules; then they are
+// made from the bundle.
+struct api_rules {
+    struct rules_slot slot;
+    struct rules_bundle *bundle; // NULL: there are none
+};
+
+// One per VM; lives as long as it and as the operations that it has begun.
 struct api_env {
     lua_State *main; // not a fiber's
     uv_loop_t *loop; // NULL where nothing runs (a script being examined)
@@ -33,12 +40,13 @@ struct api_env {
     struct http_client *http;  // NULL likewise
     struct fiber_pool *fibers; // NULL likewise
     struct metric_shard *metrics;
-    struct rules_slot rules; // of api/rules.c: empty until a script requires host.rules
+    struct api_rules *rules; // the worker's, for all its generations; NULL: none may be asked
     const char *service;
     int worker_index;
     int worker_count;
     uint64_t started_ms;  // loop-independent monotonic time at which the process started
-    bool draining;        // written by the worker's thread
+    bool draining;        // written by the worker's thread: the program stops
+    bool ending;          // likewise: another generation takes over what runs in the background
     struct sleep *sleeps; // of api/fiber.c: those that have not ended
     bool closing;         // the VM is going away: completions drop what they bring
     int end_functions[8]; // registry references: to run before the VM goes away
@@ -49,7 +57,13 @@ struct api_env {
     // nothing runs.
     int (*listen)(void *worker, int port, size_t body_limit, struct err *err);
     void *worker;
+    int operations;                       // that have not ended
+    void (*on_idle)(struct api_env *env); // the VM is gone and so is the last of them; may be NULL
 };
+
+// An operation begins and ends; the env lives at least as long.
+void api_begin(struct api_env *env);
+void api_end(struct api_env *env);
 
 // The env of a VM is set once, before any module is opened.
 void api_set_env(lua_State *L, struct api_env *env);
@@ -73,6 +87,7 @@ int api_open_fiber(lua_State *L);
 int api_open_http(lua_State *L);
 int api_open_log(lua_State *L);
 int api_open_metrics(lua_State *L);
+int api_open_revision(lua_State *L);
 int api_open_rules(lua_State *L);
 int api_open_timer(lua_State *L);
 int api_open_worker(lua_State *L);

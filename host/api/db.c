@@ -14,13 +14,14 @@ enum { WAIT_MS = 10000, MAX_PARAMS = 64, MAX_STATEMENTS = 64 };
 struct session {
     struct db_session *handle; // NULL: closed
     struct api_env *env;
+    struct op *op; // under way: the session's end drops it
 };
 
 struct op {
     struct api_env *env;
     struct fiber_token token;
     bool batch;              // answer with a list of row lists
-    struct session *session; // being opened; its object is on the waiting fiber's stack
+    struct session *session; // of a session: its object is on the waiting fiber's stack
     const struct db_result *result;
 };
 
@@ -217,12 +218,19 @@ static int push_result(lua_State *L, void *user) {
     return 1;
 }
 
+static void end(struct op *op) {
+    api_end(op->env);
+    free(op);
+}
+
 static void on_done(void *user, const struct db_result *result) {
     struct op *op = user;
     op->result = result;
+    if (op->session)
+        op->session->op = NULL;
     if (!op->env->closing)
         fiber_resume(op->env->fibers, op->token, push_result, op);
-    free(op);
+    end(op);
 }
 
 static int start(lua_State *L, enum db_kind kind, const struct db_statement *statements,
@@ -236,6 +244,7 @@ static int start(lua_State *L, enum db_kind kind, const struct db_statement *sta
         free(op);
         return api_push_error(L, "unavailable", err.text);
     }
+    api_begin(env);
     op->token = fiber_wait(L, WAIT_MS);
     return fiber_yield(L);
 }
@@ -291,9 +300,12 @@ static struct session *check_session(lua_State *L) {
 
 static int session_close(lua_State *L) {
     struct session *session = check_session(L);
-    if (session->handle && !session->env->closing)
+    if (session->handle)
         db_session_end(session->handle, lua_toboolean(L, 2));
     session->handle = NULL;
+    if (session->op)
+        end(session->op);
+    session->op = NULL;
     return 0;
 }
 
@@ -308,19 +320,17 @@ static int push_granted(lua_State *L, void *user) {
 static void on_granted(void *user, const struct db_result *result) {
     struct op *op = user;
     op->result = result;
-    if (op->env->closing) {
-        free(op);
-        return;
-    }
+    op->session->op = NULL;
     if (result->outcome != DB_OK)
         op->session->handle = NULL; // the pool has let it go
-    fiber_resume(op->env->fibers, op->token, push_granted, op);
-    free(op);
+    if (!op->env->closing)
+        fiber_resume(op->env->fibers, op->token, push_granted, op);
+    end(op);
 }
 
 static int session_new(lua_State *L) {
     struct session *session = lua_newuserdata(L, sizeof *session);
-    *session = (struct session){NULL, api_env(L)};
+    *session = (struct session){.env = api_env(L)};
     luaL_getmetatable(L, "host.db.session");
     lua_setmetatable(L, -2);
     return 1;
@@ -337,6 +347,8 @@ static int session_open(lua_State *L) {
         free(op);
         return api_push_error(L, "unavailable", err.text);
     }
+    api_begin(op->env);
+    session->op = op;
     op->token = fiber_wait(L, WAIT_MS);
     return fiber_yield(L);
 }
@@ -351,11 +363,14 @@ static int session_query(lua_State *L) {
 
     struct op *op = xcalloc(1, sizeof *op);
     op->env = session->env;
+    op->session = session;
     struct err err;
     if (db_session_run(session->handle, &statement, on_done, op, &err) != 0) {
         free(op);
         return api_push_error(L, "unknown", err.text);
     }
+    api_begin(op->env);
+    session->op = op;
     op->token = fiber_wait(L, WAIT_MS);
 
     return fiber_yield(L);

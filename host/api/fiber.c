@@ -53,7 +53,7 @@ static int sleep_ms(lua_State *L) {
     sleep->timer.data = sleep;
     uv_timer_init(sleep->env->loop, &sleep->timer);
     uv_timer_start(&sleep->timer, on_slept, (uint64_t)ms, 0);
-    sleep->token = fiber_wait(L, (uint64_t)ms + 60000);
+    sleep->token = fiber_rest(L, (uint64_t)ms + 60000);
 
     return fiber_yield(L);
 }
@@ -140,7 +140,7 @@ static int run_all(lua_State *L) {
         release_group(group);
         return 1;
     }
-    group->token = fiber_wait(L, 60000);
+    group->token = fiber_join(L, 60000);
     release_group(group);
 
     return fiber_yield(L);
@@ -209,7 +209,7 @@ static int event_wait(lua_State *L) {
     }
 
     event->waiting = true;
-    event->token = fiber_wait(L, (uint64_t)ms);
+    event->token = fiber_rest(L, (uint64_t)ms);
 
     return fiber_yield(L);
 }

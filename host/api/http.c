@@ -98,6 +98,7 @@ static void on_done(void *user, const struct http_call_reply *reply) {
     op->reply = reply;
     if (!op->env->closing)
         fiber_resume(op->env->fibers, op->token, push_reply, op);
+    api_end(op->env);
     free(op);
 }
 
@@ -137,6 +138,7 @@ static int request(lua_State *L) {
         free(op);
         return api_push_error(L, "refused", err.text);
     }
+    api_begin(op->env);
     op->token = fiber_wait(L, (uint64_t)(call.timeout_ms > 0 ? call.timeout_ms : 5000) + 1000);
 
     return fiber_yield(L);

@@ -4,8 +4,8 @@
 #include <lauxlib.h>
 #include <uv.h>
 
-#include "../buf.h"
 #include "../log.h"
+#include "../revision.h"
 #include "api.h"
 
 // Upvalues of call: the two families.
@@ -25,7 +25,8 @@ static struct metric *declare(lua_State *L, const char *name, enum metric_kind k
 }
 
 static struct rules *live(lua_State *L) {
-    struct rules *rules = api_env(L)->rules.live;
+    struct api_rules *held = api_env(L)->rules;
+    struct rules *rules = held ? held->slot.live : NULL;
     if (!rules)
         luaL_error(L, "there are no rules where no service runs");
     return rules;
@@ -50,6 +51,8 @@ static int call(lua_State *L) {
     struct rules_failure failure;
     uint64_t began = uv_hrtime();
     int results = rules_call(rules, name, L, 2, lua_gettop(L) - 1, &failure);
+    if (api_env(L)->loop) // else it is an example
+        revision_count_call(results < 0);
     metrics_observe(
         metrics_cell(api_env(L)->metrics, lua_touserdata(L, lua_upvalueindex(SECONDS)), &name),
         (double)(uv_hrtime() - began) / 1e9);
@@ -57,7 +60,8 @@ static int call(lua_State *L) {
 }
 
 static int revision(lua_State *L) {
-    struct rules *rules = api_env(L)->rules.live;
+    struct api_rules *held = api_env(L)->rules;
+    struct rules *rules = held ? held->slot.live : NULL;
     lua_pushstring(L, rules ? rules_revision(rules) : NULL); // NULL is pushed as nil
     return 1;
 }
@@ -70,23 +74,13 @@ static int read_file(lua_State *L) {
     return 1;
 }
 
-static int load(struct api_env *env, struct err *err) {
-    const char *folder = config_string(env->config, "RULES_DIR");
-    struct buf path = {0};
-    if (folder)
-        buf_adds(&path, folder);
-    else
-        buf_addf(&path, "%s/rules", config_string(env->config, "SCRIPTS_DIR"));
-    struct rules_bundle *bundle;
-    int status = rules_bundle_read(&bundle, path.data, err);
-    buf_free(&path);
-    if (status != 0)
+static int load(struct api_rules *rules, struct err *err) {
+    if (!rules->bundle)
+        return err_set(err, "there are no business rules");
+    if (rules_prepare(&rules->slot, rules->bundle, &RULES_LIMITS, err) != 0)
         return -1;
-    status = rules_prepare(&env->rules, bundle, &RULES_LIMITS, err);
-    rules_bundle_unref(bundle);
-    if (status == 0)
-        rules_commit(&env->rules);
-    return status;
+    rules_commit(&rules->slot);
+    return 0;
 }
 
 // The VM is made when a service first requires this, while it loads: one that needs no rules has
@@ -95,7 +89,7 @@ int api_open_rules(lua_State *L) {
     static const char *const LABELS[] = {"rule", "code"};
     struct api_env *env = api_env(L);
     struct err err;
-    if (env->loop && !env->rules.live && load(env, &err) != 0)
+    if (env->rules && !env->rules->slot.live && load(env->rules, &err) != 0)
         return luaL_error(L, "%s", err.text);
     lua_newtable(L);
     lua_pushlightuserdata(L, declare(L, "rules_call_seconds", METRIC_HISTOGRAM,

@@ -23,7 +23,7 @@ static void on_ended(void *user, lua_State *L, bool ok, int count) {
 
 static void on_every(uv_timer_t *timer) {
     struct every *every = timer->data;
-    if (every->running || every->env->closing || !every->env->fibers)
+    if (every->running || every->env->closing || every->env->ending || !every->env->fibers)
         return;
     every->running = true;
     lua_State *L = every->env->main;

@@ -11,6 +11,12 @@ static int draining(lua_State *L) {
     return 1;
 }
 
+static int ending(lua_State *L) {
+    const struct api_env *env = api_env(L);
+    lua_pushboolean(L, env->draining || env->ending);
+    return 1;
+}
+
 static int uptime(lua_State *L) {
     lua_pushnumber(L, (double)(uv_hrtime() / 1000000 - api_env(L)->started_ms) / 1000.0);
     return 1;
@@ -124,6 +130,7 @@ static int services(lua_State *L) {
 
 int api_open_worker(lua_State *L) {
     static const luaL_Reg FUNCTIONS[] = {{"draining", draining},
+                                         {"ending", ending},
                                          {"uptime", uptime},
                                          {"read_file", read_file},
                                          {"listen", listen_on},

@@ -1,7 +1,8 @@
 -- GET /api/events: the updates of a user's tasks as server-sent events. Every worker of every
 -- replica hears every update (task-updates on the broadcast component, then the bus), and keeps the
 -- last ones, so that a client that was away for a moment goes on where it was (Last-Event-ID).
--- Where that cannot be told it gets an event `reset` and reads its tasks anew. No fiber waits per
+-- Where that cannot be told it gets an event `reset` and reads its tasks anew; so it does after a
+-- reload of the scripts, which ends all streams. No fiber waits per
 -- stream; a reader that leaves 256 KiB unread is cut off by the host.
 local json = require("lib.json")
 local live = require("chat-api.live")
@@ -9,6 +10,7 @@ local metrics = require("host.metrics")
 local problem = require("lib.problem")
 local time = require("host.time")
 local timer = require("host.timer")
+local worker = require("host.worker")
 
 local updates = {}
 
@@ -148,7 +150,9 @@ function updates.stream(request)
     return problem.reply(problem.too_many(5))
   end
   return 200, function(stream)
-    if stream:write(opening(request)) then
+    if worker.ending() then -- the client comes again, to who goes on
+      stream:close()
+    elseif stream:write(opening(request)) then
       streams[user] = streams[user] or {}
       table.insert(streams[user], { stream = stream, expires_ms = request.expires_ms })
       open_total:add(1)
@@ -177,6 +181,12 @@ function updates.start()
   live.on("update", on_update)
   timer.every(SWEEP_MS, sweep)
   timer.every(HEARTBEAT_MS, beat)
+  worker.at_end(function()
+    each_user(function(user, list)
+      streams[user] = nil
+      close_all(list)
+    end)
+  end)
 end
 
 return updates

@@ -64,7 +64,7 @@ function inbox.forget_rows(name, condition)
   local sql = "DELETE FROM " .. name .. " WHERE ctid = ANY (ARRAY(SELECT ctid FROM " .. name
     .. " WHERE " .. condition .. " LIMIT " .. SWEEP_ROWS .. "))"
   local function sweep()
-    while not worker.draining() do
+    while not worker.ending() do
       local rows = db.execute(sql)
       if not rows then
         fiber.sleep(RETRY_MS)

@@ -92,7 +92,7 @@ function jobs.start(options)
   end
 
   local function run()
-    while not worker.draining() do
+    while not worker.ending() do
       local count, good = 0, true
       if options.leases.any() then
         count, good = round()

@@ -11,6 +11,10 @@
 --   workers                  how many workers it has, where the setting must not decide
 --   body_limit               bytes of a request's body on the port for users (default 65,536)
 --   nice                     0 to 19: how far its threads stand back where cores are short
+--   reloads                  false: what it keeps in memory must not be lost, so a changed script
+--                            waits for a restart
+-- While the program runs, changed scripts are loaded into a new VM beside the old one: start runs
+-- again there, and what runs in the background of the old one ends (worker.ending, worker.at_end).
 -- GET /health, /ready and /metrics are there for every service.
 local config = require("host.config")
 local crypto = require("host.crypto")
@@ -22,6 +26,7 @@ local limit = require("lib.limit")
 local log = require("host.log")
 local metrics = require("host.metrics")
 local problem = require("lib.problem")
+local revision = require("host.revision")
 local subscription = require("lib.subscription")
 local subscription_check = require("lib.subscription_check")
 local time = require("host.time")
@@ -235,6 +240,36 @@ local function ready()
   end
 end
 
+-- What of the scripts or rules is not live, though it should be: no reason to send nobody here.
+local function stale()
+  local list = {}
+  for _, kind in ipairs({ "scripts", "rules" }) do
+    local why = revision.status(kind).error
+    if why then
+      list[#list + 1] = kind .. ": " .. why
+    end
+  end
+  return list[1] and table.concat(list, "; ")
+end
+
+local function revision_status(kind)
+  return function()
+    local status = revision.status(kind)
+    status.loaded_at = status.revision and time.format(status.loaded_ms)
+    status.loaded_ms = nil
+    for _, past in ipairs(status.previous) do
+      past.loaded_at, past.loaded_ms = time.format(past.loaded_ms), nil
+    end
+    status.previous = json.list(status.previous)
+    return 200, status
+  end
+end
+
+local INNER_BUILT_IN = {
+  { "GET", "/scripts/status", revision_status("scripts") },
+  { "GET", "/rules/status", revision_status("rules") },
+}
+
 local function built_in(name)
   return {
     { "GET", "/health", auth = false, function()
@@ -246,7 +281,7 @@ local function built_in(name)
       if why then
         return problem.reply(why)
       end
-      return 200, { status = "ready" }
+      return 200, { status = "ready", detail = stale() or nil }
     end },
     { "GET", "/metrics", auth = false, function()
       return 200, metrics.render(), { ["Content-Type"] = "text/plain; version=0.0.4" }
@@ -388,8 +423,9 @@ function service.open(name)
   end
   check_rules(declaration.rules)
   local exact, patterns = compile(concat(built_in(name), declaration.routes))
-  local inner_exact, inner_patterns = compile(concat(
-    subscription.routes(declaration.subscriptions), declaration.inner_routes))
+  local subscribed, asked = subscription.routes(declaration.subscriptions)
+  local inner_exact, inner_patterns = compile(concat(concat(subscribed, INNER_BUILT_IN),
+    declaration.inner_routes))
   local authenticate = make_authenticate(name)
   local origins
 
@@ -464,6 +500,8 @@ function service.open(name)
     workers = declaration.workers,
     body_limit = declaration.body_limit,
     nice = declaration.nice,
+    reloads = declaration.reloads ~= false,
+    asked = asked,
     start = start,
     handle = handle,
   }

@@ -221,13 +221,23 @@ local function is_bulk(declared, request)
   return declared.bulk ~= nil and content_type:find("^application/json") ~= nil
 end
 
----The inner routes of a service's subscriptions, and the one that tells Dapr of them.
+-- What Dapr is told of a subscription, as text.
+local function as_text(told)
+  local bulk, types = told.bulkSubscribe, told.metadata and told.metadata.types
+  return table.concat({ told.pubsubname, told.topic, told.route, told.deadLetterTopic or "",
+    types or "", bulk and bulk.maxMessagesCount or "", bulk and bulk.maxAwaitDurationMs or "" },
+    "\n")
+end
+
+---The inner routes of a service's subscriptions, and the one that tells Dapr of them; and what it is
+---told as text, to see whether it changed.
 ---@param subscriptions subscription.Subscription[]|nil
----@return service.Route[]
+---@return service.Route[], string
 function subscription.routes(subscriptions)
-  local list, told = {}, json.list({})
+  local list, told, texts = {}, json.list({}), {}
   for i, declared in ipairs(subscriptions or {}) do
     told[i] = tell(declared)
+    texts[i] = as_text(told[i])
     list[i] = { "POST", declared.path, large = true, function(request)
       if is_bulk(declared, request) then
         return deliver_all(declared, request.body)
@@ -238,7 +248,7 @@ function subscription.routes(subscriptions)
   list[#list + 1] = { "GET", "/dapr/subscribe", early = true, function()
     return 200, told
   end }
-  return list
+  return list, table.concat(texts, "\n\n")
 end
 
 return subscription

@@ -264,6 +264,10 @@ function timer.every(ms, fn) end
 local worker = {}
 ---@return boolean  the process has been told to stop
 function worker.draining() end
+---Whether what runs in the background here should come to its end: the program stops, or changed
+---scripts take over. Loops ask it; a sleep or a wait for an event ends early then.
+---@return boolean
+function worker.ending() end
 ---@return number  seconds since the process started
 function worker.uptime() end
 ---Opens one more listener on loopback; its requests come to the service's routes and fallback, with
@@ -273,8 +277,8 @@ function worker.uptime() end
 ---@return true|nil
 ---@return string|nil message
 function worker.listen(port, body_limit) end
----Runs fn in a fiber when the process ends, after the last request was answered; it may wait, for at
----most 3 s. At most 8 functions.
+---Runs fn in a fiber when the process ends, after the last request was answered, or when changed
+---scripts are about to take over, while requests may still come; it may wait, for at most 3 s. At most 8 functions.
 ---@param fn fun()
 function worker.at_end(fn) end
 ---The services of this process with their real ports.
@@ -291,6 +295,22 @@ function worker.read_file(path) end
 ---@return string|nil message
 function worker.read_setting_file(setting, beside) end
 
+---@class host.revision
+local revision = {}
+---What of the scripts or of the rules is live.
+---@param kind "scripts"|"rules"
+---@return host.revision.Status
+function revision.status(kind) end
+
+---@class host.revision.Status
+---@field revision string|nil  SHA-256 of what is live
+---@field state string|nil     "loaded"; "failed": a newer one was refused
+---@field error string|nil     why, with file and line
+---@field refused string|nil   the revision that was refused
+---@field loaded_ms integer    Unix time
+---@field loads integer        since start
+---@field failures integer     since start
+---@field previous {revision: string, loaded_ms: integer}[]  the latest first
 ---@class host.rules
 ---Business rules, in a VM of their own: see ARCHITECTURE.md, "Rules". Required, it loads them.
 local rules = {}
@@ -348,6 +368,6 @@ function calendar.next(rrule, start_ms, after_ms, zone) end
 return {
   ["host.bus"] = bus, ["host.log"] = log, ["host.config"] = config, ["host.json"] = json, ["host.text"] = text, ["host.time"] = time,
   ["host.crypto"] = crypto, ["host.db"] = db, ["host.http"] = http, ["host.metrics"] = metrics,
-  ["host.fiber"] = fiber, ["host.rules"] = rules, ["host.timer"] = timer, ["host.worker"] = worker,
-  ["host.calendar"] = calendar,
+  ["host.fiber"] = fiber, ["host.timer"] = timer, ["host.worker"] = worker,
+  ["host.calendar"] = calendar, ["host.revision"] = revision, ["host.rules"] = rules,
 }

@@ -164,7 +164,7 @@ local function round(channel)
 end
 
 local function run(channel)
-  while not worker.draining() do
+  while not worker.ending() do
     local ok, busy = pcall(round, channel)
     if not ok then
       log.error("a round of deliveries failed", { channel = channel, error = busy })
@@ -177,7 +177,7 @@ end
 
 -- Finds what nobody has told this worker of: next tries, ends of quiet hours, rows of others.
 local function watch()
-  while not worker.draining() do
+  while not worker.ending() do
     fiber.sleep(math.random(POLL_MIN_MS, POLL_MAX_MS))
     for _, row in ipairs(deliveries.waiting(NAMES) or {}) do
       woken[row.channel]:set()

@@ -62,6 +62,7 @@ return {
   name = "sidecar",
   port = 10000,
   workers = 1,
+  reloads = false, -- what apps are being given is in memory alone
   nice = 4, -- what waits here is stored; a user waits now
   body_limit = BODY_LIMIT,
   routes = {},

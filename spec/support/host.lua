@@ -83,6 +83,8 @@ end, revision = function() return "spec" end, read_file = function(name)
 end }
 
 package.loaded["host.worker"] = { service = "spec", index = 0, count = 1, version = "spec",
-  services = function() return {} end, draining = function() return false end }
+  services = function() return {} end, draining = function() return false end,
+  ending = function() return false end }
+package.loaded["host.revision"] = { status = function() return { previous = {} } end }
 
 return host

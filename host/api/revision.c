@@ -1,0 +1,54 @@
+// host.revision
+#include "../revision.h"
+
+#include <lauxlib.h>
+#include <string.h>
+
+#include "api.h"
+
+static void put_text(lua_State *L, const char *key, const char *text) {
+    if (!text[0])
+        return;
+    lua_pushstring(L, text);
+    lua_setfield(L, -2, key);
+}
+
+static void put_number(lua_State *L, const char *key, double number) {
+    lua_pushnumber(L, number);
+    lua_setfield(L, -2, key);
+}
+
+static void push_past(lua_State *L, const struct revision_state *state) {
+    lua_createtable(L, state->past_count, 0);
+    for (int i = 0; i < state->past_count; i++) {
+        lua_createtable(L, 0, 2);
+        put_text(L, "revision", state->past[i].revision);
+        put_number(L, "loaded_ms", (double)state->past[i].loaded_ms);
+        lua_rawseti(L, -2, i + 1);
+    }
+}
+
+static int status(lua_State *L) {
+    static const char *const KINDS[] = {"scripts", "rules", NULL};
+    int kind = luaL_checkoption(L, 1, NULL, KINDS);
+    struct revision_state state;
+    revision_read((enum revision_kind)kind, &state);
+    lua_createtable(L, 0, 8);
+    put_text(L, "revision", state.revision);
+    put_text(L, "state", state.state);
+    put_text(L, "error", state.error);
+    put_text(L, "refused", state.refused);
+    put_number(L, "loaded_ms", (double)state.loaded_ms);
+    put_number(L, "loads", (double)state.loads);
+    put_number(L, "failures", (double)state.failures);
+    push_past(L, &state);
+    lua_setfield(L, -2, "previous");
+    return 1;
+}
+
+int api_open_revision(lua_State *L) {
+    static const luaL_Reg FUNCTIONS[] = {{"status", status}, {NULL, NULL}};
+    lua_newtable(L);
+    luaL_register(L, NULL, FUNCTIONS);
+    return 1;
+}

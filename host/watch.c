@@ -1,0 +1,255 @@
+#include "watch.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "buf.h"
+#include "log.h"
+
+enum { QUIET_MS = 20, LATEST_MS = 200, MAX_FOLDERS = 4096, MAX_DEPTH = 16 };
+enum { ASKED = 1, STOPPED = 2 };
+
+static const uint32_t EVENTS = IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE |
+                               IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF | IN_ATTRIB;
+
+struct watch {
+    char **folders;
+    int folder_count;
+    int look_ms;
+    int max_folders;
+    int inotify; // -1: not to be had
+    int wake;    // an eventfd
+    atomic_int wanted;
+    int watched;
+    int last_below; // the last watch of a folder's own; those after it are of what holds one
+    bool live, told;
+    bool heard; // by watch_is_pending, and not yet told
+};
+
+static uint64_t now_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static void go_blind(struct watch *watch, const char *why) {
+    watch->live = false;
+    if (!watch->told)
+        log_event(LOG_WARN, "changes of files are not heard at once, only looked for", "error", why,
+                  NULL);
+    watch->told = true;
+}
+
+static bool add_one(struct watch *watch, const char *path) {
+    if (watch->watched >= watch->max_folders) {
+        go_blind(watch, "too many folders");
+        return false;
+    }
+    watch->watched++;
+    int wd = inotify_add_watch(watch->inotify, path, EVENTS | IN_ONLYDIR);
+    if (wd > watch->last_below)
+        watch->last_below = wd;
+    if (wd >= 0)
+        return true;
+    if (errno != ENOENT && errno != ENOTDIR)
+        go_blind(watch, strerror(errno));
+    return false;
+}
+
+static void add_below(struct watch *watch, const char *path, int depth) {
+    if (depth > MAX_DEPTH || !add_one(watch, path))
+        return;
+    DIR *folder = opendir(path);
+    if (!folder)
+        return;
+    for (struct dirent *entry; watch->live && (entry = readdir(folder));) {
+        struct stat at;
+        if (entry->d_name[0] == '.' || entry->d_type == DT_REG)
+            continue;
+        struct buf below = {0};
+        buf_addf(&below, "%s/%s", path, entry->d_name);
+        if (stat(below.data, &at) == 0 && S_ISDIR(at.st_mode))
+            add_below(watch, below.data, depth + 1);
+        buf_free(&below);
+    }
+    closedir(folder);
+}
+
+// The folder that holds it: there one sees that it was replaced. (The watches of one inotify are
+// numbered in their order; one that is there keeps its number.)
+static void add_above(struct watch *watch, const char *path) {
+    char *above = xstrdup(path);
+    char *slash = strrchr(above, '/');
+    if (slash == above)
+        slash[1] = 0;
+    else if (slash)
+        *slash = 0;
+    int last = watch->last_below;
+    add_one(watch, slash ? above : ".");
+    watch->last_below = last;
+    free(above);
+}
+
+// Watches all folders anew, since one that was replaced has another inode.
+static void renew(struct watch *watch) {
+    if (watch->inotify >= 0)
+        close(watch->inotify);
+    watch->live = true;
+    watch->watched = 0;
+    watch->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    if (watch->inotify < 0) {
+        go_blind(watch, strerror(errno));
+        return;
+    }
+    watch->last_below = 0;
+    for (int i = 0; i < watch->folder_count; i++)
+        add_below(watch, watch->folders[i], 0);
+    for (int i = 0; i < watch->folder_count && watch->live; i++)
+        add_above(watch, watch->folders[i]);
+    if (watch->live)
+        watch->told = false;
+}
+
+struct watch *watch_new(const struct watch_options *options) {
+    struct watch *watch = xcalloc(1, sizeof *watch);
+    watch->folders = xcalloc((size_t)options->folder_count + 1, sizeof *watch->folders);
+    for (int i = 0; i < options->folder_count; i++) {
+        char *folder = watch->folders[i] = xstrdup(options->folders[i]);
+        for (size_t len = strlen(folder); len > 1 && folder[len - 1] == '/'; len--)
+            folder[len - 1] = 0;
+    }
+    watch->folder_count = options->folder_count;
+    watch->look_ms = options->look_ms;
+    watch->max_folders = options->max_folders ? options->max_folders : MAX_FOLDERS;
+    watch->inotify = -1;
+    watch->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (watch->wake < 0) {
+        log_event(LOG_ERROR, "no eventfd", "error", strerror(errno), NULL);
+        abort();
+    }
+    renew(watch);
+    return watch;
+}
+
+void watch_free(struct watch *watch) {
+    if (watch->inotify >= 0)
+        close(watch->inotify);
+    close(watch->wake);
+    for (int i = 0; i < watch->folder_count; i++)
+        free(watch->folders[i]);
+    free(watch->folders);
+    free(watch);
+}
+
+static const char *name_of(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+// Beside a folder others may be busy.
+static bool matters(const struct watch *watch, const struct inotify_event *event) {
+    if (event->wd <= watch->last_below || event->len == 0)
+        return true;
+    for (int i = 0; i < watch->folder_count; i++)
+        if (strcmp(event->name, name_of(watch->folders[i])) == 0)
+            return true;
+    return false;
+}
+
+// What has been heard is of no interest, but that it was.
+static bool hear(struct watch *watch) {
+    char events[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
+    bool heard = false;
+    ssize_t len;
+    while (watch->inotify >= 0 && (len = read(watch->inotify, events, sizeof events)) > 0)
+        for (char *at = events; at < events + len;) {
+            const struct inotify_event *event = (const struct inotify_event *)(void *)at;
+            heard |= matters(watch, event);
+            at += sizeof *event + event->len;
+        }
+    return heard;
+}
+
+static int take_wanted(struct watch *watch) {
+    uint64_t count;
+    if (read(watch->wake, &count, sizeof count) < 0 && errno != EAGAIN)
+        log_event(LOG_ERROR, "an eventfd failed", "error", strerror(errno), NULL);
+    int wanted = atomic_fetch_and(&watch->wanted, ~ASKED);
+    return wanted;
+}
+
+// Until either descriptor has something, or the time has passed.
+static void doze(struct watch *watch, uint64_t ms) {
+    struct pollfd fds[2] = {{watch->wake, POLLIN, 0}, {watch->inotify, POLLIN, 0}};
+    poll(fds, watch->inotify >= 0 ? 2 : 1, (int)ms);
+}
+
+// The rest of what belongs together.
+static void gather(struct watch *watch) {
+    uint64_t first = now_ms(), last = first, now;
+    while ((now = now_ms()) < first + LATEST_MS && now < last + QUIET_MS &&
+           !atomic_load(&watch->wanted)) {
+        struct pollfd fd = {watch->inotify, POLLIN, 0};
+        if (poll(&fd, 1, (int)(last + QUIET_MS - now)) > 0 && hear(watch))
+            last = now_ms();
+    }
+}
+
+enum watch_event watch_wait(struct watch *watch, int most_ms) {
+    uint64_t until = now_ms() + (uint64_t)(most_ms ? most_ms : watch->look_ms);
+    for (;;) {
+        int wanted = take_wanted(watch);
+        if (wanted & STOPPED)
+            return WATCH_STOPPED;
+        if (wanted & ASKED) {
+            renew(watch);
+            return WATCH_ASKED;
+        }
+        if (watch->heard || hear(watch)) {
+            watch->heard = false;
+            gather(watch);
+            renew(watch); // before anything is read: what comes later is heard
+            return WATCH_CHANGED;
+        }
+        uint64_t now = now_ms();
+        if (now >= until) {
+            renew(watch);
+            return WATCH_LOOK;
+        }
+        doze(watch, until - now);
+    }
+}
+
+bool watch_is_pending(struct watch *watch) {
+    watch->heard = watch->heard || hear(watch);
+    return watch->heard;
+}
+
+bool watch_is_live(const struct watch *watch) {
+    return watch->live;
+}
+
+static void want(struct watch *watch, int what) {
+    uint64_t one = 1;
+    atomic_fetch_or(&watch->wanted, what);
+    if (write(watch->wake, &one, sizeof one) < 0 && errno != EAGAIN)
+        log_event(LOG_ERROR, "an eventfd failed", "error", strerror(errno), NULL);
+}
+
+void watch_ask(struct watch *watch) {
+    want(watch, ASKED);
+}
+
+void watch_stop(struct watch *watch) {
+    want(watch, STOPPED);
+}

@@ -1,0 +1,41 @@
+// Tells when something may have changed below some folders: by inotify, gathered for a moment, by a
+// slow look now and then for what inotify cannot see (a network mount, watches that ran out), and
+// when it is asked. It follows a folder that is replaced, goes away for a moment, or is a
+// ConfigMap's, whose `..data` link moves. What has changed is not its business. One thread waits;
+// watch_ask and watch_stop may be called by any.
+#pragma once
+
+#include <stdbool.h>
+
+struct watch;
+
+enum watch_event {
+    WATCH_CHANGED, // something happened in the folders
+    WATCH_LOOK,    // nothing was heard for look_ms: look by yourself
+    WATCH_ASKED,   // by watch_ask
+    WATCH_STOPPED, // by watch_stop, and from then on always
+};
+
+struct watch_options {
+    const char *const *folders; // need not exist
+    int folder_count;
+    int look_ms;
+    int max_folders; // of all that are watched, links included; 0: 4,096
+};
+
+struct watch *watch_new(const struct watch_options *options);
+void watch_free(struct watch *watch);
+
+// Waits for the next event. Changes come 20 ms after the last of them, at the latest 200 ms after
+// the first.
+// most_ms: look at the latest then; 0: after look_ms.
+enum watch_event watch_wait(struct watch *watch, int most_ms);
+
+// Whether something has happened since watch_wait returned.
+bool watch_is_pending(struct watch *watch);
+
+// False: inotify is not to be had for all folders (logged once), and only looking is left.
+bool watch_is_live(const struct watch *watch);
+
+void watch_ask(struct watch *watch);
+void watch_stop(struct watch *watch);
