@@ -78,7 +78,6 @@ local ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match,
 -- Per worker; the numbers of two workers add up.
 local FAILED_AUTH_PER_SECOND, FAILED_AUTH_BURST = 10, 200
 
-local INNER_BYTES = subscription.EVENT_BYTES -- of a request of the sidecar
 
 local function split(path)
   local segments = {}

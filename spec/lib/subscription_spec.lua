@@ -96,7 +96,7 @@ describe("lib.subscription", function()
   end)
 
   it("takes a single event too", function()
-    local route = subscription.routes({ { topic = "t", path = "/t", bulk = { max = 2, wait_ms = 5 },
+    local route = subscription.routes({ { pubsub = "p", topic = "t", path = "/t", bulk = { max = 2, wait_ms = 5 },
       handler = function() return "RETRY" end } })[1]
     local status, body = route[3]({ headers = { ["content-type"] = "application/cloudevents+json" },
       body = event(1, "a") })
