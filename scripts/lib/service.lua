@@ -35,6 +35,8 @@ local worker = require("host.worker")
 
 local service = {}
 
+local INNER_BYTES = subscription.EVENT_BYTES -- of a body on the inner port
+
 ---@class service.Request
 ---@field method string
 ---@field path string                   not decoded

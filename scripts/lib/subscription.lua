@@ -229,8 +229,8 @@ local function as_text(told)
     "\n")
 end
 
----The inner routes of a service's subscriptions, and the one that tells Dapr of them; and what it is
----told as text, to see whether it changed.
+---The inner routes of a service's subscriptions, and the one that tells Dapr of them; and what it
+---is told as text, to see whether it changed.
 ---@param subscriptions subscription.Subscription[]|nil
 ---@return service.Route[], string
 function subscription.routes(subscriptions)
