@@ -168,8 +168,15 @@ local function word_for(declared, entry, place)
   return entry.verdict or "RETRY"
 end
 
-local function deliver_all(declared, body)
-  local entries = read_entries(body)
+-- Dapr has a span for each event of a call but tells one: it is right for events of its trace.
+local function join_trace(event, told)
+  if told and event.traceparent and event.traceparent:sub(4, 35) == told:sub(4, 35) then
+    event.traceparent = told
+  end
+end
+
+local function deliver_all(declared, request)
+  local entries = read_entries(request.body)
   if not entries then
     return problem.reply(problem.unprocessable("The body has no list of entries with an entryId"))
   end
@@ -181,6 +188,7 @@ local function deliver_all(declared, body)
     elseif not wants(declared, event.event_type) then
       entry.verdict = "SUCCESS"
     else
+      join_trace(event, request.traceparent)
       entry.event = event
       wanted[#wanted + 1] = entry
     end
@@ -240,7 +248,7 @@ function subscription.routes(subscriptions)
     texts[i] = as_text(told[i])
     list[i] = { "POST", declared.path, large = true, function(request)
       if is_bulk(declared, request) then
-        return deliver_all(declared, request.body)
+        return deliver_all(declared, request)
       end
       return deliver(declared, request)
     end }

@@ -95,6 +95,26 @@ describe("lib.subscription", function()
     assert.same({ "RETRY", "SUCCESS" }, deliver({ why }, { event(1, "a"), event(2, "b") }))
   end)
 
+  it("joins the span of the delivery where an event is of its trace", function()
+    local function trace(digit, span)
+      return "00-" .. digit:rep(32) .. "-" .. span:rep(16) .. "-01"
+    end
+    local function traced(n, parent)
+      return (event(n, "a"):gsub("^{", '{"traceparent":"' .. parent .. '",'))
+    end
+    local seen = {}
+    local declared = { pubsub = "p", topic = "t", path = "/t", bulk = { max = 2, wait_ms = 5 },
+      handler = function(given)
+        seen[given.payload.n] = given.traceparent
+        return "SUCCESS"
+      end }
+    subscription.routes({ declared })[1][3]({ traceparent = trace("a", "9"),
+      headers = { ["content-type"] = "application/json" },
+      body = '{"entries":[{"entryId":"0","event":' .. traced(1, trace("a", "1"))
+        .. '},{"entryId":"1","event":' .. traced(2, trace("b", "2")) .. "}]}" })
+    assert.same({ trace("a", "9"), trace("b", "2") }, seen)
+  end)
+
   it("takes a single event too", function()
     local route = subscription.routes({ { pubsub = "p", topic = "t", path = "/t", bulk = { max = 2, wait_ms = 5 },
       handler = function() return "RETRY" end } })[1]

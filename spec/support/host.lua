@@ -25,7 +25,8 @@ package.loaded["host.fiber"] = { sleep = function() end, all = function(list)
     results[i] = fn()
   end
   return results
-end, spawn = function(fn) fn() return true end, traceparent = function() end }
+end, spawn = function(fn) fn() return true end, traceparent = function() end,
+  set_traceparent = function() end }
 
 package.loaded["host.metrics"] = { counter = function(name)
   return { add = function(_, count, ...)
