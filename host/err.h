@@ -10,3 +10,6 @@ struct err {
 
 // Writes a printf-style sentence into err and returns -1, so that a caller can `return err_set(…)`.
 int err_set(struct err *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+// Makes it one line: of a traceback only what it is about.
+void err_one_line(struct err *err);

@@ -18,6 +18,7 @@
 #include "reload.h"
 #include "revision.h"
 #include "rules.h"
+#include "rules_first.h"
 #include "script.h"
 #include "secrets.h"
 #include "worker.h"
@@ -28,8 +29,9 @@ enum { WATCH_MS = 100, STUCK_WARN_MS = 1000, STUCK_ABORT_MS = 5000, SECOND_SIGNA
 struct services {
     struct script_service list[MAX_SERVICES];
     int count;
-    struct bundle *scripts;     // that they were read from
-    struct rules_bundle *rules; // NULL: not read, or there are none
+    struct bundle *scripts;              // that they were read from
+    struct rules_bundle *rules;          // NULL: not read, or there are none
+    char rules_refused[BUNDLE_REVISION]; // what their folder holds, where they are a copy
 };
 
 static int fail(const char *format, const char *text) {
@@ -379,6 +381,7 @@ static int start_reload(const struct config *config, const struct services *serv
         .config = config,
         .scripts = services->scripts,
         .rules = services->rules,
+        .rules_refused = services->rules_refused,
         .services = services->list,
         .service_count = services->count,
         .workers = crew->workers,
@@ -386,14 +389,6 @@ static int start_reload(const struct config *config, const struct services *serv
         .worker_count = crew->count,
     };
     return reload_start(reload, &options, err);
-}
-
-// Where there is no such folder, no service can ask rules, and one that does says so.
-static int read_rules(const struct config *config, struct services *services, struct err *err) {
-    char *folder = reload_rules_folder(config);
-    int status = access(folder, F_OK) == 0 ? rules_bundle_read(&services->rules, folder, err) : 0;
-    free(folder);
-    return status;
 }
 
 static int run_services(const struct config *config, struct services *services) {
@@ -411,11 +406,10 @@ static int run_services(const struct config *config, struct services *services) 
     struct reload *reload = NULL;
     revision_init();
     int status = check_ports(config, services, &err);
-    if (status == 0)
-        status = read_rules(config, services, &err);
     revision_loaded(REVISION_SCRIPTS, bundle_revision(services->scripts), "loaded", NULL);
-    if (status == 0 && services->rules)
-        revision_loaded(REVISION_RULES, rules_bundle_revision(services->rules), "loaded", NULL);
+    if (status == 0)
+        status = rules_first_read(config, services->scripts, services->list, services->count,
+                                  &services->rules, services->rules_refused, &err);
     if (status == 0)
         status = start_workers(config, services, crew, &err);
     if (status == 0)

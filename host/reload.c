@@ -11,6 +11,9 @@
 #include "log.h"
 #include "revision.h"
 #include "rules.h"
+#include "rules_first.h"
+#include "rules_log.h"
+#include "rules_store.h"
 #include "watch.h"
 
 enum {
@@ -182,16 +185,6 @@ static int change_all(struct reload *reload, struct bundle *scripts, struct err 
 
 // What concerns whom.
 
-// One line: of a traceback only what it is about.
-static void shorten(struct err *err) {
-    char *trace = strstr(err->text, "\nstack traceback:");
-    if (trace)
-        *trace = 0;
-    for (char *c = err->text; *c; c++)
-        if ((unsigned char)*c < ' ')
-            *c = ' ';
-}
-
 static bool is_concerned(const struct service *service, struct bundle *scripts) {
     char folder[80];
     snprintf(folder, sizeof folder, "%s/", service->declared.name);
@@ -272,7 +265,7 @@ static void adopt(struct reload *reload, struct bundle *scripts) {
 static void refuse(struct reload *reload, const char *revision, struct err *err) {
     char short_revision[SHORT + 1];
     snprintf(short_revision, sizeof short_revision, "%s", revision ? revision : "");
-    shorten(err);
+    err_one_line(err);
     struct revision_state state;
     revision_read(REVISION_SCRIPTS, &state);
     bool told = reload->failed && !revision && strcmp(state.error, err->text) == 0;
@@ -363,9 +356,9 @@ static int swap_rules(struct reload *reload, struct rules_bundle *rules, struct 
 // They load, and their examples come true in every service that asks them.
 static int try_rules(struct reload *reload, struct rules_bundle *rules, struct err *err) {
     for (int i = 0; i < reload->service_count; i++) {
-        struct script_service declared;
-        if (script_examine(reload->config, reload->services[i].bundle, rules,
-                           reload->services[i].declared.name, &declared, NULL, err) != 0)
+        struct service *service = &reload->services[i];
+        if (rules_first_try(reload->config, service->bundle, &service->declared, 1, rules, err) !=
+            0)
             return -1;
     }
     return 0;
@@ -373,7 +366,7 @@ static int try_rules(struct reload *reload, struct rules_bundle *rules, struct e
 
 static void refuse_rules(struct reload *reload, const char *revision, struct err *err) {
     struct revision_state state;
-    shorten(err);
+    err_one_line(err);
     revision_read(REVISION_RULES, &state);
     if (revision || strcmp(state.error, err->text) != 0) {
         log_event(LOG_ERROR, "the rules were not reloaded", "error", err->text, "revision",
@@ -383,6 +376,13 @@ static void refuse_rules(struct reload *reload, const char *revision, struct err
     snprintf(reload->rules_tried, sizeof reload->rules_tried, "%s", revision ? revision : "");
 }
 
+static void keep_copy(struct reload *reload, const struct rules_bundle *rules) {
+    const char *folder = config_string(reload->config, "STATE_DIR");
+    struct err err;
+    if (folder && rules_store_put(folder, rules, &err) != 0)
+        log_event(LOG_ERROR, "no copy of the rules is kept", "error", err.text, NULL);
+}
+
 static void take_rules(struct reload *reload, struct rules_bundle *rules) {
     struct err err;
     const char *revision = rules_bundle_revision(rules);
@@ -390,6 +390,7 @@ static void take_rules(struct reload *reload, struct rules_bundle *rules) {
         refuse_rules(reload, revision, &err);
         return;
     }
+    rules_log_forget();
     rules_bundle_unref(reload->rules_before);
     reload->rules_before = reload->rules;
     reload->rules = rules_bundle_ref(rules);
@@ -398,6 +399,7 @@ static void take_rules(struct reload *reload, struct rules_bundle *rules) {
     revision_calls(&reload->calls, &reload->failures);
     revision_loaded(REVISION_RULES, revision, "loaded", NULL);
     log_event(LOG_INFO, "the rules were reloaded", "revision", revision, NULL);
+    keep_copy(reload, rules);
 }
 
 static void look_at_rules(struct reload *reload, bool asked) {
@@ -443,26 +445,22 @@ static void judge_rules(struct reload *reload) {
         reload->rules = reload->rules_before;
         reload->rules_before = NULL;
         snprintf(reload->rules_tried, sizeof reload->rules_tried, "%s", bad);
-        revision_loaded(REVISION_RULES, rules_bundle_revision(reload->rules), "returned", why);
+        revision_returned(REVISION_RULES, rules_bundle_revision(reload->rules), bad, why);
         log_event(LOG_ERROR, "the rules before are back", "error", why, NULL);
+        rules_log_forget();
+        if (config_string(reload->config, "STATE_DIR"))
+            rules_store_drop(config_string(reload->config, "STATE_DIR"), bad);
+        keep_copy(reload, reload->rules);
     } else if (uv_hrtime() / 1000000 > reload->probation_until) {
         reload->probation_until = 0;
     }
 }
 
-char *reload_rules_folder(const struct config *config) {
-    const char *folder = config_string(config, "RULES_DIR");
-    struct buf path = {0};
-    if (folder)
-        buf_adds(&path, folder);
-    else
-        buf_addf(&path, "%s/rules", config_string(config, "SCRIPTS_DIR"));
-    return path.data;
-}
-
 static void *run_thread(void *user) {
     struct reload *reload = user;
     log_context()->worker = -1;
+    if (reload->rules)
+        keep_copy(reload, reload->rules);
     look_at_rules(reload, false);
     look(reload, false); // what has changed since the scripts were read, before anybody watched
     for (;;) {
@@ -527,8 +525,9 @@ int reload_start(struct reload **out, const struct reload_options *options, stru
         reload->workers[i] = options->workers[i];
         reload->service_of[i] = options->service_of[i];
     }
-    reload->rules_folder = reload_rules_folder(options->config);
+    reload->rules_folder = rules_first_folder(options->config);
     reload->rules = options->rules ? rules_bundle_ref(options->rules) : NULL;
+    snprintf(reload->rules_tried, sizeof reload->rules_tried, "%s", options->rules_refused);
     const char *folders[] = {config_string(options->config, "SCRIPTS_DIR"), reload->rules_folder};
     const struct watch_options watch = {.folders = folders,
                                         .folder_count = 2,

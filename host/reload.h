@@ -11,12 +11,10 @@
 
 struct reload;
 
-// The folder of the rules, as the settings say; free it.
-char *reload_rules_folder(const struct config *config);
-
 struct reload_options {
     const struct config *config;
     struct rules_bundle *rules;            // likewise; NULL: none
+    const char *rules_refused;             // what their folder held instead, or ""
     struct bundle *scripts;                // what the workers were started with
     const struct script_service *services; // as declared in it
     int service_count;

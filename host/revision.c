@@ -13,12 +13,14 @@
 struct record {
     struct revision_state state;
     struct metric *successful, *timestamp, *info;
-    struct metric_shard *shard; // of the revision's name alone: made anew with each
+    struct metric_shard *shard;   // of the revision's name alone: made anew with each
+    uint64_t calls, failed_calls; // when it became live
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct record records[REVISION_KINDS];
 static struct metric_shard *shard;
+static _Atomic uint64_t calls_total, failures_total;
 
 static struct metric *declare(const char *kind, const char *name, const char *help,
                               const char *const *labels, size_t count) {
@@ -83,12 +85,22 @@ void revision_loaded(enum revision_kind kind, const char *revision, const char *
     now->refused[0] = 0;
     now->loaded_ms = unix_ms();
     now->loads++;
+    revision_calls(&record->calls, &record->failed_calls);
     set(record->successful, !why);
     set(record->timestamp, (double)now->loaded_ms / 1000);
     if (record->shard)
         metrics_shard_free(record->shard);
     record->shard = metrics_shard_new(NULL);
     metrics_set(metrics_cell(record->shard, record->info, &revision), 1);
+    pthread_mutex_unlock(&lock);
+}
+
+void revision_returned(enum revision_kind kind, const char *revision, const char *bad,
+                       const char *why) {
+    struct revision_state *now = &records[kind].state;
+    revision_loaded(kind, revision, "returned", why);
+    pthread_mutex_lock(&lock);
+    snprintf(now->refused, sizeof now->refused, "%s", bad);
     pthread_mutex_unlock(&lock);
 }
 
@@ -115,15 +127,20 @@ void revision_settled(enum revision_kind kind) {
 void revision_read(enum revision_kind kind, struct revision_state *state) {
     pthread_mutex_lock(&lock);
     *state = records[kind].state;
+    if (kind == REVISION_RULES) {
+        revision_calls(&state->calls, &state->failed_calls);
+        state->calls -= records[kind].calls;
+        state->failed_calls -= records[kind].failed_calls;
+    }
     pthread_mutex_unlock(&lock);
 }
 
-static _Atomic uint64_t calls_total, failures_total;
-
-void revision_count_call(bool failed) {
+void revision_count_call(void) {
     atomic_fetch_add_explicit(&calls_total, 1, memory_order_relaxed);
-    if (failed)
-        atomic_fetch_add_explicit(&failures_total, 1, memory_order_relaxed);
+}
+
+void revision_count_failure(void) {
+    atomic_fetch_add_explicit(&failures_total, 1, memory_order_relaxed);
 }
 
 void revision_calls(uint64_t *calls, uint64_t *failures) {

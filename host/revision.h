@@ -24,7 +24,8 @@ struct revision_state {
     char refused[BUNDLE_REVISION]; // the revision that the error is about; "": none was read
     struct revision_past past[REVISION_HISTORY]; // live before, the latest first
     int past_count;
-    uint64_t loads, failures; // since start
+    uint64_t loads, failures;     // since start
+    uint64_t calls, failed_calls; // of the rules that are live
 };
 
 // Declares the metrics, once, before any other call.
@@ -42,8 +43,13 @@ void revision_settled(enum revision_kind kind);
 
 void revision_read(enum revision_kind kind, struct revision_state *state);
 
-// Counts a call of a business rule, and whether it failed. Any thread.
-void revision_count_call(bool failed);
+// A revision (bad) has proved to be so, and the one before it is live again.
+void revision_returned(enum revision_kind kind, const char *revision, const char *bad,
+                       const char *why);
+
+// Counts a call of a business rule, and one that failed, or gave what is of no use. Any thread.
+void revision_count_call(void);
+void revision_count_failure(void);
 // The numbers since start.
 void revision_calls(uint64_t *calls, uint64_t *failures);
 

@@ -20,11 +20,21 @@ struct rules_file {
 
 struct rules_bundle;
 
-// Reads the regular files *.lua and *.json of the folder, through links too; those whose names
-// begin with ".." are skipped, other names ignored. A folder that has a link "..data" (a mounted
-// ConfigMap) is read through it, so that a swap meanwhile changes nothing. Blocks on the disk.
-// Fails when there is no .lua file, one has a name that require cannot say, or a cap is exceeded.
+// Reads the regular files *.lua and *.json of the folder, through links that stay inside of it;
+// those whose names begin with ".." are skipped, other names ignored. A folder that has a link
+// "..data" (a mounted ConfigMap) is read through it, so that a swap meanwhile changes nothing.
+// Blocks on the disk. Fails when there is no .lua file, one has a name that require cannot say, a
+// cap is exceeded, a link leaves the folder, or everybody may write a file or a folder that holds
+// one (unless the mount is read-only, as a ConfigMap's is, whose folder has mode 0777).
 MUST_CHECK int rules_bundle_read(struct rules_bundle **bundle, const char *folder, struct err *err);
+
+struct buf;
+
+// Adds the bundle as one text, and makes one from that again. What was altered is refused: the
+// revision says so.
+void rules_bundle_pack(const struct rules_bundle *bundle, struct buf *out);
+MUST_CHECK int rules_bundle_unpack(struct rules_bundle **bundle, const char *text, size_t len,
+                                   struct err *err);
 
 struct rules_bundle *rules_bundle_ref(struct rules_bundle *bundle);
 void rules_bundle_unref(struct rules_bundle *bundle);

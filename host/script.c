@@ -199,6 +199,14 @@ int script_load(struct script *script, const char *service, struct script_servic
     return 0;
 }
 
+static bool has_required(lua_State *L, const char *module) {
+    lua_getfield(L, LUA_REGISTRYINDEX, "_LOADED");
+    lua_getfield(L, -1, module);
+    bool has = !lua_isnil(L, -1);
+    lua_pop(L, 2);
+    return has;
+}
+
 int script_examine(const struct config *config, struct bundle *bundle, struct rules_bundle *rules,
                    const char *service, struct script_service *declared, struct script_uses *uses,
                    struct err *err) {
@@ -208,6 +216,7 @@ int script_examine(const struct config *config, struct bundle *bundle, struct ru
     env.metrics = metrics_shard_new(service);
     struct script *script = script_new(&env, bundle);
     int status = script_load(script, service, declared, err);
+    declared->asks_rules = has_required(script->L, "host.rules");
     if (uses) {
         *uses = script->uses;
         script->uses = (struct script_uses){0};

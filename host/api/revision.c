@@ -33,7 +33,7 @@ static int status(lua_State *L) {
     int kind = luaL_checkoption(L, 1, NULL, KINDS);
     struct revision_state state;
     revision_read((enum revision_kind)kind, &state);
-    lua_createtable(L, 0, 8);
+    lua_createtable(L, 0, 12);
     put_text(L, "revision", state.revision);
     put_text(L, "state", state.state);
     put_text(L, "error", state.error);
@@ -41,6 +41,13 @@ static int status(lua_State *L) {
     put_number(L, "loaded_ms", (double)state.loaded_ms);
     put_number(L, "loads", (double)state.loads);
     put_number(L, "failures", (double)state.failures);
+    if (kind == REVISION_RULES) {
+        const struct api_rules *held = api_env(L)->rules;
+        put_number(L, "calls", (double)state.calls);
+        put_number(L, "failed_calls", (double)state.failed_calls);
+        if (held && held->slot.live)
+            put_text(L, "worker_revision", rules_revision(held->slot.live));
+    }
     push_past(L, &state);
     lua_setfield(L, -2, "previous");
     return 1;

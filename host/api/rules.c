@@ -2,13 +2,15 @@
 #include "../rules.h"
 
 #include <lauxlib.h>
+#include <stdio.h>
 #include <uv.h>
 
 #include "../log.h"
 #include "../revision.h"
+#include "../rules_log.h"
 #include "api.h"
 
-// Upvalues of call: the two families.
+// Upvalues of call and failed: the two families.
 enum { SECONDS = 1, FAILURES };
 
 static struct metric *declare(lua_State *L, const char *name, enum metric_kind kind,
@@ -32,17 +34,20 @@ static struct rules *live(lua_State *L) {
     return rules;
 }
 
-static int push_failure(lua_State *L, const char *name, const struct rules_failure *failure) {
+// Counts it and logs it. An example that fails is told by who runs it.
+static void note_failure(lua_State *L, const char *name, const struct rules_failure *failure) {
+    struct api_env *env = api_env(L);
     const char *const labels[] = {name, failure->code};
-    metrics_add(
-        metrics_cell(api_env(L)->metrics, lua_touserdata(L, lua_upvalueindex(FAILURES)), labels),
-        1);
+    struct metric *failures = lua_touserdata(L, lua_upvalueindex(FAILURES));
+    uint64_t left_out;
+    char count[24];
+    metrics_add(metrics_cell(env->metrics, failures, labels), 1);
+    if (!env->loop || !rules_log_may(name, failure->code, uv_hrtime() / 1000000, &left_out))
+        return;
+    snprintf(count, sizeof count, "%llu", (unsigned long long)left_out);
     log_event(LOG_ERROR, "a rule failed", "rule", name, "code", failure->code, "error",
-              failure->message, "traceback", *failure->traceback ? failure->traceback : NULL, NULL);
-    api_push_error(L, failure->code, failure->message);
-    lua_pushstring(L, failure->traceback);
-    lua_setfield(L, -2, "traceback");
-    return 2;
+              failure->message, "not_logged", count, "traceback",
+              *failure->traceback ? failure->traceback : NULL, NULL);
 }
 
 static int call(lua_State *L) {
@@ -51,12 +56,31 @@ static int call(lua_State *L) {
     struct rules_failure failure;
     uint64_t began = uv_hrtime();
     int results = rules_call(rules, name, L, 2, lua_gettop(L) - 1, &failure);
-    if (api_env(L)->loop) // else it is an example
-        revision_count_call(results < 0);
+    if (api_env(L)->loop) { // else it is an example
+        revision_count_call();
+        if (results < 0)
+            revision_count_failure();
+    }
     metrics_observe(
         metrics_cell(api_env(L)->metrics, lua_touserdata(L, lua_upvalueindex(SECONDS)), &name),
         (double)(uv_hrtime() - began) / 1e9);
-    return results >= 0 ? results : push_failure(L, name, &failure);
+    if (results >= 0)
+        return results;
+    note_failure(L, name, &failure);
+    api_push_error(L, failure.code, failure.message);
+    lua_pushstring(L, failure.traceback);
+    lua_setfield(L, -2, "traceback");
+    return 2;
+}
+
+// A call that gave something, of which its caller says that it is of no use.
+static int failed(lua_State *L) {
+    const char *name = luaL_checkstring(L, 1);
+    const struct rules_failure failure = {luaL_checkstring(L, 2), luaL_checkstring(L, 3), ""};
+    if (api_env(L)->loop)
+        revision_count_failure();
+    note_failure(L, name, &failure);
+    return 0;
 }
 
 static int revision(lua_State *L) {
@@ -96,6 +120,10 @@ int api_open_rules(lua_State *L) {
                                      "Time of a call of a business rule.", LABELS, 1));
     lua_pushlightuserdata(L, declare(L, "rules_failures_total", METRIC_COUNTER,
                                      "Calls of business rules without a result.", LABELS, 2));
+    lua_pushvalue(L, -2);
+    lua_pushvalue(L, -2);
+    lua_pushcclosure(L, failed, 2);
+    lua_setfield(L, -4, "failed");
     lua_pushcclosure(L, call, 2);
     lua_setfield(L, -2, "call");
     lua_pushcfunction(L, revision);

@@ -3,32 +3,13 @@
 -- decides this one call. Nothing here throws because of a rule.
 local api = require("lib.rule_api")
 local host_rules = require("host.rules")
-local log = require("host.log")
 local metrics = require("host.metrics")
 local shape = require("lib.shape")
-local time = require("host.time")
 
 local rules = {}
 
-local LOG_EVERY_MS = 60 * 1000
-
 local defaults = metrics.counter("rules_defaults_total",
   "Calls of a rule that the default behaviour answered.", { "rule", "reason" })
-local logged = {} -- rule -> {at_ms, since}: when it was said last, and how often it failed since
-
-local function complain(name, err)
-  defaults:add(1, name, err.code)
-  local now_ms = time.monotonic_ms()
-  local last = logged[name]
-  if last and now_ms - last.at_ms < LOG_EVERY_MS then
-    last.since = last.since + 1
-    return
-  end
-  log.error("a rule failed; the default decides", { rule = name,
-    file = "rules/" .. api.file_of(name) .. ".lua", reason = err.code, error = err.message,
-    traceback = err.traceback, not_logged = last and last.since or 0 })
-  logged[name] = { at_ms = now_ms, since = 0 }
-end
 
 ---Asks one rule, whatever becomes of it.
 ---@param name string  an entry of rule_api.lua
@@ -42,7 +23,9 @@ function rules.try(name, ...)
   end
   local message = shape.check(api.entries[name].result, value, "result")
   if message then
-    return nil, { code = "result", message = name .. ": " .. message }
+    message = name .. ": " .. message
+    host_rules.failed(name, "result", message)
+    return nil, { code = "result", message = message }
   end
   return value
 end
@@ -54,7 +37,7 @@ end
 function rules.call(name, ...)
   local value, err = rules.try(name, ...)
   if err then
-    complain(name, err)
+    defaults:add(1, name, err.code) -- the host has logged it
     return api.entries[name].default(...)
   end
   return value

@@ -262,6 +262,7 @@ local function revision_status(kind)
       past.loaded_at, past.loaded_ms = time.format(past.loaded_ms), nil
     end
     status.previous = json.list(status.previous)
+    status.worker = worker.index
     return 200, status
   end
 end

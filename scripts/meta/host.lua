@@ -304,12 +304,16 @@ function revision.status(kind) end
 
 ---@class host.revision.Status
 ---@field revision string|nil  SHA-256 of what is live
----@field state string|nil     "loaded"; "failed": a newer one was refused
+---@field state string|nil     "loaded"; "failed": a newer one was refused; "returned": the rules before are
+---back, since a newer one failed too often; "kept": the last good copy, since the folder held none at the start
 ---@field error string|nil     why, with file and line
 ---@field refused string|nil   the revision that was refused
 ---@field loaded_ms integer    Unix time
 ---@field loads integer        since start
 ---@field failures integer     since start
+---@field calls integer|nil         of the rules that are live
+---@field failed_calls integer|nil  of these
+---@field worker_revision string|nil  of the rules that this worker runs; nil where its service asks none
 ---@field previous {revision: string, loaded_ms: integer}[]  the latest first
 ---@class host.rules
 ---Business rules, in a VM of their own: see ARCHITECTURE.md, "Rules". Required, it loads them.
@@ -320,12 +324,18 @@ local rules = {}
 ---@field traceback string  lines; may be empty
 ---Calls function `plan` of notify.lua for "notify.plan". Arguments and results are copies: nil,
 ---booleans, numbers, strings, host.json.null, tables of these without metatable (lists of host.json
----stay lists). Does not wait. A failure is logged and counted.
+---stay lists). Does not wait. A failure is counted, and logged once a minute for each rule and code.
 ---@param name string
 ---@param ... any
 ---@return any ...                 what the rule returns, or nil
 ---@return host.RuleError|nil err  when there is none
 function rules.call(name, ...) end
+---Says of a call that gave something that this is of no use: it counts as a failure, also towards
+---the return of the rules before, and is logged as one.
+---@param name string
+---@param code string
+---@param message string
+function rules.failed(name, code, message) end
 ---@return string|nil  SHA-256 over the names and contents of the rules' files, in hex; nil where the
 ---service is only looked at and does not run: then there are none, and a call throws
 function rules.revision() end

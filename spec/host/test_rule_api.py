@@ -83,14 +83,14 @@ class Tasks(RuleCase):
             task = self.create(host)
             self.assertEqual((task["tags"], task["priority"]), ([], "medium"))
         self.assertEqual(self.defaults(host, "task.create", "budget"), 3)
-        [line] = self.logged(host, "a rule failed; the default decides")
-        self.assertEqual((line["rule"], line["file"], line["reason"]), ("task.create", "rules/task.lua", "budget"))
+        [line] = self.logged(host, "a rule failed")
+        self.assertEqual((line["rule"], line["code"]), ("task.create", "budget"))
         self.assertRegex(line["error"], r"task\.lua:\d+: ")
 
     def test_a_result_of_the_wrong_shape_is_told_by_its_place(self):
         host = self.make("chat-api", "task", {r"return decision\n": 'do return { add_tags = { "fine", 7 } } end\n'})
         self.assertEqual(self.create(host)["tags"], [])
-        [line] = self.logged(host, "a rule failed; the default decides")
+        [line] = self.logged(host, "a rule failed")
         self.assertEqual(line["error"], "task.create: result.add_tags[2] must be a string of one line from 1 to 50 bytes, is 7")
         self.assertEqual(self.defaults(host, "task.create", "result"), 1)
 

@@ -9,8 +9,6 @@ local REMINDER = { task_id = "t", task_title = "Buy\nmilk", user_id = "ann", due
   remind_ms = 1795521600000, late_seconds = 0, timezone = "UTC" }
 local NIGHT_MS = 1795560000000 -- 22:40
 
-local now_ms = 0
-
 local function plan()
   return rules.call("notify.plan", REMINDER, { email = false, webhook = true }, NIGHT_MS)
 end
@@ -22,17 +20,11 @@ local function fail_with(code)
 end
 
 describe("a rule", function()
-  local real_clock
-
   before_each(function()
-    real_clock = time.monotonic_ms
-    now_ms = now_ms + 3600000 -- so that what one test logged does not silence the next
-    time.monotonic_ms = function() return now_ms end
-    host.lines, host.counters, host.rules = {}, {}, {}
+    host.failed, host.counters, host.rules = {}, {}, {}
   end)
 
   after_each(function()
-    time.monotonic_ms = real_clock
     host.rules = {}
   end)
 
@@ -40,17 +32,15 @@ describe("a rule", function()
     local steps = plan()
     assert.same({ 0, (8 * 60 + 20) * 60000 }, { steps[1].wait_ms, steps[2].wait_ms })
     assert.same({}, host.counters)
-    assert.same({}, host.lines)
+    assert.same({}, host.failed)
   end)
 
   for _, code in ipairs({ "budget", "memory", "error", "missing", "result" }) do
-    it("that fails with " .. code .. " is replaced by its default, counted and logged", function()
+    it("that fails with " .. code .. " is replaced by its default and counted", function()
       fail_with(code)
       assert.same(AT_ONCE, plan())
       assert.same({ ["rules_defaults_total notify.plan " .. code] = 1 }, host.counters)
-      assert.same({ rule = "notify.plan", file = "rules/notify.lua", reason = code,
-        error = "rules/notify.lua:12: over", not_logged = 0 }, host.lines[1].fields)
-      assert.equal("error", host.lines[1].level)
+      assert.same({}, host.failed) -- the host knows
     end)
   end
 
@@ -62,12 +52,6 @@ describe("a rule", function()
     assert.same({ ["rules_defaults_total notify.plan missing"] = 1 }, host.counters)
   end)
 
-  it("that throws is logged with its file and line", function()
-    host.rules["notify.plan"] = function() return REMINDER.nothing.more end
-    assert.same(AT_ONCE, plan())
-    assert.matches("rules_spec%.lua:%d+: attempt to index", host.lines[1].fields.error)
-  end)
-
   for name, wrong in pairs({
     ["result[2].wait_ms must be an integer from 0 to 31622400000, is \"soon\""] =
       { { channel = "log", wait_ms = 0 }, { channel = "email", wait_ms = "soon" } },
@@ -75,27 +59,13 @@ describe("a rule", function()
       { { channel = "pigeon", wait_ms = 0 } },
     ["result must be a list of up to 3 items, is missing"] = false,
   }) do
-    it("whose result is wrong is replaced by its default: " .. name, function()
+    it("whose result is wrong is replaced by its default, and the host is told: " .. name, function()
       host.rules["notify.plan"] = function() return wrong or nil end
       assert.same(AT_ONCE, plan())
       assert.same({ ["rules_defaults_total notify.plan result"] = 1 }, host.counters)
-      assert.equal("notify.plan: " .. name, host.lines[1].fields.error)
+      assert.same({ { rule = "notify.plan", code = "result", message = "notify.plan: " .. name } }, host.failed)
     end)
   end
-
-  it("that goes on failing is logged once a minute, and counted each time", function()
-    fail_with("budget")
-    for _ = 1, 10 do
-      plan()
-      now_ms = now_ms + 5999
-    end
-    assert.equal(1, #host.lines)
-    now_ms = now_ms + 60
-    plan()
-    assert.equal(2, #host.lines)
-    assert.equal(9, host.lines[2].fields.not_logged)
-    assert.same({ ["rules_defaults_total notify.plan budget"] = 11 }, host.counters)
-  end)
 
   it("gets copies: it cannot change what it is asked about", function()
     host.rules["notify.plan"] = function(reminder)

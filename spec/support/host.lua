@@ -3,7 +3,8 @@
 -- what they answer.
 require("hostmodules")
 
-local host = { settings = {}, replies = {}, requests = {}, lines = {}, counters = {}, rules = {} }
+local host = { settings = {}, replies = {}, requests = {}, lines = {}, counters = {}, rules = {},
+  failed = {} }
 
 package.loaded["host.config"] = { get = function(name) return host.settings[name] end }
 package.loaded["host.http"] = { request = function(request)
@@ -73,6 +74,8 @@ package.loaded["host.rules"] = { call = function(name, ...)
     return nil, type(value) == "table" and value or { code = "error", message = value }
   end
   return copy_of(value)
+end, failed = function(name, code, message)
+  host.failed[#host.failed + 1] = { rule = name, code = code, message = message }
 end, revision = function() return "spec" end, read_file = function(name)
   local file = io.open("scripts/rules/" .. name)
   if not file then
