@@ -13,6 +13,7 @@
 #include "rules.h"
 #include "rules_first.h"
 #include "rules_log.h"
+#include "rules_make.h"
 #include "rules_store.h"
 #include "watch.h"
 
@@ -53,6 +54,7 @@ struct reload {
     struct rules_bundle *rules, *rules_before; // NULL: none
     bool changes_rules;
     struct rules_bundle *next_rules; // the change under way is of the rules
+    struct rules **made;             // their VMs by worker, until the workers take them
     char rules_tried[BUNDLE_REVISION];
     uint64_t probation_until; // ms; 0: the rules have proved themselves
     uint64_t calls, failures; // when it began
@@ -134,8 +136,15 @@ static enum worker_outcome order_all(struct reload *reload, enum worker_step ste
         pthread_mutex_lock(&reload->mutex);
         reload->waiting++;
         pthread_mutex_unlock(&reload->mutex);
+        order.made = NULL;
+        if (order.rules) {
+            order.made = reload->made[i];
+            reload->made[i] = NULL;
+        }
         struct err gone;
         if (!worker_order(reload->workers[i], &order)) {
+            if (order.made)
+                rules_free(order.made);
             err_set(&gone, "a worker is stopping");
             on_done(reload, order.round, WORKER_REFUSED, &gone);
         }
@@ -335,22 +344,50 @@ static void look(struct reload *reload, bool asked) {
 
 // Rules: every worker gets new ones at once, or none does.
 
-static int swap_rules(struct reload *reload, struct rules_bundle *rules, struct err *err) {
-    bool began;
+static struct rules_make *start_making(struct reload *reload, struct rules_bundle *rules) {
+    bool *wanted = xcalloc((size_t)reload->worker_count + 1, sizeof *wanted);
+    for (int i = 0; i < reload->worker_count; i++)
+        wanted[i] = reload->services[reload->service_of[i]].declared.asks_rules;
+    struct rules_make *make = rules_make_start(rules, wanted, reload->worker_count);
+    free(wanted);
+    return make;
+}
+
+static enum worker_outcome order_rules(struct reload *reload, struct rules_bundle *rules,
+                                       struct rules_make *make, bool *began, struct err *err) {
+    *began = false;
+    if (rules_make_end(make, reload->made, err) != 0)
+        return WORKER_REFUSED;
     reload->changes_rules = true;
     reload->next_rules = rules;
-    enum worker_outcome outcome = change(reload, false, NULL, &began, err);
-    if (outcome != WORKER_DONE && began) {
-        struct err worse;
-        reload->next_rules = reload->rules;
-        if (change(reload, false, NULL, &began, &worse) != WORKER_DONE)
-            log_event(LOG_ERROR,
-                      "workers could not go back to the rules before: restart the program", "error",
-                      worse.text, NULL);
-    }
+    enum worker_outcome outcome = change(reload, false, NULL, began, err);
     reload->changes_rules = false;
     reload->next_rules = NULL;
-    return outcome == WORKER_DONE ? 0 : -1;
+    return outcome;
+}
+
+static int swap_rules(struct reload *reload, struct rules_bundle *rules, struct rules_make *make,
+                      struct err *err) {
+    bool began;
+    if (order_rules(reload, rules, make, &began, err) == WORKER_DONE)
+        return 0;
+    struct err worse;
+    if (began && order_rules(reload, reload->rules, start_making(reload, reload->rules), &began,
+                             &worse) != WORKER_DONE)
+        log_event(LOG_ERROR, "workers could not go back to the rules before: restart the program",
+                  "error", worse.text, NULL);
+    return -1;
+}
+
+static void stop_making(struct reload *reload, struct rules_make *make) {
+    struct err ignored;
+    if (rules_make_end(make, reload->made, &ignored) != 0)
+        return;
+    for (int i = 0; i < reload->worker_count; i++) {
+        if (reload->made[i])
+            rules_free(reload->made[i]);
+        reload->made[i] = NULL;
+    }
 }
 
 // They load, and their examples come true in every service that asks them.
@@ -383,10 +420,19 @@ static void keep_copy(struct reload *reload, const struct rules_bundle *rules) {
         log_event(LOG_ERROR, "no copy of the rules is kept", "error", err.text, NULL);
 }
 
-static void take_rules(struct reload *reload, struct rules_bundle *rules) {
+static int change_rules(struct reload *reload, struct rules_bundle *rules, struct err *err) {
+    struct rules_make *make = start_making(reload, rules); // while they are tried here
+    if (try_rules(reload, rules, err) == 0)
+        return swap_rules(reload, rules, make, err);
+    stop_making(reload, make);
+    return -1;
+}
+
+static void take_rules(struct reload *reload, struct rules_bundle *rules, uint64_t began_ns) {
     struct err err;
+    char ms[24];
     const char *revision = rules_bundle_revision(rules);
-    if (try_rules(reload, rules, &err) != 0 || swap_rules(reload, rules, &err) != 0) {
+    if (change_rules(reload, rules, &err) != 0) {
         refuse_rules(reload, revision, &err);
         return;
     }
@@ -398,13 +444,15 @@ static void take_rules(struct reload *reload, struct rules_bundle *rules) {
     reload->probation_until = uv_hrtime() / 1000000 + PROBATION_MS;
     revision_calls(&reload->calls, &reload->failures);
     revision_loaded(REVISION_RULES, revision, "loaded", NULL);
-    log_event(LOG_INFO, "the rules were reloaded", "revision", revision, NULL);
+    snprintf(ms, sizeof ms, "%.1f", (double)(uv_hrtime() - began_ns) / 1e6);
+    log_event(LOG_INFO, "the rules were reloaded", "revision", revision, "ms", ms, NULL);
     keep_copy(reload, rules);
 }
 
 static void look_at_rules(struct reload *reload, bool asked) {
     struct rules_bundle *rules;
     struct err err;
+    uint64_t began_ns = uv_hrtime();
     if (!reload->rules)
         return;
     if (rules_bundle_read(&rules, reload->rules_folder, &err) != 0) {
@@ -419,7 +467,7 @@ static void look_at_rules(struct reload *reload, bool asked) {
             revision_settled(REVISION_RULES);
         reload->rules_tried[0] = 0;
     } else if (asked || strcmp(revision, reload->rules_tried) != 0) {
-        take_rules(reload, rules);
+        take_rules(reload, rules, began_ns);
     }
     rules_bundle_unref(rules);
 }
@@ -437,7 +485,8 @@ static void judge_rules(struct reload *reload) {
         snprintf(why, sizeof why, "revision %.*s was taken back: %llu of %llu calls failed", SHORT,
                  bad, (unsigned long long)failures, (unsigned long long)calls);
         reload->probation_until = 0;
-        if (swap_rules(reload, reload->rules_before, &err) != 0) {
+        if (swap_rules(reload, reload->rules_before, start_making(reload, reload->rules_before),
+                       &err) != 0) {
             refuse_rules(reload, bad, &err);
             return;
         }
@@ -503,6 +552,7 @@ static void release(struct reload *reload) {
     pthread_cond_destroy(&reload->answered);
     free(reload->services);
     free(reload->workers);
+    free(reload->made);
     free(reload->service_of);
     free(reload);
 }
@@ -520,6 +570,7 @@ int reload_start(struct reload **out, const struct reload_options *options, stru
     reload->services = xcalloc((size_t)options->service_count + 1, sizeof *reload->services);
     reload->worker_count = options->worker_count;
     reload->workers = xcalloc((size_t)options->worker_count + 1, sizeof *reload->workers);
+    reload->made = xcalloc((size_t)options->worker_count + 1, sizeof(struct rules *));
     reload->service_of = xcalloc((size_t)options->worker_count + 1, sizeof *reload->service_of);
     for (int i = 0; i < options->worker_count; i++) {
         reload->workers[i] = options->workers[i];

@@ -358,6 +358,11 @@ int rules_prepare(struct rules_slot *slot, struct rules_bundle *bundle,
     return rules_new(&slot->next, bundle, limits, err);
 }
 
+void rules_offer(struct rules_slot *slot, struct rules *made) {
+    rules_cancel(slot);
+    slot->next = made;
+}
+
 void rules_commit(struct rules_slot *slot) {
     assert(slot->next);
     if (slot->live)

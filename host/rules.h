@@ -2,8 +2,8 @@
 // its own call and nothing else. Rule authors are trusted but fallible; what they are given is
 // hostile. No JIT, text only, nothing of the outside (rules_env.h), budgets (rules_budget.h);
 // arguments and results are copies (rules_copy.h). A struct rules is one generation of one worker:
-// everything of it on one thread, nothing shared but the bundle. A call never yields, so between
-// calls a generation may be exchanged.
+// everything of it on one thread at a time, nothing shared but the bundle. A call never yields, so
+// between calls a generation may be exchanged.
 #pragma once
 
 #include <lua.h>
@@ -62,6 +62,8 @@ struct rules_slot {
 // Makes `next`, and frees one that was prepared before. `live` goes on.
 MUST_CHECK int rules_prepare(struct rules_slot *slot, struct rules_bundle *bundle,
                              const struct rules_limits *limits, struct err *err);
+// The same with one that was made elsewhere, which the slot owns from now on.
+void rules_offer(struct rules_slot *slot, struct rules *made);
 // `next` becomes live, the old one is freed. There must be a next. Cannot fail.
 void rules_commit(struct rules_slot *slot);
 void rules_cancel(struct rules_slot *slot);

@@ -281,14 +281,18 @@ static void drop_rules(struct worker *worker) {
     worker->next_rules = NULL;
 }
 
-static void prepare_rules(struct worker *worker, const struct worker_order *order) {
+static void prepare_rules(struct worker *worker, struct worker_order *order) {
     struct err err;
     int status = 0;
     drop_rules(worker);
-    if (worker->drain_at)
+    if (worker->drain_at) {
         status = err_set(&err, "the worker is stopping");
-    else if (worker->rules.slot.live) // else none of its scripts asks them
+    } else if (worker->rules.slot.live && order->made) {
+        rules_offer(&worker->rules.slot, order->made);
+        order->made = NULL;
+    } else if (worker->rules.slot.live) { // a script has asked for them after its load
         status = rules_prepare(&worker->rules.slot, order->rules, &RULES_LIMITS, &err);
+    }
     if (status == 0) {
         worker->next_rules = rules_bundle_ref(order->rules);
         worker->prepared = order->round;
@@ -305,7 +309,14 @@ static void commit_rules(struct worker *worker, const struct worker_order *order
     answer(order, WORKER_DONE, NULL);
 }
 
-static void obey(struct worker *worker, const struct worker_order *order) {
+static void release_order(struct worker_order *order) {
+    bundle_release(order->scripts);
+    rules_bundle_unref(order->rules);
+    if (order->made)
+        rules_free(order->made);
+}
+
+static void obey(struct worker *worker, struct worker_order *order) {
     if (order->step == WORKER_PREPARE && order->rules) {
         prepare_rules(worker, order);
     } else if (order->step == WORKER_PREPARE) {
@@ -320,8 +331,7 @@ static void obey(struct worker *worker, const struct worker_order *order) {
         drop_rules(worker);
         answer(order, WORKER_DONE, NULL);
     }
-    bundle_release(order->scripts);
-    rules_bundle_unref(order->rules);
+    release_order(order);
 }
 
 static struct waiting_order *take_orders(struct worker *worker, bool last) {
@@ -347,8 +357,7 @@ static void refuse_all(struct worker *worker) {
     for (struct waiting_order *order = take_orders(worker, true), *next; order; order = next) {
         next = order->next;
         answer(&order->order, WORKER_REFUSED, &err);
-        bundle_release(order->order.scripts);
-        rules_bundle_unref(order->order.rules);
+        release_order(&order->order);
         free(order);
     }
     if (worker->phase != IDLE)

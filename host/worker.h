@@ -13,6 +13,7 @@
 #include "rules_bundle.h"
 
 struct api_service;
+struct rules;
 struct worker;
 
 struct worker_options {
@@ -50,6 +51,7 @@ struct worker_order {
     uint64_t round;             // COMMIT is of the PREPARE with the same number
     struct bundle *scripts;     // of a PREPARE; held until it is done
     struct rules_bundle *rules; // of a PREPARE instead of scripts: the rules alone change, at once
+    struct rules *made;         // a VM of these, which is the worker's once the order is taken
     // On the worker's thread, once. err is set when the outcome is not WORKER_DONE.
     void (*on_done)(void *user, uint64_t round, enum worker_outcome outcome, const struct err *err);
     void *user;
