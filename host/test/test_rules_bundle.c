@@ -91,6 +91,62 @@ static void a_link_is_followed(void **state) {
     rules_bundle_unref(bundle);
 }
 
+static void a_link_that_leaves_the_folder_is_refused(void **state) {
+    (void)state;
+    link_to("/etc/hostname", "a.lua");
+    refuses("a.lua is a link that leaves the folder");
+}
+
+static void a_folder_beside_it_whose_name_begins_the_same_is_outside(void **state) {
+    (void)state;
+    char beside[128], path[160], command[192];
+    snprintf(beside, sizeof beside, "%s-beside", fixture_folder);
+    assert_int_equal(mkdir(beside, 0755), 0);
+    snprintf(path, sizeof path, "%s/a.lua", beside);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fclose(file);
+    link_to(path, "a.lua");
+    refuses("a.lua is a link that leaves the folder");
+    snprintf(command, sizeof command, "rm -rf %s", beside);
+    assert_int_equal(system(command), 0);
+}
+
+static void a_config_map_that_is_elsewhere_is_refused(void **state) {
+    (void)state;
+    link_to("/etc", "..data");
+    refuses("..data is a link that leaves the folder");
+}
+
+static void open_to_all(const char *name) {
+    char path[256];
+    snprintf(path, sizeof path, "%s/%s", fixture_folder, name);
+    assert_int_equal(chmod(path, 0777), 0);
+}
+
+static void a_file_that_everybody_may_write_is_refused(void **state) {
+    (void)state;
+    fixture_write("a.lua", "", 0);
+    open_to_all("a.lua");
+    refuses("everybody may write a.lua");
+}
+
+static void a_folder_that_everybody_may_write_is_refused(void **state) {
+    (void)state;
+    fixture_write("a.lua", "", 0);
+    open_to_all("");
+    refuses("everybody may write the folder");
+}
+
+static void a_folder_that_a_link_leads_to_may_not_be_open_to_all(void **state) {
+    (void)state;
+    make_folder("below");
+    fixture_write("below/a.lua", "", 0);
+    open_to_all("below");
+    link_to("below/a.lua", "a.lua");
+    refuses("everybody may write the folder");
+}
+
 static void a_link_to_nothing_is_refused(void **state) {
     (void)state;
     link_to("nothing", "a.lua");
@@ -170,6 +226,12 @@ int main(void) {
         T(the_revision_is_of_names_and_contents),
         T(a_mounted_config_map_is_read_through_its_links),
         T(a_link_is_followed),
+        T(a_link_that_leaves_the_folder_is_refused),
+        T(a_folder_beside_it_whose_name_begins_the_same_is_outside),
+        T(a_config_map_that_is_elsewhere_is_refused),
+        T(a_file_that_everybody_may_write_is_refused),
+        T(a_folder_that_everybody_may_write_is_refused),
+        T(a_folder_that_a_link_leads_to_may_not_be_open_to_all),
         T(a_link_to_nothing_is_refused),
         T(a_folder_that_is_called_a_file_is_refused),
         T(a_pipe_is_refused),

@@ -251,7 +251,7 @@ class Scripts(ReloadCase):
 
     def test_changed_subscriptions_need_a_restart(self):
         self.start()
-        self.service(more=' subscriptions = { { pubsub = "p", topic = "t", path = "/t", handler = function() return "SUCCESS" end } },')
+        self.service(more=' subscriptions = { { pubsub = "p", topic = "t", path = "/t", handler = function() return "SUCCESS" end, bury = function() end } },')
         self.wait_failed("changes its subscriptions, which needs a restart")
 
     def test_a_service_that_does_not_reload_waits_for_a_restart(self):
