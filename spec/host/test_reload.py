@@ -271,6 +271,19 @@ class Scripts(ReloadCase):
         self.service()
         wait_until(lambda: self.word() == "two", PATIENCE, "the next change")
 
+    def test_scripts_that_fail_in_one_worker_are_taken_back_in_all(self):    # F67
+        self.start()
+        before = self.status()["revision"]
+        clients = self.run_clients()
+        self.words("two")
+        self.wait_loads(2)
+        self.service(start='if worker.index == 1 then error("one of three") end')
+        self.wait_failed("one of three")
+        self.assertEqual({word for _, word in self.end_clients(clients)}, {"one", "two"})
+        self.assertNotEqual(self.status()["revision"], before)
+        for _ in range(20):
+            self.assertEqual(self.word(), "two")
+
     def test_a_signal_tries_again_what_was_refused(self):
         self.start()
         swap(self.path("words.lua"), "return nil +\n")
@@ -378,24 +391,102 @@ class System(unittest.TestCase):
             seen += again.read1(1000)
 
 
-class Rules(unittest.TestCase):
-    """The business rules alone change: no script is loaded anew."""
+class Poster(threading.Thread):
+    """Creates tasks one after the other until it is told to end."""
+
+    def __init__(self, host, pause=0):
+        super().__init__(daemon=True)
+        self.host, self.pause = host, pause
+        self.ended = threading.Event()
+        self.created, self.failures = 0, []
+
+    def run(self):
+        connection = http.client.HTTPConnection("127.0.0.1", self.host.base, timeout=PATIENCE)
+        headers = {"Authorization": "Bearer " + token(), "Content-Type": "application/json"}
+        while not self.ended.is_set():
+            try:
+                connection.request("POST", "/api/tasks", '{"title":"again"}', headers)
+                reply = connection.getresponse()
+                body = reply.read()
+                if reply.status == 201:
+                    self.created += 1
+                else:
+                    self.failures.append((reply.status, body))
+            except (OSError, http.client.HTTPException) as why:
+                self.failures.append(why)
+                connection.close()
+            self.ended.wait(self.pause)
+        connection.close()
+
+
+class RulesCase(unittest.TestCase):
+    workers = 3
+    env = {}
 
     def setUp(self):
         self.folder = tempfile.mkdtemp(prefix="todo-spec-reload-")
         self.rules = os.path.join(self.folder, "rules")
         shutil.copytree(os.path.join(ROOT, "scripts", "rules"), self.rules)
         self.addCleanup(shutil.rmtree, self.folder, True)
-        self.host = Host(env={"RULES_DIR": self.rules, "WORKERS": "3"})
+        self.host = Host(env={"RULES_DIR": self.rules, "WORKERS": str(self.workers), "USER_RATE": "1000000",
+                              **{name: value % {"folder": self.folder} for name, value in self.env.items()}})
         self.addCleanup(self.host.stop)
 
     def status(self, kind="rules"):
         return self.host.get(f"/{kind}/status", token=None, port=self.host.port_of("chat-api", inner=True)).json
 
-    def edit(self, name, text):
-        with open(os.path.join(self.rules, name)) as f:
+    def edit(self, name, text, folder=None):
+        path = os.path.join(folder or self.rules, name)
+        with open(path) as f:
             old = f.read()
-        swap(os.path.join(self.rules, name), text + old)
+        swap(path, text + old)
+
+    def put_code(self, text, loads):
+        """Puts text at the end of task.lua and without its examples, and waits until it is live."""
+        with open(os.path.join(ROOT, "scripts", "rules", "task.lua")) as f:
+            rule = f.read()
+        examples = os.path.join(self.rules, "task.examples.json")
+        if os.path.exists(examples):
+            os.remove(examples)
+            wait_until(lambda: self.status()["loads"] == loads, PATIENCE, "rules without examples")
+            loads += 1
+        swap(os.path.join(self.rules, "task.lua"), rule.replace("\nreturn task", f"\n{text}\nreturn task"))
+        wait_until(lambda: self.status()["loads"] == loads, PATIENCE, "the rules")
+        return loads
+
+    def acknowledged(self, revision):
+        """Every worker says that it runs this."""
+        seen = set()
+
+        def all_say_so():
+            status = self.status()
+            self.assertEqual(status["worker_revision"], revision)
+            seen.add(status["worker"])
+            return len(seen) == self.workers
+        wait_until(all_say_so, PATIENCE, "the word of every worker")
+
+    def successful(self):
+        text = self.host.get("/metrics", token=None).body.decode()
+        return [line.split()[-1] for line in text.splitlines() if line.startswith("todo_rules_config_last_reload_successful")]
+
+    def run_posters(self, count=2, pause=0):
+        posters = [Poster(self.host, pause) for _ in range(count)]
+        for poster in posters:
+            poster.start()
+        self.addCleanup(lambda: [poster.ended.set() for poster in posters])
+        return posters
+
+    def end_posters(self, posters):
+        for poster in posters:
+            poster.ended.set()
+        for poster in posters:
+            poster.join(PATIENCE)
+        self.assertEqual([failure for poster in posters for failure in poster.failures], [])
+        return sum(poster.created for poster in posters)
+
+
+class Rules(RulesCase):
+    """The business rules alone change: no script is loaded anew."""
 
     def test_changed_rules_are_taken_and_scripts_stay(self):
         self.edit("task.lua", "-- changed\n")
@@ -438,6 +529,208 @@ class Rules(unittest.TestCase):
         self.assertEqual(self.status()["revision"], good)
         self.assertNotEqual(good, before)
         self.assertIn("calls failed", self.status()["error"])
+
+    def test_answers_of_the_wrong_shape_take_the_rules_back_too(self):
+        loads = self.put_code("", 2)
+        good = self.status()["revision"]
+        self.put_code("function task.create() return { add_tags = 7 } end", loads + 1)
+        bad = self.status()["revision"]
+        for i in range(30):
+            self.assertEqual(self.host.post("/api/tasks", {"title": f"task {i}"}).status, 201)
+        wait_until(lambda: self.status()["state"] == "returned", PATIENCE, "the rules before")
+        status = self.status()
+        self.assertEqual((status["revision"], status["refused"]), (good, bad))
+        self.acknowledged(good)
+
+    def test_calls_and_failures_of_the_rules_that_are_live_are_counted(self):
+        self.put_code('function task.create(wanted) if wanted.title == "bad" then error("on purpose") end return {} end', 2)
+        for i in range(300):
+            self.assertEqual(self.host.post("/api/tasks", {"title": "bad" if i == 250 else "good"}).status, 201)
+        status = self.status()
+        self.assertEqual((status["state"], status["failed_calls"]), ("loaded", 1))
+        self.assertGreaterEqual(status["calls"], 300)
+
+    def test_a_config_map_of_rules_that_is_swapped_is_followed(self):
+        mount = os.path.join(self.folder, "mount")
+        os.makedirs(os.path.join(mount, "..1"))
+        names = os.listdir(self.rules)
+        for name in names:
+            shutil.copy(os.path.join(self.rules, name), os.path.join(mount, "..1", name))
+            os.symlink(f"..data/{name}", os.path.join(mount, name))
+        os.symlink("..1", os.path.join(mount, "..data"))
+        self.host.stop()
+        self.host.env["RULES_DIR"] = mount
+        self.host.start()
+        before = self.status()["revision"]
+        shutil.copytree(os.path.join(mount, "..1"), os.path.join(mount, "..2"))
+        self.edit("task.lua", "-- two\n", os.path.join(mount, "..2"))
+        os.symlink("..2", os.path.join(mount, "..data_tmp"))
+        os.rename(os.path.join(mount, "..data_tmp"), os.path.join(mount, "..data"))
+        wait_until(lambda: self.status()["revision"] != before, PATIENCE, "the rules")
+        self.acknowledged(self.status()["revision"])
+        self.assertEqual(self.status()["loads"], 2)
+
+    def test_two_hundred_changes_fail_no_request_and_leave_no_memory(self):    # F65
+        posters = self.run_posters()
+
+        def change(first, last):
+            for i in range(first, last):
+                swap(os.path.join(self.rules, "task.lua"), text + f"-- {i}\n")
+                wait_until(lambda: self.status()["loads"] == i + 2, PATIENCE, f"change {i}")
+                self.acknowledged(self.status()["revision"])
+
+        def memory():
+            with open(f"/proc/{self.host.process.pid}/status") as f:
+                return next(int(line.split()[1]) for line in f if line.startswith("VmRSS"))
+        with open(os.path.join(self.rules, "task.lua")) as f:
+            text = f.read()
+        change(0, 50)
+        before = memory()
+        change(50, 200)
+        self.assertLess(memory(), before * 1.5 + 20000)
+        self.assertGreater(self.end_posters(posters), 0)
+        self.assertEqual(self.status()["failures"], 0)
+
+    def test_bad_rules_cost_their_own_calls_and_the_default_decides(self):    # F66
+        self.put_code("", 2)
+        for loads, (code, text) in enumerate((
+                ("budget", "function task.create() while true do pcall(error) end end"),
+                ("memory", 'function task.create() return ("x"):rep(1e9) end'),
+                ("budget", 'function task.create() return (("a"):rep(5000)):find((".-"):rep(30) .. "b") end')), 4):
+            with self.subTest(text):
+                self.put_code(text, loads + loads - 4)
+                posters = self.run_posters(4)
+                for _ in range(20):
+                    self.assertEqual(self.host.get("/api/tasks").status, 200)
+                wait_until(lambda: self.status()["state"] == "returned", PATIENCE, "the rules before")
+                self.assertGreater(self.end_posters(posters), 0)
+                text = self.host.get("/metrics", token=None).body.decode()
+                self.assertIn(f'rules_defaults_total{{service="chat-api",rule="task.create",reason="{code}"}}', text)
+                lines = [line for line in self.host.log_text().splitlines() if '"a rule failed"' in line and f'"{code}"' in line]
+                self.assertLess(len(lines), 4)
+
+    def test_a_change_that_is_written_half_is_taken_by_no_worker(self):    # F67
+        before = self.status()["revision"]
+        posters = self.run_posters()
+        self.edit("task.lua", 'local half = require("rules.half").of_it\nassert(half == 2)\n')
+        wait_until(lambda: self.status()["state"] == "failed", PATIENCE, "a refusal")
+        self.acknowledged(before)
+        swap(os.path.join(self.rules, "half.lua"), "return { of_it = 2 }\n")
+        wait_until(lambda: self.status()["loads"] == 2, PATIENCE, "both halves")
+        self.acknowledged(self.status()["revision"])
+        self.end_posters(posters)
+
+
+class Copies(RulesCase):
+    """The last good copies of the rules, below STATE_DIR."""
+
+    env = {"STATE_DIR": "%(folder)s/state"}
+
+    def copies(self):
+        folder = os.path.join(self.folder, "state", "rules")
+        return sorted(name for name in os.listdir(folder) if name.endswith(".rules")) if os.path.isdir(folder) else []
+
+    def wait_copy(self, revision):
+        wait_until(lambda: self.copies() and revision in self.copies()[-1], PATIENCE, "a copy")
+
+    def break_rules(self):
+        self.edit("task.lua", "return (\n")
+
+    def test_the_last_rules_that_were_live_are_kept_for_their_owner_alone(self):
+        for i in range(5):
+            self.edit("task.lua", f"-- {i}\n")
+            wait_until(lambda: self.status()["loads"] == i + 2, PATIENCE, "the rules")
+        self.wait_copy(self.status()["revision"])
+        wait_until(lambda: len(self.copies()) == 3, PATIENCE, "the last three")
+        for name in self.copies():
+            self.assertEqual(os.stat(os.path.join(self.folder, "state", "rules", name)).st_mode & 0o777, 0o600)
+
+    def test_with_broken_rules_it_starts_with_the_last_good_copy_and_says_so(self):
+        good = self.status()["revision"]
+        self.wait_copy(good)
+        self.host.stop()
+        self.break_rules()
+        self.host.start()
+        self.assertEqual((self.status()["revision"], self.status()["state"]), (good, "kept"))
+        self.acknowledged(good)
+        self.assertIn("task.lua:", self.host.get("/ready", token=None).json["detail"])
+        self.assertEqual(self.successful(), ["0"])
+        self.assertEqual(len([l for l in self.host.log_text().splitlines() if "the last good copy of them serves" in l]), 1)
+        self.assertEqual(self.host.post("/api/tasks", {"title": "goes on"}).status, 201)
+        shutil.copy(os.path.join(ROOT, "scripts", "rules", "task.lua"), os.path.join(self.rules, "task.lua"))
+        wait_until(lambda: self.status()["state"] == "loaded", PATIENCE, "the folder's rules")
+        self.assertEqual(self.successful(), ["1"])
+
+    def test_with_neither_it_does_not_start(self):
+        self.host.stop()
+        self.break_rules()
+        shutil.rmtree(os.path.join(self.folder, "state"))
+        done = self.host.run("run", "chat-api")
+        self.assertEqual(done.returncode, 1)
+        self.assertRegex(done.stderr, r"rules/task\.lua:\d+:")
+
+    def test_a_damaged_copy_is_passed_over(self):
+        first = self.status()["revision"]
+        self.edit("task.lua", "-- two\n")
+        wait_until(lambda: self.status()["loads"] == 2, PATIENCE, "the rules")
+        self.wait_copy(self.status()["revision"])
+        self.host.stop()
+        self.break_rules()
+        with open(os.path.join(self.folder, "state", "rules", self.copies()[-1]), "r+b") as f:
+            f.seek(-10, os.SEEK_END)
+            f.write(b"x")
+        self.host.start()
+        self.assertEqual(self.status()["revision"], first)
+        self.assertIn("a copy of the rules is passed over", self.host.log_text())
+
+    def test_a_folder_that_is_not_there_yet_is_taken_when_it_appears(self):
+        good = self.status()["revision"]
+        self.wait_copy(good)
+        self.host.stop()
+        away = self.rules + ".away"
+        os.rename(self.rules, away)
+        self.host.start()
+        self.assertEqual(self.status()["revision"], good)
+        self.assertIn("cannot be opened", self.host.get("/ready", token=None).json["detail"])
+        self.edit("task.lua", "-- later\n", away)
+        os.rename(away, self.rules)
+        wait_until(lambda: self.status()["state"] == "loaded", PATIENCE, "the folder's rules")
+        self.assertNotEqual(self.status()["revision"], good)
+
+    def test_a_folder_that_is_not_there_is_an_error_without_a_copy(self):
+        self.host.stop()
+        done = self.host.run("run", "chat-api", RULES_DIR=self.folder + "/nothing", STATE_DIR=self.folder + "/empty")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("/nothing cannot be opened: No such file", done.stderr)
+
+    def test_rules_that_were_taken_back_leave_no_copy(self):
+        loads = self.put_code("", 2)
+        good = self.status()["revision"]
+        self.put_code('function task.create() error("bad rule") end', loads + 1)
+        bad = self.status()["revision"]
+        for i in range(30):
+            self.assertEqual(self.host.post("/api/tasks", {"title": f"task {i}"}).status, 201)
+        wait_until(lambda: self.status()["state"] == "returned", PATIENCE, "the rules before")
+        self.wait_copy(good)
+        self.assertEqual([name for name in self.copies() if bad in name], [])
+
+    def test_killed_in_the_middle_of_changes_it_starts_with_good_rules(self):    # F68
+        good = {self.status()["revision"]}
+        self.wait_copy(self.status()["revision"])
+        for i in range(6):
+            for change in range(i + 1):
+                self.edit("task.lua", f"-- {i} {change}\n")
+                if change % 2:
+                    wait_until(lambda: self.status()["revision"] not in good, PATIENCE, "a change")
+                    good.add(self.status()["revision"])
+            self.host.kill()
+            self.break_rules()
+            self.host.start()
+            self.assertEqual(self.status()["state"], "kept")
+            self.acknowledged(self.status()["revision"])
+            shutil.copy(os.path.join(ROOT, "scripts", "rules", "task.lua"), os.path.join(self.rules, "task.lua"))
+            wait_until(lambda: self.status()["state"] == "loaded", PATIENCE, "the folder's rules")
+            good.add(self.status()["revision"])
 
 
 if __name__ == "__main__":
