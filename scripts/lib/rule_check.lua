@@ -61,9 +61,12 @@ local function sorted_entries()
 end
 
 -- Every entry is there and answers a plain call, whatever the examples try.
-local function ask_entries(rules, findings)
+local function ask_entries(rules, missing, findings)
   for _, name in ipairs(sorted_entries()) do
-    local _, err = ask(rules, name, unpack(api.entries[name].sample))
+    local _, err
+    if not missing[api.file_of(name)] then
+      _, err = ask(rules, name, unpack(api.entries[name].sample))
+    end
     if err then
       local message = err.message
       if not message:find(name, 1, true) then
@@ -74,10 +77,12 @@ local function ask_entries(rules, findings)
   end
 end
 
-local function run_examples(folder, rules, findings, notes)
+local function run_examples(folder, rules, missing, findings, notes)
   for _, file in ipairs(folder:files()) do
     local name = file:match("^(.+)%.examples%.json$")
-    if name then
+    if name and missing[name] then
+      notes[file] = "not run"
+    elseif name then
       local count, failures = rule_examples.check(name, folder:read_file(file), function(...)
         return ask(rules, ...)
       end)
@@ -90,9 +95,10 @@ local function run_examples(folder, rules, findings, notes)
 end
 
 -- Examples that cannot be read are told also where the rules cannot run them.
-local function read_examples(folder, findings)
+local function read_examples(folder, findings, notes)
   for _, file in ipairs(folder:files()) do
     if file:find("%.examples%.json$") then
+      notes[file] = "not run"
       local _, message = rule_examples.decode(folder:read_file(file))
       if message then
         findings.add(file, message)
@@ -101,17 +107,19 @@ local function read_examples(folder, findings)
   end
 end
 
-local function missing_files(folder, findings)
-  local there = {}
-  for _, file in ipairs(folder:files()) do
-    there[file] = true
-  end
+-- file ("notify") -> the entries that are asked of it, though it is not there.
+local function find_missing(folder, findings)
+  local missing = {}
   for _, name in ipairs(sorted_entries()) do
-    local file = api.file_of(name) .. ".lua"
-    if not there[file] and not findings[file] then
-      findings.add(file, "is not there, and services ask it " .. name)
+    local file = api.file_of(name)
+    if not folder:read_file(file .. ".lua") then
+      missing[file] = (missing[file] and missing[file] .. ", " or "") .. name
     end
   end
+  for file, names in pairs(missing) do
+    findings.add(file .. ".lua", "is not there, and services ask it " .. names)
+  end
+  return missing
 end
 
 local function report(folder, findings, notes)
@@ -151,17 +159,17 @@ end
 ---@return boolean good
 function rule_check.run(folder)
   local findings, notes = new_findings(), {}
-  missing_files(folder, findings)
+  local missing = find_missing(folder, findings)
   if load_each(folder, findings) then
     local rules, message = folder:load()
     if rules then
-      ask_entries(rules, findings)
-      run_examples(folder, rules, findings, notes)
+      ask_entries(rules, missing, findings)
+      run_examples(folder, rules, missing, findings, notes)
     else
       findings.add("", message)
     end
   else
-    read_examples(folder, findings)
+    read_examples(folder, findings, notes)
   end
   return report(folder, findings, notes)
 end
