@@ -347,6 +347,7 @@ class Live(unittest.TestCase):
         self.rules, self.shadow = os.path.join(self.folder, "rules"), os.path.join(self.folder, "shadow")
         for folder in (self.rules, self.shadow):
             shutil.copytree(SHIPPED, folder)
+            os.remove(os.path.join(folder, "task.examples.json"))    # which what is tried here makes untrue
         self.token = "inner-token-0123456789"
 
     def start(self, **env):
@@ -481,6 +482,50 @@ class Live(unittest.TestCase):
             self.priority()
         passed = self.host.get("/health", token=None).json["uptime"] - seconds
         self.assertLessEqual(self.metric("rules_shadow_calls_total"), 2 + passed)
+
+
+class Page(unittest.TestCase):
+    """docs/rules.md shows what is so."""
+
+    @classmethod
+    def setUpClass(cls):
+        with open(os.path.join(ROOT, "docs", "rules.md")) as file:
+            cls.text = file.read()
+        cls.entries = dict(re.findall(r"(?ms)^### (\w+\.\w+)\n(.*?)(?=^### |\Z)", cls.text))
+
+    def test_every_entry_is_on_the_page_and_no_other(self):
+        known = rules("try", "no.such").stderr.split("there are ")[1].strip().split(", ")
+        self.assertEqual(sorted(self.entries), known)
+
+    def test_the_shipped_rules_answer_as_the_page_says(self):
+        for name, text in self.entries.items():
+            blocks = re.findall(r"(?s)```json\n(.*?)```", text)
+            self.assertEqual(len(blocks), 2, name)
+            done = rules("try", name, stdin=blocks[0])
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            self.assertEqual(json.loads(done.stdout)["result"], json.loads(blocks[1]), name)
+
+    def test_the_edit_that_it_shows_comes_true(self):
+        with tempfile.TemporaryDirectory() as folder:
+            shutil.copytree(SHIPPED, folder, dirs_exist_ok=True)
+            line = re.search(r"(?s)```lua\n(local TAGS = .*?)\n```", self.text)[1]
+            example = json.loads(re.search(r"(?s)### Edit\n.*?```json\n(.*?)```", self.text)[1])
+            with open(os.path.join(folder, "task.lua")) as file:
+                text = file.read()
+            self.assertIn("local TAGS = {}", text)
+            with open(os.path.join(folder, "task.lua"), "w") as file:
+                file.write(text.replace("local TAGS = {}", line))
+            with open(os.path.join(folder, "task.examples.json"), "w") as file:
+                json.dump([example], file)
+            done = rules("check", folder)
+            self.assertEqual(done.returncode, 0, done.stdout)
+
+    def test_every_command_and_setting_that_it_names_is_in_the_help(self):
+        text = subprocess.run([PROGRAM, "--help"], capture_output=True, text=True, timeout=300).stdout
+        for verb in set(re.findall(r"todo-host rules (\w+)", self.text)):
+            self.assertIn("rules " + verb, text)
+        for name in set(re.findall(r"\bRULES_[A-Z_]+", self.text)):
+            self.assertIn(name, text)
 
 
 if __name__ == "__main__":
