@@ -4,6 +4,7 @@
 #include <uv.h>
 
 #include "api/api.h"
+#include "api/trial.h"
 #include "script.h"
 
 enum { TICK_MS = 20, CONNECT_MS = 10000, TOTAL_MS = 30000, FIBERS = 64 };
@@ -15,9 +16,7 @@ struct command {
     struct api_env env;
     struct bundle *bundle;
     struct script *script;
-    const char *name;
-    char *const *words;
-    int count;
+    const struct command_options *options;
     bool started, ended;
     enum command_status status;
     struct buf *out;
@@ -33,25 +32,28 @@ static void on_done(void *user, lua_State *L, bool ok, int count) {
     struct command *command = user;
     int first = lua_gettop(L) - count + 1;
     const char *text = ok && count >= 1 ? lua_tostring(L, first) : NULL;
-    if (text) {
-        buf_adds(command->out, text);
-        end(command, COMMAND_DONE);
-        return;
-    }
     const char *why = ok ? count >= 2 ? lua_tostring(L, first + 1) : NULL : lua_tostring(L, -1);
-    err_set(command->err, "%s", why ? why : "the command failed");
-    end(command,
-        ok && count >= 3 && lua_toboolean(L, first + 2) ? COMMAND_MISUSED : COMMAND_FAILED);
+    enum command_status status = text ? COMMAND_DONE : COMMAND_FAILED;
+    if (ok && count >= 3 && lua_type(L, first + 2) == LUA_TNUMBER)
+        status = (enum command_status)lua_tointeger(L, first + 2);
+    else if (ok && count >= 3 && lua_toboolean(L, first + 2))
+        status = COMMAND_MISUSED;
+    if (text)
+        buf_adds(command->out, text);
+    if (why || (!text && status != COMMAND_DONE))
+        err_set(command->err, "%s", why ? why : "the command failed");
+    end(command, status);
 }
 
 static void start(struct command *command) {
     command->started = true;
-    if (script_push_command(command->script, command->name, command->words, command->count,
+    const struct command_options *options = command->options;
+    if (script_push_command(command->script, options->name, options->words, options->count,
                             command->err) != 0) {
         end(command, COMMAND_FAILED);
         return;
     }
-    if (fiber_start(command->env.fibers, script_state(command->script), command->count, on_done,
+    if (fiber_start(command->env.fibers, script_state(command->script), options->count, on_done,
                     command, NULL) == 0)
         return;
     err_set(command->err, "the command did not start");
@@ -75,7 +77,16 @@ static void on_tick(uv_timer_t *timer) {
     }
 }
 
-static int open_parts(struct command *command, const struct config *config, bool needs_database) {
+// What services must not do: read folders and standard input, and wait for both.
+static void add_trial(lua_State *L) {
+    lua_getglobal(L, "package");
+    lua_getfield(L, -1, "preload");
+    lua_pushcfunction(L, api_open_trial);
+    lua_setfield(L, -2, "host.trial");
+    lua_pop(L, 2);
+}
+
+static int open_parts(struct command *command, const struct config *config) {
     const struct http_client_limits limits = {
         .max_connections = 8, .max_per_host = 8, .max_in_flight = FIBERS};
     const struct db_options db = {.url = config_string(config, "DATABASE_URL"),
@@ -90,9 +101,11 @@ static int open_parts(struct command *command, const struct config *config, bool
                                     .config = config,
                                     .service = "command",
                                     .worker_count = 1,
+                                    .services = command->options->services,
+                                    .service_count = command->options->service_count,
                                     .started_ms = uv_hrtime() / 1000000,
                                     .metrics = metrics_shard_new(NULL)};
-    if (needs_database)
+    if (command->options->needs_database)
         command->env.db = db_new(&command->loop, &db);
     if (http_client_new(&command->env.http, &command->loop, &limits, command->err) != 0)
         return -1;
@@ -100,6 +113,7 @@ static int open_parts(struct command *command, const struct config *config, bool
                     command->err) != 0)
         return -1;
     command->script = script_new(&command->env, command->bundle);
+    add_trial(script_state(command->script));
     command->env.fibers = fiber_pool_new(script_state(command->script), &command->loop, FIBERS);
     return 0;
 }
@@ -130,18 +144,18 @@ static void make_one_line(struct err *err) {
             *c = ' ';
 }
 
-enum command_status command_execute(const struct config *config, const char *name,
-                                    char *const *words, int count, bool needs_database,
-                                    struct buf *out, struct err *err) {
-    struct command command = {.name = name, .words = words, .count = count, .out = out, .err = err};
-    if (open_parts(&command, config, needs_database) != 0)
+enum command_status command_execute(const struct config *config,
+                                    const struct command_options *options, struct buf *out,
+                                    struct err *err) {
+    struct command command = {.options = options, .out = out, .err = err};
+    err->text[0] = 0;
+    if (open_parts(&command, config) != 0)
         end(&command, COMMAND_FAILED);
     else
         uv_timer_start(&command.tick, on_tick, 0, TICK_MS);
     while (!command.ended)
         uv_run(&command.loop, UV_RUN_ONCE);
     close_parts(&command);
-    if (command.status != COMMAND_DONE)
-        make_one_line(err);
+    make_one_line(err);
     return command.status;
 }

@@ -53,6 +53,9 @@ static const struct setting SETTINGS[] = {
      "how often the scripts are looked at, for what is not heard"},
     {"RULES_DIR", TEXT, NULL, 0, 0, "folder of the business rules; unset: SCRIPTS_DIR/rules"},
     {"STATE_DIR", TEXT, NULL, 0, 0, "folder for the last good copies of the rules; unset: none"},
+    {"RULES_SHADOW_DIR", TEXT, NULL, 0, 0,
+     "folder of candidate rules that run beside the live ones and decide nothing"},
+    {"RULES_SHADOW_RATE", NUMBER, "20", 1, 1000, "calls a second that a worker gives them"},
     {"WEB_DIR", TEXT, "web", 0, 0, "folder of the page"},
     {"DB_CONNECTIONS", NUMBER, "4", 1, 64, "database connections per worker"},
     {"MAX_CONNECTIONS", NUMBER, "12000", 16, 100000, "open connections per worker and port"},
@@ -63,9 +66,9 @@ static const struct setting SETTINGS[] = {
 
 // What says where the sidecar, its store and this program's files are cannot come from the store.
 static const char *const ENVIRONMENT_ONLY[] = {
-    "DAPR_HTTP_ENDPOINT", "DAPR_HTTP_PORT", "DAPR_API_TOKEN", "SIDECAR_PORT", "SIDECAR_APPS",
-    "SIDECAR_CONFIG",     "SECRET_STORE",   "PORT",           "BIND_ADDRESS", "SCRIPTS_DIR",
-    "RULES_DIR",          "STATE_DIR",      "WEB_DIR"};
+    "DAPR_HTTP_ENDPOINT", "DAPR_HTTP_PORT",   "DAPR_API_TOKEN", "SIDECAR_PORT", "SIDECAR_APPS",
+    "SIDECAR_CONFIG",     "SECRET_STORE",     "PORT",           "BIND_ADDRESS", "SCRIPTS_DIR",
+    "RULES_DIR",          "RULES_SHADOW_DIR", "STATE_DIR",      "WEB_DIR"};
 
 enum { COUNT = sizeof SETTINGS / sizeof *SETTINGS };
 

@@ -17,10 +17,12 @@
 #include "log.h"
 #include "reload.h"
 #include "revision.h"
+#include "rollback.h"
 #include "rules.h"
 #include "rules_first.h"
 #include "script.h"
 #include "secrets.h"
+#include "shadow.h"
 #include "worker.h"
 
 enum { MAX_SERVICES = 32, MAX_WORKERS = 256, FIRST_PORT = 8000 };
@@ -61,6 +63,15 @@ static void print_help(void) {
         "                         an ID is SCHEMA:NUMBER, as list shows it; with --all or list,\n"
         "                         --schema SCHEMA takes one alone; list has --limit N (100)\n"
         "                         and --json\n"
+        "  rules check [DIR]      whether a folder of business rules may be applied\n"
+        "  rules try NAME [--rules DIR]   what a rule decides of the JSON on standard input, and "
+        "why\n"
+        "  rules diff OLD NEW [NAME]      where two folders decide differently: calls on standard "
+        "input\n"
+        "  rules events [--since 1d] [--rule NAME] [--limit N]   such calls, from the database\n"
+        "  rules events --examples [DIR] [--rule NAME]           such calls, from the examples\n"
+        "  rules history          what the running services have had of rules\n"
+        "  rules rollback [REVISION]      back to the last good ones, or to these\n"
         "  --help, --version\n\n"
         "Settings are environment variables. All but those marked * may be in the Dapr secret "
         "store\n"
@@ -405,6 +416,7 @@ static int run_services(const struct config *config, struct services *services) 
     catch_stack_signal();
     struct reload *reload = NULL;
     revision_init();
+    shadow_init(config_string(config, "RULES_SHADOW_DIR"));
     int status = check_ports(config, services, &err);
     revision_loaded(REVISION_SCRIPTS, bundle_revision(services->scripts), "loaded", NULL);
     if (status == 0)
@@ -427,6 +439,8 @@ static int run_services(const struct config *config, struct services *services) 
     reload_join(reload);
     for (int i = 0; i < crew->count; i++)
         worker_join(crew->workers[i]);
+    rollback_close();
+    shadow_deinit();
     revision_deinit();
     free(crew);
     return 0;
@@ -494,21 +508,32 @@ static int command_services(int count, char **words) {
 
 // Commands whose meaning is the scripts': lib/commands.lua.
 // What the scripts know how to do. It answers with what it prints, and does not log but for debug.
-static int script_command(const char *name, enum config_needs needs, int count, char **words) {
-    struct config *config = load_config(needs);
-    if (!config)
-        return 1;
+static int execute(const struct config *config, const char *name, enum config_needs needs,
+                   const struct api_service *services, int service_count, int count, char **words) {
     int level = log_level_parse(config_string(config, "LOG_LEVEL"));
     log_set_level(level == LOG_DEBUG ? LOG_DEBUG : LOG_NONE);
     struct buf out = {0};
     struct err err;
-    int status =
-        (int)command_execute(config, name, words, count, needs == CONFIG_DATABASE, &out, &err);
-    if (status == COMMAND_DONE && out.len > 0)
+    const struct command_options options = {.name = name,
+                                            .words = words,
+                                            .count = count,
+                                            .needs_database = needs == CONFIG_DATABASE,
+                                            .services = services,
+                                            .service_count = service_count};
+    int status = (int)command_execute(config, &options, &out, &err);
+    if (out.len > 0)
         printf("%s\n", out.data);
-    else if (status != COMMAND_DONE)
+    if (err.text[0])
         fail("%s", err.text);
     buf_free(&out);
+    return status;
+}
+
+static int script_command(const char *name, enum config_needs needs, int count, char **words) {
+    struct config *config = load_config(needs);
+    if (!config)
+        return 1;
+    int status = execute(config, name, needs, NULL, 0, count, words);
     config_free(config);
     return status;
 }
@@ -536,17 +561,51 @@ static int command_dead(int count, char **words) {
     return script_command("dead", CONFIG_DATABASE, count, words);
 }
 
+static int with_services(int count, char **words) {
+    struct config *config = load_config(CONFIG_NOTHING);
+    struct services services = {0};
+    struct api_service found[MAX_SERVICES];
+    struct err err;
+    if (!config)
+        return 1;
+    int status = find_services(config, &services, &err) == 0 ? 0 : fail("%s", err.text);
+    for (int i = 0; i < services.count; i++)
+        found[i] =
+            (struct api_service){services.list[i].name, shifted(config, services.list[i].port),
+                                 shifted(config, services.list[i].inner_port)};
+    if (status == 0)
+        status = execute(config, "rules", CONFIG_NOTHING, found, services.count, count, words);
+    bundle_release(services.scripts);
+    config_free(config);
+    return status;
+}
+
+static bool has_word(int count, char **words, const char *word) {
+    for (int i = 0; i < count; i++)
+        if (strcmp(words[i], word) == 0)
+            return true;
+    return false;
+}
+
+// The database is asked for events alone, and running services for their history.
+static int command_rules(int count, char **words) {
+    const char *verb = count > 0 ? words[0] : "";
+    if (strcmp(verb, "history") == 0 || strcmp(verb, "rollback") == 0)
+        return with_services(count, words);
+    if (strcmp(verb, "events") != 0 || has_word(count, words, "--examples"))
+        return script_command("rules", CONFIG_NOTHING, count, words);
+    find_setting("DATABASE_URL", NULL, "database");
+    return script_command("rules", CONFIG_DATABASE, count, words);
+}
+
 int main(int argc, char **argv) {
     static const struct {
         const char *name;
         int (*run)(int count, char **words);
-    } COMMANDS[] = {{"run", command_run},
-                    {"migrate", command_migrate},
-                    {"token", command_token},
-                    {"services", command_services},
-                    {"outbox", command_outbox},
-                    {"dead", command_dead},
-                    {"failpoints", command_failpoints}};
+    } COMMANDS[] = {{"run", command_run},       {"migrate", command_migrate},
+                    {"token", command_token},   {"services", command_services},
+                    {"outbox", command_outbox}, {"dead", command_dead},
+                    {"rules", command_rules},   {"failpoints", command_failpoints}};
     if (argc < 2)
         return usage_error("a command is missing; see todo-host %s", "--help");
     signal(SIGPIPE, SIG_IGN);

@@ -10,11 +10,13 @@
 #include "buf.h"
 #include "log.h"
 #include "revision.h"
+#include "rollback.h"
 #include "rules.h"
 #include "rules_first.h"
 #include "rules_log.h"
 #include "rules_make.h"
 #include "rules_store.h"
+#include "shadow.h"
 #include "watch.h"
 
 enum {
@@ -437,6 +439,7 @@ static void take_rules(struct reload *reload, struct rules_bundle *rules, uint64
         return;
     }
     rules_log_forget();
+    rollback_keep(reload->rules, false);
     rules_bundle_unref(reload->rules_before);
     reload->rules_before = reload->rules;
     reload->rules = rules_bundle_ref(rules);
@@ -490,6 +493,7 @@ static void judge_rules(struct reload *reload) {
             refuse_rules(reload, bad, &err);
             return;
         }
+        rollback_keep(reload->rules, true);
         rules_bundle_unref(reload->rules);
         reload->rules = reload->rules_before;
         reload->rules_before = NULL;
@@ -505,11 +509,53 @@ static void judge_rules(struct reload *reload) {
     }
 }
 
+// What an operator asked for: rules that were live before, until the folder changes again.
+static int go_back(struct reload *reload, struct rules_bundle *rules, struct err *err) {
+    char why[256], revision[SHORT + 1];
+    const char *left = rules_bundle_revision(reload->rules);
+    if (swap_rules(reload, rules, start_making(reload, rules), err) != 0)
+        return -1;
+    if (!reload->rules_tried[0]) // else what the folder holds was refused before
+        snprintf(reload->rules_tried, sizeof reload->rules_tried, "%s", left);
+    snprintf(why, sizeof why, "revision %.*s was rolled back by an operator", SHORT, left);
+    rollback_keep(reload->rules, true);
+    rules_bundle_unref(reload->rules);
+    reload->rules = rules_bundle_ref(rules);
+    rules_bundle_unref(reload->rules_before);
+    reload->rules_before = NULL;
+    reload->probation_until = 0;
+    rules_log_forget();
+    keep_copy(reload, rules);
+    revision_loaded(REVISION_RULES, rules_bundle_revision(rules), "rolled back", why);
+    snprintf(revision, sizeof revision, "%s", rules_bundle_revision(rules));
+    log_event(LOG_WARN, "the rules were rolled back", "why", why, "revision", revision, NULL);
+    return 0;
+}
+
+// Whether there was an order to go back.
+static bool obey_rollback(struct reload *reload) {
+    struct rules_bundle *rules = rollback_take();
+    struct err err;
+    if (!rules)
+        return false;
+    int status = go_back(reload, rules, &err);
+    if (status != 0)
+        log_event(LOG_ERROR, "the rules were not rolled back", "error", err.text, NULL);
+    rollback_done(status == 0 ? NULL : &err);
+    rules_bundle_unref(rules);
+    return true;
+}
+
+static void wake(void *user) {
+    reload_ask(user);
+}
+
 static void *run_thread(void *user) {
     struct reload *reload = user;
     log_context()->worker = -1;
     if (reload->rules)
         keep_copy(reload, reload->rules);
+    shadow_look(false);
     look_at_rules(reload, false);
     look(reload, false); // what has changed since the scripts were read, before anybody watched
     for (;;) {
@@ -517,10 +563,12 @@ static void *run_thread(void *user) {
             watch_wait(reload->watch, reload->probation_until ? PROBATION_LOOK_MS : 0);
         if (event == WATCH_STOPPED)
             return NULL;
+        bool asked = !obey_rollback(reload) && event == WATCH_ASKED;
         if (reload->probation_until)
             judge_rules(reload);
-        look_at_rules(reload, event == WATCH_ASKED);
-        look(reload, event == WATCH_ASKED);
+        shadow_look(asked);
+        look_at_rules(reload, asked);
+        look(reload, asked);
     }
 }
 
@@ -579,13 +627,16 @@ int reload_start(struct reload **out, const struct reload_options *options, stru
     reload->rules_folder = rules_first_folder(options->config);
     reload->rules = options->rules ? rules_bundle_ref(options->rules) : NULL;
     snprintf(reload->rules_tried, sizeof reload->rules_tried, "%s", options->rules_refused);
-    const char *folders[] = {config_string(options->config, "SCRIPTS_DIR"), reload->rules_folder};
+    const char *shadow = config_string(options->config, "RULES_SHADOW_DIR");
+    const char *folders[] = {config_string(options->config, "SCRIPTS_DIR"), reload->rules_folder,
+                             shadow};
     const struct watch_options watch = {.folders = folders,
-                                        .folder_count = 2,
+                                        .folder_count = shadow ? 3 : 2,
                                         .look_ms =
                                             (int)config_number(options->config, "RELOAD_LOOK_MS")};
     reload->watch = watch_new(&watch);
     snprintf(reload->live, sizeof reload->live, "%s", bundle_revision(options->scripts));
+    rollback_open(wake, reload);
     if (open_services(reload, options, err) != 0 ||
         (pthread_create(&reload->thread, NULL, run_thread, reload) != 0 &&
          err_set(err, "cannot make a thread") != 0)) {

@@ -37,8 +37,8 @@ static struct metric *declare(const char *kind, const char *name, const char *he
 }
 
 void revision_init(void) {
-    static const char *const KINDS[REVISION_KINDS] = {"scripts", "rules"}, *const LABELS[] = {
-                                                                               "revision"};
+    static const char *const KINDS[REVISION_KINDS] = {"scripts", "rules", "shadow_rules"};
+    static const char *const LABELS[] = {"revision"};
     pthread_mutex_lock(&lock);
     if (!shard)
         shard = metrics_shard_new(NULL);

@@ -1,5 +1,6 @@
-// What of the scripts and of the rules is live, for those who ask: one record each for the whole
-// process, told by whoever loads and read by any thread; and their metrics.
+// What of the scripts, of the rules and of the candidate rules is live, for those who ask: one
+// record each for the whole process, told by whoever loads and read by any thread; and their
+// metrics.
 #pragma once
 
 #include <stdbool.h>
@@ -7,7 +8,8 @@
 
 #include "bundle.h"
 
-enum revision_kind { REVISION_SCRIPTS, REVISION_RULES, REVISION_KINDS };
+// The last is of the rules that run beside the live ones.
+enum revision_kind { REVISION_SCRIPTS, REVISION_RULES, REVISION_SHADOW, REVISION_KINDS };
 
 enum { REVISION_HISTORY = 5 };
 

@@ -14,7 +14,7 @@
 #include "rules_copy.h"
 #include "rules_env.h"
 
-enum { TRACE_LEVELS = 16, KEEP_BYTES = 256 * 1024 };
+enum { TRACE_LEVELS = 16, KEEP_BYTES = 256 * 1024, EXPLAINED_LINES = 200, LINE_BYTES = 500 };
 
 const struct rules_limits RULES_LIMITS = {.call_ms = 5, .load_ms = 500, .memory = 32u << 20};
 
@@ -31,6 +31,12 @@ struct rules {
     const char *code;
     struct buf message, traceback;
     char entry[128]; // file:line where the rule that was called begins
+    // Of the last call.
+    bool explains;
+    struct buf explained;
+    unsigned lines;
+    size_t bytes_before;
+    uint64_t cpu_ns;
 };
 
 static _Thread_local const char *volatile running;
@@ -112,20 +118,56 @@ static void begin(struct rules *rules, unsigned ms) {
     rules->entry[0] = 0;
     buf_clear(&rules->message);
     buf_clear(&rules->traceback);
+    buf_clear(&rules->explained);
+    rules->lines = 0;
+    rules->bytes_before = rules->budget.memory_used;
     rules_budget_begin(&rules->budget, ms);
+}
+
+// explain(format, ...): why a rule decides so. Costs next to nothing where nobody listens, which is
+// why it takes the parts and not the text. Upvalue: string.format.
+static int explain(lua_State *L) {
+    struct rules *rules = rules_of(L);
+    if (!rules->explains)
+        return 0;
+    int count = lua_gettop(L);
+    luaL_checkstring(L, 1);
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_insert(L, 1);
+    lua_call(L, count, 1);
+    if (rules->lines++ >= EXPLAINED_LINES)
+        return 0;
+    size_t begin = rules->explained.len + (rules->explained.len > 0);
+    buf_addf(&rules->explained, "%s%.*s", rules->explained.len ? "\n" : "", LINE_BYTES,
+             lua_tostring(L, -1));
+    for (size_t i = begin; i < rules->explained.len; i++)
+        if ((unsigned char)rules->explained.data[i] < ' ')
+            rules->explained.data[i] = ' ';
+    return 0;
 }
 
 // Loading.
 
-static void compile(lua_State *L, const struct rules_file *file, int env, int chunks) {
+// Stands for a file that does not compile, where that matters only to those who require it.
+static int refuse_chunk(lua_State *L) {
+    lua_pushvalue(L, lua_upvalueindex(1));
+    return lua_error(L);
+}
+
+static void compile(lua_State *L, const struct rules *rules, const struct rules_file *file, int env,
+                    int chunks) {
     size_t len = strlen(file->name);
     if (strcmp(file->name + len - 4, ".lua") != 0)
         return;
     lua_pushfstring(L, "@rules/%s", file->name);
-    if (luaL_loadbufferx(L, file->text, file->len, lua_tostring(L, -1), "t") != 0)
+    if (luaL_loadbufferx(L, file->text, file->len, lua_tostring(L, -1), "t") == 0) {
+        lua_pushvalue(L, env);
+        lua_setfenv(L, -2);
+    } else if (rules->limits.only) {
+        lua_pushcclosure(L, refuse_chunk, 1);
+    } else {
         lua_error(L);
-    lua_pushvalue(L, env);
-    lua_setfenv(L, -2);
+    }
     lua_pushlstring(L, file->name, len - 4);
     lua_insert(L, -2);
     lua_rawset(L, chunks);
@@ -138,13 +180,18 @@ static int load_all(lua_State *L) {
     luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
     lua_gc(L, LUA_GCSETPAUSE, 150);
     lua_gc(L, LUA_GCSETSTEPMUL, 400);
-    rules_env_push(L);
+    rules_env_push(L, explain);
     enum { ENV = 1, CHUNKS, MODULES, REQUIRE };
     lua_pushvalue(L, MODULES);
     rules->modules = luaL_ref(L, LUA_REGISTRYINDEX);
     for (size_t i = 0; i < rules_bundle_count(rules->bundle); i++)
-        compile(L, rules_bundle_file(rules->bundle, i), ENV, CHUNKS);
+        compile(L, rules, rules_bundle_file(rules->bundle, i), ENV, CHUNKS);
     lua_getfield(L, ENV, "require");
+    if (rules->limits.only) {
+        lua_pushfstring(L, "rules.%s", rules->limits.only);
+        lua_call(L, 1, 0);
+        return 0;
+    }
     lua_pushnil(L);
     while (lua_next(L, CHUNKS)) {
         lua_pop(L, 1);
@@ -207,6 +254,7 @@ void rules_free(struct rules *rules) {
     buf_free(&rules->bytes);
     buf_free(&rules->message);
     buf_free(&rules->traceback);
+    buf_free(&rules->explained);
     free(rules);
 }
 
@@ -298,6 +346,8 @@ static void call(struct rules *rules, const char *name) {
     if (!rules->code)
         settle(rules, rules->L, status, rules->call_ms);
     rules_budget_end(&rules->budget);
+    if (rules->explains)
+        rules->cpu_ns = rules_budget_cpu_ns(&rules->budget);
     lua_settop(rules->L, 0);
     if (rules->budget.over == RULES_OVER_MEMORY)
         recover(rules);
@@ -331,6 +381,20 @@ int rules_call(struct rules *rules, const char *name, lua_State *from, int first
     if (rules->bytes.cap > KEEP_BYTES)
         buf_free(&rules->bytes);
     return results;
+}
+
+void rules_explain(struct rules *rules) {
+    rules->explains = true;
+}
+
+struct rules_account rules_account(const struct rules *rules) {
+    size_t peak = rules->budget.memory_peak;
+    return (struct rules_account){
+        .explained = rules->explained.data ? rules->explained.data : "",
+        .cpu_ns = rules->cpu_ns,
+        .budget_ms = rules->call_ms,
+        .bytes = peak > rules->bytes_before ? peak - rules->bytes_before : 0,
+    };
 }
 
 const char *rules_revision(const struct rules *rules) {

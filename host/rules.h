@@ -8,6 +8,7 @@
 
 #include <lua.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "err.h"
 #include "rules_bundle.h"
@@ -18,6 +19,7 @@ struct rules_limits {
     unsigned call_ms; // CPU time of a call with small arguments; up to 4 times that with large ones
     unsigned load_ms; // CPU time of loading all files
     size_t memory;    // bytes of the VM
+    const char *only; // NULL: all files; else this one ("notify") and what it requires
 };
 
 // What a service gets.
@@ -41,6 +43,18 @@ void rules_free(struct rules *rules);
 // filled, nothing is pushed. May throw in `from` when that is out of memory; nothing is lost then.
 int rules_call(struct rules *rules, const char *name, lua_State *from, int first, int count,
                struct rules_failure *failure);
+
+// What rules say of themselves with `explain` is kept from now on; it is not otherwise.
+void rules_explain(struct rules *rules);
+
+// Of the last call, where rules are to explain themselves.
+struct rules_account {
+    const char *explained; // lines
+    uint64_t cpu_ns;
+    unsigned budget_ms;
+    size_t bytes; // of memory, at the most, beyond those of before the call
+};
+struct rules_account rules_account(const struct rules *rules);
 
 const char *rules_revision(const struct rules *rules);
 

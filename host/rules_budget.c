@@ -88,6 +88,8 @@ static void *allocate(void *user, void *block, size_t old, size_t size) {
     if (!moved)
         abort();
     budget->memory_used += size - old;
+    if (budget->memory_used > budget->memory_peak)
+        budget->memory_peak = budget->memory_used;
     return moved;
 }
 
@@ -144,7 +146,9 @@ void rules_budget_begin(struct rules_budget *budget, unsigned cpu_ms) {
     budget->over = RULES_WITHIN;
     budget->where[0] = 0;
     budget->allocated = budget->steps = budget->protected = 0;
-    budget->cpu_end = clock_ns(CLOCK_THREAD_CPUTIME_ID) + ns;
+    budget->memory_peak = budget->memory_used;
+    budget->cpu_begin = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+    budget->cpu_end = budget->cpu_begin + ns;
     budget->look_at = clock_ns(CLOCK_MONOTONIC) + ns;
     budget->stack_top = __builtin_frame_address(0);
     lua_sethook(budget->L, on_count, LUA_MASKCOUNT, HOOK_INSTRUCTIONS);
@@ -153,4 +157,8 @@ void rules_budget_begin(struct rules_budget *budget, unsigned cpu_ms) {
 void rules_budget_end(struct rules_budget *budget) {
     budget->armed = false;
     lua_sethook(budget->L, NULL, 0, 0);
+}
+
+uint64_t rules_budget_cpu_ns(const struct rules_budget *budget) {
+    return clock_ns(CLOCK_THREAD_CPUTIME_ID) - budget->cpu_begin;
 }

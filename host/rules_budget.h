@@ -14,10 +14,12 @@ enum rules_over { RULES_WITHIN, RULES_OVER_CPU, RULES_OVER_MEMORY };
 // once as much time has passed as the call has CPU time left.
 struct rules_budget {
     size_t memory_limit, memory_used; // bytes of the whole VM
+    size_t memory_peak;               // since the call began
     bool armed;                       // a call is running
     enum rules_over over;
     char where[128];       // file:line at which it was over, or empty
-    uint64_t cpu_end;      // ns of the thread's clock
+    uint64_t cpu_begin;    // ns of the thread's clock
+    uint64_t cpu_end;      // likewise
     uint64_t look_at;      // ns of the monotonic clock
     size_t allocated;      // bytes since the clock was last looked at
     unsigned steps;        // of C loops, likewise
@@ -34,6 +36,9 @@ lua_State *rules_budget_new_state(struct rules_budget *budget, size_t memory_lim
 // Between these two a budget counts. They do not nest.
 void rules_budget_begin(struct rules_budget *budget, unsigned cpu_ms);
 void rules_budget_end(struct rules_budget *budget);
+
+// CPU time since the call began. Asks a dear clock.
+uint64_t rules_budget_cpu_ns(const struct rules_budget *budget);
 
 // For C functions of the VM; raise a Lua error when the budget is over, or the C stack is deep.
 void rules_budget_check(lua_State *L);

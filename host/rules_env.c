@@ -266,7 +266,7 @@ static void push_libraries(lua_State *L) {
     add_module(L, "host.text", api_open_text);
 }
 
-static void push_base(lua_State *L) {
+static void push_base(lua_State *L, lua_CFunction explain) {
     static const char *const NAMES[] = {
         "assert",   "error",    "getmetatable", "ipairs", "next",
         "pairs",    "rawequal", "rawget",       "select", "setmetatable",
@@ -279,6 +279,11 @@ static void push_base(lua_State *L) {
     lua_setfield(L, -2, "pcall");
     lua_pushcfunction(L, safe_xpcall);
     lua_setfield(L, -2, "xpcall");
+    lua_getglobal(L, "string");
+    lua_getfield(L, -1, "format");
+    lua_remove(L, -2);
+    lua_pushcclosure(L, explain, 1);
+    lua_setfield(L, -2, "explain");
     add_string(L);
     add_table(L);
     add_math(L);
@@ -288,7 +293,7 @@ static void push_base(lua_State *L) {
     lua_setmetatable(L, -2);
 }
 
-void rules_env_push(lua_State *L) {
+void rules_env_push(lua_State *L, lua_CFunction explain) {
     open_library(L, "", luaopen_base);
     open_library(L, LUA_STRLIBNAME, luaopen_string);
     open_library(L, LUA_TABLIBNAME, luaopen_table);
@@ -297,7 +302,7 @@ void rules_env_push(lua_State *L) {
     // The environment is empty: what it reads is in its base, so that every write is a new global.
     lua_newtable(L);
     lua_newtable(L);
-    push_base(L);
+    push_base(L, explain);
     lua_newtable(L); // chunks
     lua_newtable(L); // modules
     lua_pushvalue(L, -2);

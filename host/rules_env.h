@@ -6,5 +6,6 @@
 #include <lua.h>
 
 // Pushes the environment for chunks, the table of chunks by name that require runs ("notify" for
-// rules.notify; to be filled), and the table of modules it has run. Throws when out of memory.
-void rules_env_push(lua_State *L);
+// rules.notify; to be filled), and the table of modules it has run. `explain` is the global of that
+// name; its upvalue is string.format. Throws when out of memory.
+void rules_env_push(lua_State *L, lua_CFunction explain);

@@ -393,6 +393,7 @@ static void stop(struct worker *worker) {
     if (worker->parts.db)
         db_free(worker->parts.db);
     rules_slot_free(&worker->rules.slot);
+    shadow_leave(&worker->rules.shadow);
     rules_bundle_unref(worker->rules.bundle);
     rules_bundle_unref(worker->next_rules);
     uv_close((uv_handle_t *)&worker->wake, NULL);

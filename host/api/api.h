@@ -15,6 +15,7 @@
 #include "http_server.h"
 #include "metrics.h"
 #include "rules.h"
+#include "shadow.h"
 
 struct sleep;
 
@@ -29,6 +30,7 @@ struct api_service {
 struct api_rules {
     struct rules_slot slot;
     struct rules_bundle *bundle; // NULL: there are none
+    struct shadow_seat shadow;
 };
 
 // One per VM; lives as long as it and as the operations that it has begun.

@@ -3,7 +3,9 @@
 
 #include <lauxlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "../rollback.h"
 #include "api.h"
 
 static void put_text(lua_State *L, const char *key, const char *text) {
@@ -29,7 +31,7 @@ static void push_past(lua_State *L, const struct revision_state *state) {
 }
 
 static int status(lua_State *L) {
-    static const char *const KINDS[] = {"scripts", "rules", NULL};
+    static const char *const KINDS[] = {"scripts", "rules", "shadow", NULL};
     int kind = luaL_checkoption(L, 1, NULL, KINDS);
     struct revision_state state;
     revision_read((enum revision_kind)kind, &state);
@@ -48,13 +50,37 @@ static int status(lua_State *L) {
         if (held && held->slot.live)
             put_text(L, "worker_revision", rules_revision(held->slot.live));
     }
+    put_number(L, "process", (double)getpid());
     push_past(L, &state);
     lua_setfield(L, -2, "previous");
     return 1;
 }
 
+static int roll_back(lua_State *L) {
+    struct revision_state state;
+    struct err err;
+    revision_read(REVISION_RULES, &state);
+    if (rollback_ask(luaL_optstring(L, 1, ""), state.revision, &err) != 0) {
+        lua_pushnil(L);
+        lua_pushstring(L, err.text);
+        return 2;
+    }
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+static int is_rolling_back(lua_State *L) {
+    struct err err;
+    lua_pushboolean(L, rollback_is_pending(&err));
+    lua_pushstring(L, err.text[0] ? err.text : NULL);
+    return 2;
+}
+
 int api_open_revision(lua_State *L) {
-    static const luaL_Reg FUNCTIONS[] = {{"status", status}, {NULL, NULL}};
+    static const luaL_Reg FUNCTIONS[] = {{"status", status},
+                                         {"roll_back", roll_back},
+                                         {"is_rolling_back", is_rolling_back},
+                                         {NULL, NULL}};
     lua_newtable(L);
     luaL_register(L, NULL, FUNCTIONS);
     return 1;

@@ -83,6 +83,25 @@ static int failed(lua_State *L) {
     return 0;
 }
 
+// shadow(name, ...): the candidate's results, or nil and an error that nobody counts.
+static int shadow(lua_State *L) {
+    const char *name = luaL_checkstring(L, 1);
+    struct api_rules *held = api_env(L)->rules;
+    struct rules *rules = held && api_env(L)->loop ? shadow_rules(&held->shadow) : NULL;
+    struct rules_failure failure;
+    if (!rules)
+        return api_push_error(L, "missing", "there are no candidate rules");
+    int results = rules_call(rules, name, L, 2, lua_gettop(L) - 1, &failure);
+    return results >= 0 ? results : api_push_error(L, failure.code, failure.message);
+}
+
+// Whether there is a candidate.
+static int has_shadow(lua_State *L) {
+    struct api_rules *held = api_env(L)->rules;
+    lua_pushboolean(L, held && api_env(L)->loop && shadow_rules(&held->shadow));
+    return 1;
+}
+
 static int revision(lua_State *L) {
     struct api_rules *held = api_env(L)->rules;
     struct rules *rules = held ? held->slot.live : NULL;
@@ -126,6 +145,10 @@ int api_open_rules(lua_State *L) {
     lua_setfield(L, -4, "failed");
     lua_pushcclosure(L, call, 2);
     lua_setfield(L, -2, "call");
+    lua_pushcfunction(L, shadow);
+    lua_setfield(L, -2, "shadow");
+    lua_pushcfunction(L, has_shadow);
+    lua_setfield(L, -2, "has_shadow");
     lua_pushcfunction(L, revision);
     lua_setfield(L, -2, "revision");
     lua_pushcfunction(L, read_file);

@@ -1,10 +1,11 @@
 -- The words of the command line whose meaning is the scripts': `todo-host token USER` and the like.
--- Each returns the text to print, or nil and a sentence, and true where the words are at fault. It
--- runs in a fiber and may wait; the host gives it 30 s.
+-- Each returns the text to print, or nil and a sentence, and true where the words are at fault; or
+-- any of both and the program's exit status. It runs in a fiber and may wait, for 30 s in all.
 local config = require("host.config")
 local failpoint = require("lib.failpoint")
 local jwt = require("lib.jwt")
 local parked = require("lib.parked")
+local rule_command = require("lib.rule_command")
 local time = require("host.time")
 
 local commands = {}
@@ -52,6 +53,14 @@ end
 ---@return boolean|nil misused
 function commands.dead(...)
   return parked.command("dead", ...)
+end
+
+---@param ... string
+---@return string|nil text
+---@return string|nil message
+---@return integer|boolean|nil status
+function commands.rules(...)
+  return rule_command.run(...)
 end
 
 return commands

@@ -29,6 +29,10 @@ local reminder = record({ task_id = text, task_title = text, user_id = text, due
   remind_ms = moment, late_seconds = shape.number(0), timezone = optional(text),
   priority = optional(text) })
 
+local REMINDER = { task_id = "a", task_title = "Pay the invoice", user_id = "ann@example.com",
+  due_ms = 1795525200000, remind_ms = 1795521600000, late_seconds = 0, timezone = "Europe/Berlin",
+  priority = "medium" }
+
 local function plan_at_once(_, available)
   local steps = {}
   for _, channel in ipairs({ "log", "email", "webhook" }) do
@@ -103,6 +107,9 @@ local decision = record({ refused = optional(string({ min = 1, max = 500, one_li
   priority = optional(priority), reminder_offset_minutes = optional(integer(1, 525600)),
   add_tags = optional(list(string({ min = 1, max = 50, one_line = true }), 20)) })
 
+local TASK = { title = "Pay the invoice", priority = "medium", tags = { "home" },
+  due_ms = 1795525200000 }
+
 local function decide_nothing()
   return {}
 end
@@ -113,6 +120,7 @@ end
 
 ---@class rule_api.Entry
 ---@field args shape.Shape[]   of the arguments, in their order
+---@field sample any[]         arguments that every rule must be able to answer
 ---@field result shape.Shape
 ---@field default fun(...): any  gets the same arguments
 
@@ -122,17 +130,20 @@ rule_api.entries = {
     args = { reminder, record({ email = boolean(), webhook = boolean() }), moment },
     result = list(record({ channel = one_of("log", "email", "webhook"),
       wait_ms = integer(0, 366 * DAY_MS) }), 3),
+    sample = { REMINDER, { email = true, webhook = true }, 1795521600000 },
     default = plan_at_once,
   },
   ["notify.compose"] = {
     args = { reminder },
     result = record({ subject = string({ min = 1, max = 1200, one_line = true }),
       text = string({ max = 16384 }) }),
+    sample = { REMINDER },
     default = plain_words,
   },
   ["notify.retry"] = {
     args = { text, integer(1) },
     result = shape.either(integer(0, 366 * DAY_MS), shape.literal(false)),
+    sample = { "email", 1 },
     default = function() return RETRY_MS end,
   },
   ["recurrence.next"] = {
@@ -144,17 +155,23 @@ rule_api.entries = {
         anchor = optional(record({ local_ms = moment, day = integer(1, 31) })) }),
       record({ ended = shape.literal(true) }),
       record({ invalid = text })),
+    sample = { { recurrence_rule = "WEEKLY", due_date = 1795525200000,
+      timezone = "Europe/Berlin", repeat_from = "due_date" }, 1795525300000 },
     default = next_in_calendar,
   },
   ["chat.understand"] = chat.understand,
   ["chat.due"] = chat.due,
   ["chat_answers.render"] = chat.render,
-  ["task.create"] = { args = { task, said }, result = decision, default = decide_nothing },
-  ["task.update"] = { args = { task, said }, result = decision, default = decide_nothing },
+  ["task.create"] = { args = { task, said }, sample = { TASK, { title = true, tags = true } },
+    result = decision, default = decide_nothing },
+  ["task.update"] = { args = { task, said }, sample = { TASK, { title = true } },
+    result = decision, default = decide_nothing },
   ["audit.keep"] = {
     args = { record({ event_type = text, user_id = text, title = optional(text),
       tags = list(text) }) },
     result = record({ keep = boolean(), hide = list(text, 50), drop = list(text, 50) }),
+    sample = { { event_type = "task.created", user_id = "ann", title = "Pay the invoice",
+      tags = { "home" } } },
     default = hide_what_was_written,
   },
 }

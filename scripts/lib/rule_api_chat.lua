@@ -13,6 +13,7 @@ local MAX_ANSWER = 256 * 1024
 local LONG = 1000 -- bytes, from which on a message may take too long to understand
 local TOO_LONG = "That is more than I can take in at once; please say it in shorter messages. "
   .. "Nothing was changed."
+local NOW = { year = 2026, month = 11, day = 24, hour = 10, min = 0, sec = 0, wday = 2, offset = 0 }
 local AT_A_LOSS = "I cannot understand anything at the moment. Nothing was changed."
 
 local text = string()
@@ -105,6 +106,7 @@ local context = record({ now = day, last_task = optional(boolean()),
 
 rule_api_chat.understand = {
   args = { text, context },
+  sample = { "add pay the invoice tomorrow at 9am #home", { now = NOW } },
   result = either(record({ calls = list(call, 20) }), record({ question = question })),
   default = function(message)
     local text_of = #message > LONG and TOO_LONG or AT_A_LOSS
@@ -115,6 +117,7 @@ rule_api_chat.understand = {
 rule_api_chat.due = {
   args = { record({ due = optional(day), due_shift = optional(shape.table()) }), day,
     optional(day) },
+  sample = { { due = { year = 2026, month = 11, day = 25, hour = 9, min = 0 } }, NOW },
   result = either(record(with(with(DAY, "hour", integer(0, 23)), "min", integer(0, 59))),
     literal(false)),
   default = function() return false end,
@@ -146,6 +149,8 @@ end
 
 rule_api_chat.render = {
   args = { list(answer), day },
+  sample = { { { say = "added", task = { title = "pay the invoice", priority = "medium",
+    status = "pending", tags = {} } } }, NOW },
   result = string({ max = MAX_ANSWER }),
   default = function(answers)
     local lines = {}

@@ -5,6 +5,7 @@
 -- A text "@2026-11-24T10:00:00Z" stands for that time in milliseconds, in what goes in and what
 -- comes out.
 local api = require("lib.rule_api")
+local compare = require("lib.compare")
 local host_rules = require("host.rules")
 local json = require("lib.json")
 local rules = require("lib.rules")
@@ -16,10 +17,11 @@ local rule_examples = {}
 local EXAMPLE = shape.record({ name = shape.string({ min = 1, max = 200, one_line = true }),
   call = shape.string({ min = 1, max = 100, one_line = true }), args = shape.list(shape.any()),
   result = shape.any() })
-local MAX_SHOWN = 200
 
--- A copy with times as numbers and without nulls: what is not there is not there.
-local function read_value(value)
+---A copy with times as numbers and without nulls: what is not there is not there.
+---@param value any
+---@return any
+function rule_examples.read_value(value)
   if type(value) == "string" then
     return value:sub(1, 1) == "@" and time.parse(value:sub(2)) or value
   elseif value == json.null then
@@ -29,50 +31,17 @@ local function read_value(value)
   end
   local copy = {}
   for name, item in pairs(value) do
-    copy[name] = read_value(item)
+    copy[name] = rule_examples.read_value(item)
   end
   return copy
 end
 
-local function show(value)
-  if value == nil then
-    return "nothing"
-  end
-  local ok, text = pcall(json.encode, value)
-  text = ok and text or tostring(value)
-  return #text > MAX_SHOWN and text:sub(1, MAX_SHOWN) .. "…" or text
-end
-
-local function keys_of(a, b)
-  local keys, seen = {}, {}
-  for _, from in ipairs({ a, b }) do
-    for key in pairs(from) do
-      if not seen[key] then
-        seen[key] = true
-        keys[#keys + 1] = key
-      end
-    end
-  end
-  table.sort(keys, function(x, y) return tostring(x) < tostring(y) end)
-  return keys
-end
-
--- nil, or the first place where two values differ, and both there.
-local function difference(wanted, got, path)
-  if type(wanted) == "table" and type(got) == "table" then
-    for _, key in ipairs(keys_of(wanted, got)) do
-      local at = type(key) == "number" and "[" .. key .. "]" or "." .. key
-      local message = difference(wanted[key], got[key], path .. at)
-      if message then
-        return message
-      end
-    end
-  elseif wanted ~= got then
-    return path .. ": wanted " .. show(wanted) .. ", got " .. show(got)
-  end
-end
-
-local function check_args(name, args, count)
+---Holds arguments against what an entry takes.
+---@param name string
+---@param args any[]
+---@param count integer
+---@return string|nil message
+function rule_examples.check_args(name, args, count)
   local wanted = api.entries[name].args
   if count > #wanted then
     return "there are " .. count .. " args, the rule takes " .. #wanted
@@ -86,7 +55,7 @@ local function check_args(name, args, count)
 end
 
 -- nil, or what is wrong with one example.
-local function run(file, example)
+local function run(file, example, try)
   local name = file .. "." .. example.call
   if not api.entries[name] then
     return "call: no service asks " .. name
@@ -94,17 +63,53 @@ local function run(file, example)
   local count = #example.args
   local args = {}
   for i = 1, count do
-    args[i] = read_value(example.args[i])
+    args[i] = rule_examples.read_value(example.args[i])
   end
-  local message = check_args(name, args, count)
+  local message = rule_examples.check_args(name, args, count)
   if message then
     return message
   end
-  local got, err = rules.try(name, unpack(args, 1, count))
+  local got, err = try(name, unpack(args, 1, count))
   if err then
     return err.message
   end
-  return difference(read_value(example.result), got, "result")
+  local place, want, is = compare.difference(rule_examples.read_value(example.result), got,
+    "result")
+  return place and place .. ": wanted " .. compare.show(want) .. ", got " .. compare.show(is)
+end
+
+---The examples of a file's text.
+---@param text string
+---@return table[]|nil examples
+---@return string|nil message
+function rule_examples.decode(text)
+  local examples, message = json.decode(text)
+  message = message or shape.check(shape.list(EXAMPLE), examples, "examples")
+  if message then
+    return nil, message
+  end
+  return examples
+end
+
+---Runs the examples of one rule file, all of them.
+---@param file string  "notify"
+---@param text string  the examples as JSON
+---@param try fun(name: string, ...): any, host.RuleError|nil  asks a rule
+---@return integer count
+---@return string[] failures  which example, and where it differs
+function rule_examples.check(file, text, try)
+  local examples, message = rule_examples.decode(text)
+  if not examples then
+    return 0, { message }
+  end
+  local failures = {}
+  for i, example in ipairs(examples) do
+    message = run(file, example, try)
+    if message then
+      failures[#failures + 1] = ('example %d "%s": %s'):format(i, example.name, message)
+    end
+  end
+  return #examples, failures
 end
 
 ---Runs the examples of one rule file. Without any there is nothing to hold.
@@ -118,18 +123,11 @@ function rule_examples.run(file, text)
   if not text then
     return 0
   end
-  local examples, message = json.decode(text)
-  message = message or shape.check(shape.list(EXAMPLE), examples, "examples")
-  if message then
-    return nil, "rules/" .. source .. ": " .. message
+  local count, failures = rule_examples.check(file, text, rules.try)
+  if failures[1] then
+    return nil, "rules/" .. source .. ": " .. failures[1]
   end
-  for i, example in ipairs(examples) do
-    message = run(file, example)
-    if message then
-      return nil, ('rules/%s: example %d "%s": %s'):format(source, i, example.name, message)
-    end
-  end
-  return #examples
+  return count
 end
 
 ---Runs the examples of these rule files.

@@ -4,6 +4,7 @@
 local api = require("lib.rule_api")
 local host_rules = require("host.rules")
 local metrics = require("host.metrics")
+local rule_shadow = require("lib.rule_shadow")
 local shape = require("lib.shape")
 
 local rules = {}
@@ -30,7 +31,8 @@ function rules.try(name, ...)
   return value
 end
 
----Asks a rule; where it fails, its default answers.
+---Asks a rule; where it fails, its default answers. A candidate (rule_shadow.lua) may be asked the
+---same afterwards.
 ---@param name string  an entry of rule_api.lua
 ---@param ... any
 ---@return any
@@ -38,8 +40,9 @@ function rules.call(name, ...)
   local value, err = rules.try(name, ...)
   if err then
     defaults:add(1, name, err.code) -- the host has logged it
-    return api.entries[name].default(...)
+    value = api.entries[name].default(...)
   end
+  rule_shadow.compare(name, value, ...)
   return value
 end
 

@@ -27,6 +27,7 @@ local log = require("host.log")
 local metrics = require("host.metrics")
 local problem = require("lib.problem")
 local revision = require("host.revision")
+local rule_rollback = require("lib.rule_rollback")
 local subscription = require("lib.subscription")
 local subscription_check = require("lib.subscription_check")
 local time = require("host.time")
@@ -253,23 +254,32 @@ local function stale()
   return list[1] and table.concat(list, "; ")
 end
 
-local function revision_status(kind)
-  return function()
-    local status = revision.status(kind)
-    status.loaded_at = status.revision and time.format(status.loaded_ms)
-    status.loaded_ms = nil
-    for _, past in ipairs(status.previous) do
-      past.loaded_at, past.loaded_ms = time.format(past.loaded_ms), nil
-    end
-    status.previous = json.list(status.previous)
-    status.worker = worker.index
-    return 200, status
+local function read_status(kind)
+  local status = revision.status(kind)
+  status.loaded_at = status.revision and time.format(status.loaded_ms)
+  status.loaded_ms = nil
+  for _, past in ipairs(status.previous) do
+    past.loaded_at, past.loaded_ms = time.format(past.loaded_ms), nil
   end
+  status.previous = json.list(status.previous)
+  status.worker = worker.index
+  return status
+end
+
+local function scripts_status()
+  return 200, read_status("scripts")
+end
+
+local function rules_status()
+  local status, shadow = read_status("rules"), read_status("shadow")
+  status.shadow = (shadow.revision or shadow.error) and shadow or nil
+  return 200, status
 end
 
 local INNER_BUILT_IN = {
-  { "GET", "/scripts/status", revision_status("scripts") },
-  { "GET", "/rules/status", revision_status("rules") },
+  { "GET", "/scripts/status", scripts_status },
+  { "GET", "/rules/status", rules_status },
+  { "POST", "/rules/rollback", rule_rollback.handle, body = "optional" },
 }
 
 local function built_in(name)

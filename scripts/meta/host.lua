@@ -298,11 +298,21 @@ function worker.read_setting_file(setting, beside) end
 ---@class host.revision
 local revision = {}
 ---What of the scripts or of the rules is live.
----@param kind "scripts"|"rules"
+---@param kind "scripts"|"rules"|"shadow"
 ---@return host.revision.Status
 function revision.status(kind) end
 
+---Asks for rules that were live before (see is_rolling_back).
+---@param revision string|nil  its first 6 characters or more; nil: the last good one
+---@return true|nil
+---@return string|nil message
+function revision.roll_back(revision) end
+---@return boolean             whether they are on their way
+---@return string|nil message  once they are not: why they did not come
+function revision.is_rolling_back() end
+
 ---@class host.revision.Status
+---@field process integer      its id
 ---@field revision string|nil  SHA-256 of what is live
 ---@field state string|nil     "loaded"; "failed": a newer one was refused; "returned": the rules before are
 ---back, since a newer one failed too often; "kept": the last good copy, since the folder held none at the start
@@ -336,12 +346,44 @@ function rules.call(name, ...) end
 ---@param code string
 ---@param message string
 function rules.failed(name, code, message) end
+---Asks the candidate rules, which decide nothing; counts nothing.
+---@param name string
+---@param ... any
+---@return any ...
+---@return host.RuleError|nil err
+function rules.shadow(name, ...) end
+---@return boolean
+function rules.has_shadow() end
 ---@return string|nil  SHA-256 over the names and contents of the rules' files, in hex; nil where the
 ---service is only looked at and does not run: then there are none, and a call throws
 function rules.revision() end
 ---@param name string  of a file beside the rules, such as "notify.examples.json"
 ---@return string|nil content  nil when there is none
 function rules.read_file(name) end
+
+---@class host.trial
+---Rules folders that are tried and serve nobody, for commands alone. Everything blocks.
+local trial = {}
+---@class host.trial.Folder
+---@field files fun(self): string[]  *.lua and *.json, in order
+---@field read_file fun(self, name: string): string|nil
+---@field revision fun(self): string
+---@field load fun(self, only: string|nil): host.trial.Rules|nil, string|nil  only: that file ("notify") and what it requires
+---@class host.trial.Rules
+---@field call fun(self, name: string, ...): any, host.RuleError|nil, host.trial.Account
+---@class host.trial.Account
+---@field explained string[]  what the rule said with explain
+---@field cpu_ms number
+---@field budget_ms number
+---@field bytes number        of memory, at the most
+---@param path string
+---@return host.trial.Folder|nil
+---@return string|nil message
+function trial.read_folder(path) end
+---All of standard input.
+---@return string|nil
+---@return string|nil message
+function trial.read_input() end
 
 ---@class host.calendar
 ---Recurrence rules and time zones. Instants are milliseconds since 1970 UTC; local times are
@@ -380,4 +422,5 @@ return {
   ["host.crypto"] = crypto, ["host.db"] = db, ["host.http"] = http, ["host.metrics"] = metrics,
   ["host.fiber"] = fiber, ["host.timer"] = timer, ["host.worker"] = worker,
   ["host.calendar"] = calendar, ["host.revision"] = revision, ["host.rules"] = rules,
+  ["host.trial"] = trial,
 }

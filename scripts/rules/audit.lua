@@ -51,9 +51,15 @@ function audit.keep(event)
     hidden[name] = true
   end
   for _, tag in ipairs(event.tags) do
+    if PRIVATE_TAGS[tag] then
+      explain("the tag %s is private: what was written is hidden", tag)
+    end
     for _, name in ipairs(PRIVATE_TAGS[tag] and WRITTEN or {}) do
       hidden[name] = true
     end
+  end
+  if SKIPPED[event.event_type] then
+    explain("%s is not recorded", event.event_type)
   end
   return { keep = not SKIPPED[event.event_type], hide = names(hidden), drop = names(DROPPED) }
 end

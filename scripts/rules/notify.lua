@@ -99,7 +99,15 @@ end
 ---@return notify.Step[]
 function notify.plan(reminder, available, now_ms)
   local usable = { log = true, webhook = available.webhook, email = available.email }
-  local quiet = QUIET.loud[reminder.priority] and 0 or quiet_ms(zone_of(reminder), now_ms)
+  local zone = zone_of(reminder)
+  local quiet = quiet_ms(zone, now_ms)
+  if quiet > 0 and QUIET.loud[reminder.priority] then
+    explain("quiet hours, but a task of priority %s does not wait", reminder.priority)
+    quiet = 0
+  elseif quiet > 0 then
+    explain("quiet hours in %s until %s: mail and webhook wait %d minutes", zone, QUIET.to,
+      math.ceil(quiet / 60000))
+  end
   local steps = {}
   for _, channel in ipairs(CHANNELS) do
     if usable[channel] then
@@ -181,6 +189,9 @@ end
 ---@return integer|false ms  until the next try; false: give up
 function notify.retry(channel, failures)
   local seconds = (RETRY[channel] or RETRY.log)[failures]
+  if not seconds then
+    explain("%s gives up after %d failures", channel, failures)
+  end
   return seconds ~= nil and seconds * 1000
 end
 

@@ -175,6 +175,8 @@ end
 local function start_from_due(task, clock)
   local anchor = anchor_of(task, clock)
   if anchor then
+    explain("counted from what the series means, the day %d, not from the due date alone",
+      anchor.day)
     return anchor.local_ms, anchor.day, task.due_date
   end
   local start = clock.to_local(task.due_date)
@@ -225,6 +227,7 @@ function recurrence.next(task, completed_at_ms)
   end
   local clock = clock_of(zone)
   if rule.count == 1 then
+    explain("COUNT: this was the last one")
     return { ended = true }
   elseif not task.due_date then
     if is_over(rule, clock.to_local(completed_at_ms), completed_at_ms) then
@@ -234,13 +237,18 @@ function recurrence.next(task, completed_at_ms)
   end
   local start, day, after_ms
   if task.repeat_from == "completion" then
+    explain("counted from the completion")
     start, day, after_ms = start_from_completion(task, rule, completed_at_ms, clock)
   else
     start, day, after_ms = start_from_due(task, clock)
   end
   local local_ms, ms = advance(rule, start, day, after_ms, clock)
   if not ms or is_over(rule, local_ms, ms) then
+    explain(ms and "the next one would come after UNTIL" or "the rule has no next one")
     return { ended = true }
+  end
+  if ms <= completed_at_ms then
+    explain("it is due in the past: counted from the due date, no occurrence is skipped")
   end
   return { due_date = ms, recurrence_rule = rule.remaining,
     anchor = new_anchor(rule, local_ms, day, ms, clock) }

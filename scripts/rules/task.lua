@@ -112,13 +112,16 @@ function task.create(wanted, said)
     local tag, priority = TAGS[word], PRIORITIES[word]
     if tag and not has[tag] and #wanted.tags + #decision.add_tags < (LIMITS.tags or MAX_TAGS) then
       has[tag] = true
+      explain("the word %s adds the tag %s", word, tag)
       table.insert(decision.add_tags, tag)
     end
     if priority and not said.priority then
+      explain("the word %s makes the priority %s", word, priority)
       decision.priority = priority
     end
   end
   if REMINDER and wanted.due_ms and not said.reminder_offset_minutes then
+    explain("a task with a due date is reminded of %d minutes before", REMINDER)
     decision.reminder_offset_minutes = REMINDER
   end
   return decision

@@ -39,6 +39,7 @@ end }
 -- Rules without a VM of their own: their files run as they are, behind the same copies. `host.rules`
 -- of a spec takes the place of one entry.
 local list_mt = require("host.json").list_mt
+_G.explain = function() end
 
 local function copy_of(value)
   local kind = type(value)
@@ -76,7 +77,11 @@ package.loaded["host.rules"] = { call = function(name, ...)
   return copy_of(value)
 end, failed = function(name, code, message)
   host.failed[#host.failed + 1] = { rule = name, code = code, message = message }
-end, revision = function() return "spec" end, read_file = function(name)
+end, revision = function() return "spec" end, has_shadow = function()
+  return host.shadow ~= nil
+end, shadow = function(name, ...)
+  return host.shadow(name, ...)
+end, read_file = function(name)
   local file = io.open("scripts/rules/" .. name)
   if not file then
     return nil
@@ -87,7 +92,7 @@ end, revision = function() return "spec" end, read_file = function(name)
 end }
 
 package.loaded["host.worker"] = { service = "spec", index = 0, count = 1, version = "spec",
-  services = function() return {} end, draining = function() return false end,
+  services = function() return host.services or {} end, draining = function() return false end,
   ending = function() return false end }
 package.loaded["host.revision"] = { status = function() return { previous = {} } end }
 
