@@ -114,6 +114,12 @@ static curl_socket_t on_open_socket(void *user, curlsocktype purpose,
     return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
+// By the thread that opened it; libcurl may close it after its call has ended.
+static int on_close_socket(void *user, curl_socket_t socket) {
+    (void)user;
+    return close(socket);
+}
+
 // Replies.
 
 static size_t on_body(char *bytes, size_t size, size_t count, void *user) {
@@ -433,6 +439,7 @@ static bool set_options(struct http_call *call, const struct http_call_request *
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, total_ms);
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, call);
+    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close_socket);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
