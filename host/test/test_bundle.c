@@ -144,7 +144,7 @@ static void too_many_bytes_are_refused(void **state) {
 
 static void too_many_files_are_refused(void **state) {
     (void)state;
-    char name[16];
+    char name[24];
     for (int i = 0; i < 5; i++) {
         snprintf(name, sizeof name, "a%d.lua", i);
         write_text(name, "");

@@ -97,7 +97,7 @@ static void memory_may_end_anywhere(void **state) {
                  "return #t, (('abc'):rep(99):gsub('b', '%0%0')), t");
     int loaded = 0, answered = 0, full = 0;
     for (size_t memory = 8 * 1024; memory < 700 * 1024; memory += 999) {
-        const struct rules_limits limits = {60000, 60000, memory};
+        const struct rules_limits limits = {.call_ms = 60000, .load_ms = 60000, .memory = memory};
         if (fixture_try(&limits, &err) != 0)
             continue;
         loaded++;

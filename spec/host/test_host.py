@@ -35,7 +35,7 @@ class HostApi(HostCase):
 
     def test_the_stubs_for_editors_tell_of_every_function_of_every_module(self):
         with open(os.path.join(ROOT, "scripts", "meta", "host.lua")) as file:
-            names = sorted(set(re.findall(r'\["host\.(\w+)"\] =', file.read())))
+            names = sorted(set(re.findall(r'\["host\.(\w+)"\] =', file.read())) - {"trial"})     # that is for commands alone
         self.assertIn("rules", names)
         for name in names:
             found = self.ask("/module/" + name)
