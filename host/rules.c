@@ -16,7 +16,14 @@
 
 enum { TRACE_LEVELS = 16, KEEP_BYTES = 256 * 1024, EXPLAINED_LINES = 200, LINE_BYTES = 500 };
 
-const struct rules_limits RULES_LIMITS = {.call_ms = 5, .load_ms = 500, .memory = 32u << 20};
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { SLOWER = 10 }; // all takes longer in such a build
+#else
+enum { SLOWER = 1 };
+#endif
+
+const struct rules_limits RULES_LIMITS = {
+    .call_ms = 5 * SLOWER, .load_ms = 500 * SLOWER, .memory = 32u << 20};
 
 struct rules {
     struct rules_budget budget; // first: the VM's allocator leads back to here
