@@ -1,5 +1,5 @@
-// host.calendar, see scripts/meta/host.lua. Safe on any thread: rules are expanded by ../rrule.h,
-// which shares nothing, and zones by ../zone.h, which never change once loaded.
+// host.calendar, see scripts/meta/host/calendar.lua. Safe on any thread: rules are expanded by
+// ../rrule.h, which shares nothing, and zones by ../zone.h, which never change once loaded.
 #pragma once
 
 #include <lua.h>

@@ -1,4 +1,4 @@
-// host.crypto, see scripts/meta/host.lua.
+// host.crypto, see scripts/meta/host/crypto.lua.
 #pragma once
 
 #include <lua.h>

@@ -1,4 +1,4 @@
-// host.json, see scripts/meta/host.lua.
+// host.json, see scripts/meta/host/json.lua.
 #pragma once
 
 #include <lua.h>

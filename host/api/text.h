@@ -1,4 +1,4 @@
-// host.text, see scripts/meta/host.lua.
+// host.text, see scripts/meta/host/text.lua.
 #pragma once
 
 #include <lua.h>

@@ -1,4 +1,4 @@
-// host.time, see scripts/meta/host.lua.
+// host.time, see scripts/meta/host/time.lua.
 #pragma once
 
 #include <lua.h>

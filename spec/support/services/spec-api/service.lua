@@ -48,14 +48,14 @@ function routes.kept()
   return 200, { written = kept and kept.written or 0, alive = kept ~= nil and kept.stream:alive() }
 end
 
--- What a module of the host has, and what scripts/meta/host.lua tells of it.
+-- What a module of the host has, and what its stub in scripts/meta/host tells of it.
 function routes.module(request)
   local name = "host." .. request.params.name
   local live, told = json.list({}), json.list({})
   for key, value in pairs(require(name)) do
     live[#live + 1] = type(value) == "function" and key or nil
   end
-  for key in pairs(require("meta.host")[name]) do
+  for key in pairs(require("meta." .. name)) do
     told[#told + 1] = key
   end
   table.sort(live)

@@ -1,0 +1,29 @@
+---@meta host.http
+
+---@class host.http
+local http = {}
+---@class host.http.Request
+---@field method string
+---@field url string
+---@field headers table<string, string>|nil
+---@field body string|nil
+---@field timeout_ms integer|nil          of the whole call, default 5000
+---@field connect_timeout_ms integer|nil  default 2000
+---@field max_reply integer|nil           bytes, default 1 MiB
+---@field public_only boolean|nil         refuse addresses that are not public
+---@field mail_from string|nil            a mail: method "MAIL", url smtp:// or smtps://, the body an
+---@field mail_to string[]|nil            RFC 5322 message; at most 16 recipients; the status is the
+---@field user string|nil                 mail server's (250: taken)
+---@field password string|nil
+---@class host.http.Reply
+---@field status integer
+---@field headers table<string, string>  lower-case names
+---@field body string
+---Calls another server (waits). code: "unreachable", "timeout", "too_large", "cancelled", "refused"
+---(bad URL, or too many calls in flight).
+---@param request host.http.Request
+---@return host.http.Reply|nil
+---@return host.Error|nil
+function http.request(request) end
+
+return http
