@@ -16,7 +16,7 @@ local MAX_HEADERS = 32
 ---@field port integer|nil       none: it only calls
 ---@field sidecar_port integer
 ---@field up boolean|nil         nil: not known yet
----@field seen boolean|nil       it has been up since the sidecar started
+---@field seen boolean|nil       it has said since the sidecar started what it subscribes to
 
 ---@class apps.App
 ---@field id string

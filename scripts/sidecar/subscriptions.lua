@@ -191,12 +191,13 @@ local function ask(replica, bad)
     return DOWN_MS, 0
   end
   local first = not replica.up
-  replica.up, replica.seen = true, true
   local text = to_text(reply)
   local known = app.text ~= nil and app.text ~= "[]"
   if text and not (reply.status == 404 and known) and not take(app, text) then
     return BAD_MIN_MS, 0
   end
+  -- Not before: who finds the sidecar healthy may publish to these topics.
+  replica.up, replica.seen = true, true
   if not text and bad == 0 then
     log.warn("an app does not say what it subscribes to", { app = app.id, status = reply.status })
   end
