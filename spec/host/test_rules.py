@@ -34,7 +34,9 @@ def write(folder, text):
         file.write(text)
 
 
-class Rules(HostCase):
+class RulesCase(HostCase):
+    """A service with a folder of rules of its own."""
+
     services = ("spec-rules",)
 
     @classmethod
@@ -48,6 +50,8 @@ class Rules(HostCase):
         super().tearDownClass()
         shutil.rmtree(cls.folder)
 
+
+class Rules(RulesCase):
     def ask(self, rule, value=1):
         reply = self.host.post("/call", {"rule": rule, "value": value}, token=None)
         self.assertEqual(reply.status, 200, reply.body)
@@ -94,20 +98,7 @@ class Rules(HostCase):
         self.assertRegex(self.host.get("/revision", token=None).json["revision"], "^[0-9a-f]{64}$")
 
 
-class Start(HostCase):
-    services = ("spec-rules",)
-
-    @classmethod
-    def setUpClass(cls):
-        cls.folder = make_scripts()
-        cls.env = {"SCRIPTS_DIR": cls.folder}
-        super().setUpClass()
-
-    @classmethod
-    def tearDownClass(cls):
-        super().tearDownClass()
-        shutil.rmtree(cls.folder)
-
+class Start(RulesCase):
     def test_broken_rules_stop_the_start_with_file_and_line(self):
         folder = make_scripts()
         self.addCleanup(shutil.rmtree, folder)
