@@ -424,7 +424,7 @@ end
 
 ---@param user string
 ---@param args table<string, any>
----@return {items: table[], total: integer}|nil
+---@return {items: table[], total: integer, next: string|nil}|nil
 ---@return table|nil problem
 function tasks.list(user, args)
   local page, why = tasks.page(user, args)
@@ -435,7 +435,26 @@ function tasks.list(user, args)
   for i, text in ipairs(page.items) do
     items[i] = json.decode(text)
   end
-  return { items = items, total = page.total }
+  return { items = items, total = page.total, next = page.next }
+end
+
+---Open tasks that are still to remind, the next first.
+---@param user string
+---@param from_ms integer
+---@param to_ms integer|nil  before this
+---@param limit integer
+---@return {items: table[], total: integer}|nil
+---@return table|nil problem
+function tasks.reminders(user, from_ms, to_ms, limit)
+  local rows, err = task_store.find_reminders(user, from_ms, to_ms, limit)
+  if not rows then
+    return nil, store.problem(err)
+  end
+  local items = {}
+  for i, row in ipairs(rows) do
+    items[i] = json.decode(task_fields.encode(task_fields.from_row(row)))
+  end
+  return { items = items, total = rows[1] and rows[1].total or 0 }
 end
 
 ---Makes the next occurrence of a completed task: once, and only for the user of that task.
