@@ -87,14 +87,15 @@ local function refusal(request)
   end
 end
 
--- Answers.
+-- Answers, as text that is the same in every worker: what a model is told of the tools stays in the
+-- caches of whoever runs it.
 
 local function envelope(id, result, why)
   if why then
-    return { jsonrpc = "2.0", id = id == nil and json.null or id,
-      error = { code = why.code, message = why.message, data = why.data } }
+    return json.encode_sorted({ jsonrpc = "2.0", id = id == nil and json.null or id,
+      error = { code = why.code, message = why.message, data = why.data } })
   end
-  return { jsonrpc = "2.0", id = id, result = result }
+  return json.encode_sorted({ jsonrpc = "2.0", id = id, result = result })
 end
 
 local function bad(id, code, message, data)
@@ -174,11 +175,12 @@ end
 -- This server has nothing to tell by itself: a subscription is to none of the kinds, and over.
 local function listen(id)
   local function event(message)
-    return "event: message\ndata: " .. json.encode(message) .. "\n\n"
+    return "event: message\ndata: " .. message .. "\n\n"
   end
   local meta = { [SUBSCRIPTION] = id }
-  return 200, event({ jsonrpc = "2.0", method = "notifications/subscriptions/acknowledged",
-    params = { _meta = meta, notifications = {} } })
+  return 200, event(json.encode_sorted({ jsonrpc = "2.0",
+    method = "notifications/subscriptions/acknowledged",
+    params = { _meta = meta, notifications = {} } }))
     .. event(envelope(id, { resultType = "complete", _meta = meta })),
     { ["Content-Type"] = "text/event-stream", ["X-Accel-Buffering"] = "no" }
 end
@@ -268,7 +270,7 @@ local function answer_batch(request, messages)
   if #answers == 0 then
     return 202, ""
   end
-  return 200, json.list(answers)
+  return 200, "[" .. table.concat(answers, ",") .. "]"
 end
 
 ---POST /mcp

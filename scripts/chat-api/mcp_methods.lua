@@ -99,7 +99,7 @@ local function call_tool(call)
   end
   calls:add(1, name, "done")
   return { isError = false, structuredContent = result,
-    content = json.list({ { type = "text", text = json.encode(result) } }) }
+    content = json.list({ { type = "text", text = json.encode_sorted(result) } }) }
 end
 
 -- A client that asks for a revision this server does not speak gets the newest that it does.
