@@ -74,7 +74,7 @@ local JSON_HEADERS = {
   ["X-Content-Type-Options"] = "nosniff",
   ["Cache-Control"] = "no-store",
 }
-local EXPOSED = "ETag, Link, Location, Retry-After, X-Request-Id, X-Total-Count"
+local EXPOSED = "ETag, Link, Location, Retry-After, WWW-Authenticate, X-Request-Id, X-Total-Count"
 local METHODS = "GET, POST, PUT, PATCH, DELETE"
 local ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match, Last-Event-ID, "
   .. "Mcp-Method, Mcp-Name, Mcp-Protocol-Version, Mcp-Session-Id, X-Request-Id"

@@ -11,6 +11,8 @@ import os
 import sys
 import traceback
 
+from jsonschema import Draft202012Validator
+
 URL, TOKEN, OTHER = os.environ["MCP_URL"], os.environ["MCP_TOKEN"], os.environ["MCP_OTHER_TOKEN"]
 TOOLS = ["add_task", "list_tasks", "search_tasks", "get_task", "update_task", "complete_task", "delete_task",
          "set_reminder", "list_reminders"]
@@ -58,6 +60,8 @@ async def lists_the_tools(connect, _):
         for tool in tools:
             equal(tool["input_schema"]["type"], "object")
             equal(tool["output_schema"]["type"], "object")
+            Draft202012Validator.check_schema(tool["input_schema"])
+            Draft202012Validator.check_schema(tool["output_schema"])
         equal([t["name"] for t in tools if t["read_only"]], ["list_tasks", "search_tasks", "get_task", "list_reminders"])
         equal([t["name"] for t in tools if t["destructive"]], ["update_task", "delete_task"])
 
