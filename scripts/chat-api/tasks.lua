@@ -457,6 +457,18 @@ function tasks.reminders(user, from_ms, to_ms, limit)
   return { items = items, total = rows[1] and rows[1].total or 0 }
 end
 
+---The timezone of the newest of the user's tasks that has one; nil: none of the newest has.
+---@param user string
+---@return string|nil
+---@return table|nil problem
+function tasks.usual_timezone(user)
+  local rows, err = task_store.find_timezone(user)
+  if not rows then
+    return nil, store.problem(err)
+  end
+  return rows[1] and rows[1].timezone
+end
+
 ---Makes the next occurrence of a completed task: once, and only for the user of that task.
 ---@param user string
 ---@param parent string  id of the completed task

@@ -19,7 +19,7 @@ local MAX_RACES = 3
 
 ---@class toolbox.Context
 ---@field user string
----@field timezone string|nil  IANA name: what local times mean
+---@field timezone string|nil  IANA name: what local times mean; else as toolbox.timezone says
 ---@field now_ms integer
 
 -- Times.
@@ -61,12 +61,42 @@ local function moment(zone, name, value, default_hour)
   return ms
 end
 
--- Puts the moments among the arguments into the input, as tasks.lua takes them.
+local function has_local_time(args, names)
+  for _, name in ipairs(names) do
+    if type(args[name]) == "string" and not time.parse(args[name]) then
+      return true
+    end
+  end
+  return false
+end
+
+-- What local times mean that are about no task, or about one.
+local function zone_of(context, task)
+  local own = task and task.timezone ~= null and task.timezone
+  if context.timezone or own then
+    return context.timezone or own
+  end
+  local usual, why = tasks.usual_timezone(context.user)
+  if why then
+    return nil, why
+  end
+  return usual or "UTC"
+end
+
+-- Puts the moments among the arguments into the input, as tasks.lua takes them. zone() tells the
+-- timezone, where it is needed.
 local function put_moments(input, args, names, zone, default_hour)
+  local name_of_zone, unknown = "UTC", nil
+  if has_local_time(args, names) then
+    name_of_zone, unknown = zone()
+  end
+  if unknown then
+    return unknown
+  end
   for _, name in ipairs(names) do
     local value = args[name]
     if type(value) == "string" then
-      local ms, why = moment(zone, name, value, default_hour)
+      local ms, why = moment(name_of_zone, name, value, default_hour)
       if not ms then
         return why
       end
@@ -98,10 +128,16 @@ end
 local run = {}
 
 function run.add_task(context, args)
-  local input = copy_of(args)
-  input.timezone = args.timezone or context.timezone
-  local why = check_zone(args)
-    or put_moments(input, args, { "due_date" }, input.timezone or "UTC", DAY_HOUR)
+  local input, why = copy_of(args), check_zone(args)
+  if not why then
+    input.timezone = args.timezone or context.timezone
+    if not input.timezone then
+      input.timezone, why = tasks.usual_timezone(context.user)
+    end
+  end
+  why = why or put_moments(input, args, { "due_date" }, function()
+    return input.timezone or "UTC"
+  end, DAY_HOUR)
   if why then
     return nil, why
   end
@@ -120,7 +156,9 @@ function run.list_tasks(context, args)
   local query = copy_of(args)
   query.status, query.limit = args.status or "active", args.limit or 50
   query.sort, query.order = args.sort or "due_date", args.order or "asc"
-  local why = put_moments(query, args, { "due_before", "due_after" }, context.timezone or "UTC", 0)
+  local why = put_moments(query, args, { "due_before", "due_after" }, function()
+    return zone_of(context)
+  end, 0)
   if why then
     return nil, why
   end
@@ -136,29 +174,21 @@ function run.get_task(context, args)
   return tasks.get(context.user, args.task_id)
 end
 
--- What local times in a call about a task mean; nil and a problem when there is no such task.
-local function zone_for(context, args)
-  if type(args.timezone) == "string" or context.timezone then
-    return type(args.timezone) == "string" and args.timezone or context.timezone
-  end
-  local task, why = tasks.get(context.user, args.task_id)
-  if not task then
-    return nil, why
-  end
-  return task.timezone ~= null and task.timezone or "UTC"
-end
-
 function run.update_task(context, args)
   local input = copy_of(args, "task_id")
   if next(input) == nil then
     return nil, problem.unprocessable("update_task needs at least one field to change")
   end
-  local why = check_zone(args)
-  if not why and type(args.due_date) == "string" then
-    local zone
-    zone, why = zone_for(context, args)
-    why = why or put_moments(input, args, { "due_date" }, zone, DAY_HOUR)
-  end
+  local why = check_zone(args) or put_moments(input, args, { "due_date" }, function()
+    if type(args.timezone) == "string" or context.timezone then
+      return type(args.timezone) == "string" and args.timezone or context.timezone
+    end
+    local task, failed = tasks.get(context.user, args.task_id)
+    if not task then
+      return nil, failed
+    end
+    return zone_of(context, task)
+  end, DAY_HOUR)
   if why then
     return nil, why
   end
@@ -193,15 +223,17 @@ end
 local function set_reminder_at(context, args)
   local text, why
   for _ = 1, MAX_RACES do
-    local task, ms, input
+    local task, input
+    local at = {}
     task, why = tasks.get(context.user, args.task_id)
     if not task then
       return nil, why
     end
-    local zone = context.timezone or task.timezone ~= null and task.timezone or "UTC"
-    ms, why = moment(zone, "remind_at", args.remind_at, DAY_HOUR)
-    if ms then
-      input, why = remind_at(task, ms)
+    why = put_moments(at, args, { "remind_at" }, function()
+      return zone_of(context, task)
+    end, DAY_HOUR)
+    if not why then
+      input, why = remind_at(task, time.parse(at.remind_at))
     end
     if not input then
       return nil, why
@@ -227,18 +259,16 @@ function run.set_reminder(context, args)
 end
 
 function run.list_reminders(context, args)
-  local zone, from_ms, to_ms, why = context.timezone or "UTC", context.now_ms, nil, nil
-  if args.after then
-    from_ms, why = moment(zone, "after", args.after, 0)
-  end
-  if args.before and not why then
-    to_ms, why = moment(zone, "before", args.before, 0)
-  end
+  local at = {}
+  local why = put_moments(at, args, { "after", "before" }, function()
+    return zone_of(context)
+  end, 0)
   if why then
     return nil, why
   end
+  local from_ms = math.max(at.after and time.parse(at.after) or 0, context.now_ms)
   local page
-  page, why = tasks.reminders(context.user, math.max(from_ms, context.now_ms), to_ms,
+  page, why = tasks.reminders(context.user, from_ms, at.before and time.parse(at.before),
     args.limit or 50)
   if not page then
     return nil, why
@@ -273,6 +303,15 @@ toolbox.list = tool_list
 ---@return boolean
 function toolbox.has(name)
   return TOOLS[name] ~= nil
+end
+
+---What local times in arguments mean: what the context says, else the timezone of the user's newest
+---task that has one, else UTC. A call about a task prefers the task's own to the newest one's.
+---@param context {user: string, timezone: string|nil}
+---@return string|nil zone
+---@return Problem|nil problem
+function toolbox.timezone(context)
+  return zone_of(context)
 end
 
 ---Runs one tool.

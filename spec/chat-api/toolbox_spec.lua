@@ -6,7 +6,7 @@ local json_schema = require("lib.json_schema")
 local NOW_MS = 1795514400000 -- Tuesday, 24 November 2026, 10:00 UTC
 local ID = "11111111-1111-4111-8111-111111111111"
 
-local asked, kept
+local asked, kept, usual
 
 local function note(name, result)
   return function(...)
@@ -21,6 +21,12 @@ package.loaded["chat-api.tasks"] = {
   update_text = note("update_text", "{}"),
   list = note("list", { items = {}, total = 7, next = "c2" }),
   reminders = note("reminders", { items = {}, total = 3 }),
+  usual_timezone = function()
+    if type(usual) == "table" then
+      return nil, usual
+    end
+    return usual
+  end,
 }
 local toolbox = require("chat-api.toolbox")
 
@@ -36,6 +42,7 @@ local function refusal(name, args)
 end
 
 before_each(function()
+  usual = nil
   asked, kept = {}, { due_date = json.null, timezone = json.null, version = 4 }
 end)
 
@@ -157,7 +164,33 @@ describe("times", function()
     assert.equal("2026-12-01T23:00:00.000Z", asked[1][3].due_after)
   end)
 
+  it("are as in the user's newest tasks where nobody says a timezone", function()
+    usual = "Europe/Berlin"
+    assert.equal("2026-12-02T14:00:00.000Z", due_of("2026-12-02T15:00"))
+    assert.equal("Europe/Berlin", asked[1][3].timezone)
+    run("list_reminders", { before = "2026-12-03" })
+    assert.equal(1796252400000, asked[2][4])
+    assert.equal("Europe/Berlin", toolbox.timezone({ user = "ann" }))
+    assert.equal("Asia/Tokyo", toolbox.timezone({ user = "ann", timezone = "Asia/Tokyo" }))
+  end)
+
+  it("are not guessed when the newest tasks cannot be read", function()
+    usual = { status = 503, detail = "away" }
+    local due, detail = due_of("2026-12-02T15:00")
+    assert.is_nil(due)
+    assert.equal("away", detail)
+    local result, why = run("list_tasks", { due_before = "2026-12-03" })
+    assert.is_nil(result)
+    assert.equal("away", why.detail)
+  end)
+
+  it("with an offset need no timezone", function()
+    usual = { status = 503, detail = "away" }
+    assert.truthy(run("list_tasks", { due_before = "2026-12-03T00:00:00Z" }))
+  end)
+
   it("of a changed task are in its own timezone where the user's is not known", function()
+    usual = "Asia/Tokyo"
     kept.timezone = "Europe/Berlin"
     run("update_task", { task_id = ID, due_date = "2026-12-02T15:00" })
     assert.same({ "update", "ann", ID, { due_date = "2026-12-02T14:00:00.000Z" } }, asked[2])

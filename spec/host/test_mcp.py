@@ -381,6 +381,18 @@ class Tools(McpCase):
                            path="/mcp?timezone=Europe/Berlin")["structuredContent"]
         self.assertEqual((result["remind_at"], result["due_date"]), ("2031-06-01T07:00:00.000Z", "2031-06-01T07:01:00.000Z"))
 
+    def test_local_times_are_those_of_the_newest_tasks(self):
+        self.assertIn("offset are in UTC", self.modern("server/discover", user="hans").json["result"]["instructions"])
+        task = self.tool("add_task", {"title": "first", "due_date": "2031-01-05T15:00"}, user="hans")["structuredContent"]
+        self.assertEqual((task["due_date"], task["timezone"]), ("2031-01-05T15:00:00.000Z", None))
+        self.create(user="hans", title="said so", timezone="Europe/Berlin")
+        task = self.tool("add_task", {"title": "third", "due_date": "2031-01-05T15:00"}, user="hans")["structuredContent"]
+        self.assertEqual((task["due_date"], task["timezone"]), ("2031-01-05T14:00:00.000Z", "Europe/Berlin"))
+        self.assertIn("offset are in Europe/Berlin", self.modern("server/discover", user="hans").json["result"]["instructions"])
+        task = self.create(user="hans", title="in Tokyo", timezone="Asia/Tokyo")
+        task = self.tool("update_task", {"task_id": task["id"], "due_date": "2031-01-05T15:00"}, user="hans")["structuredContent"]
+        self.assertEqual(task["due_date"], "2031-01-05T06:00:00.000Z")
+
     def test_calls_are_counted(self):
         self.tool("add_task", {"title": "counted"}, user="fred")
         self.tool("add_task", {}, user="fred")
