@@ -9,7 +9,8 @@ local REQUEST = {
   description = "A request, or a notification where there is no `id`.",
   properties = {
     jsonrpc = { type = "string", enum = { "2.0" } },
-    id = { type = { "string", "integer" } },
+    id = { type = { "string", "integer" }, minimum = -9007199254740991,
+      maximum = 9007199254740991 },
     method = { type = "string", examples = { "tools/call" } },
     params = { type = "object" },
   },
