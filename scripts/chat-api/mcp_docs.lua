@@ -15,6 +15,8 @@ local REQUEST = {
     params = { type = "object" },
   },
 }
+local BATCH = { type = "array", minItems = 1, maxItems = 10, items = {},
+  description = "Messages of revision 2025-03-26; each is read by itself." }
 local ANSWER = {
   type = "object", required = { "jsonrpc" },
   properties = {
@@ -25,6 +27,8 @@ local ANSWER = {
       code = { type = "integer" }, message = { type = "string" }, data = { type = "object" } } },
   },
 }
+
+local ANSWERS = { anyOf = { ANSWER, { type = "array", items = ANSWER } } }
 
 local function refused(description)
   return { description = description, schema = ANSWER }
@@ -37,12 +41,12 @@ mcp_docs.post = {
     .. " sessions. In revision 2025-03-26 a body may also be a list of up to 10 messages.",
   query = { { name = "timezone", description = "What times without an offset are in.",
     schema = { type = "string", format = "timezone", examples = { "Europe/Berlin" } } } },
-  body = { schema = REQUEST, example = { jsonrpc = "2.0", id = 1, method = "tools/call",
+  body = { schema = { anyOf = { REQUEST, BATCH } }, example = { jsonrpc = "2.0", id = 1, method = "tools/call",
     params = { name = "list_tasks", arguments = { status = "active" } } } },
   answers = {
     [200] = { description = "The answer of JSON-RPC, also where it is an error of the method's.",
       content = {
-        ["application/json"] = { schema = ANSWER },
+        ["application/json"] = { schema = ANSWERS },
         ["text/event-stream"] = { schema = { type = "string", description =
           "To `subscriptions/listen` alone." } },
       } },
