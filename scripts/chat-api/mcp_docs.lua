@@ -41,8 +41,8 @@ mcp_docs.post = {
     .. " sessions. In revision 2025-03-26 a body may also be a list of up to 10 messages.",
   query = { { name = "timezone", description = "What times without an offset are in.",
     schema = { type = "string", format = "timezone", examples = { "Europe/Berlin" } } } },
-  body = { schema = { anyOf = { REQUEST, BATCH } }, example = { jsonrpc = "2.0", id = 1, method = "tools/call",
-    params = { name = "list_tasks", arguments = { status = "active" } } } },
+  body = { schema = { anyOf = { REQUEST, BATCH } }, example = { jsonrpc = "2.0", id = 1,
+    method = "tools/call", params = { name = "list_tasks", arguments = { status = "active" } } } },
   answers = {
     [200] = { description = "The answer of JSON-RPC, also where it is an error of the method's.",
       content = {
