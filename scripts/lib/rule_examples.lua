@@ -82,6 +82,8 @@ end
 ---@param text string
 ---@return table[]|nil examples
 ---@return string|nil message
+---@return_overload table[], nil
+---@return_overload nil, string
 function rule_examples.decode(text)
   local examples, message = json.decode(text)
   message = message or shape.check(shape.list(EXAMPLE), examples, "examples")
