@@ -73,8 +73,8 @@ static int call(lua_State *L) {
     return 2;
 }
 
-// The last call gave something, of which its caller says that it is of no use. -> the message with the
-// place of the rule
+// The last call gave something, of which its caller says that it is of no use. -> the message with
+// the place of the rule
 static int failed(lua_State *L) {
     const char *name = luaL_checkstring(L, 1), *code = luaL_checkstring(L, 2);
     lua_pushfstring(L, "%s: %s", rules_called(live(L)), luaL_checkstring(L, 3));
