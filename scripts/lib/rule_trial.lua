@@ -32,7 +32,9 @@ local function read_args(name, value)
   if not alone then
     return { value }
   end
-  return nil, message or alone
+  local wanted = #api.entries[name].args
+  return nil, message or wanted == 1 and alone
+    or name .. " takes a list of " .. wanted .. " arguments, and the input is no list"
 end
 
 local function round(number, step)

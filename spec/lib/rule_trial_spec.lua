@@ -43,6 +43,7 @@ describe("rules try", function()
 
   it("refuses what is no call of the rule", function()
     for input, part in pairs({ ["["] = "^the input is not JSON: ", ['["log","x"]'] = "args%[2%] must be an integer",
+      ['"log"'] = "^the input: notify.retry takes a list of 2 arguments, and the input is no list$",
       ['["log",1,2]'] = "there are 3 args, the rule takes 2",
       ['{"call":"audit.keep","args":[]}'] = "is a call of audit.keep" }) do
       local message, status = try("notify.retry", input)
