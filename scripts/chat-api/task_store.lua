@@ -73,6 +73,13 @@ local DELETES = with_reminder(DELETE, DELETE_INTO_OUTBOX)
 local SELECT = "SELECT " .. COLUMNS .. " FROM chat.task WHERE id = $1::uuid AND user_id = $2"
 local SELECT_CHILD = "SELECT " .. COLUMNS
   .. " FROM chat.task WHERE parent_task_id = $1::uuid AND user_id = $2"
+local SELECT_REMINDERS = "SELECT " .. COLUMNS .. ", count(*) OVER () AS total FROM chat.task"
+  .. " WHERE user_id = $1 AND status <> 'completed' AND remind_at >= $2::timestamptz"
+  .. " AND ($3::timestamptz IS NULL OR remind_at < $3::timestamptz)"
+  .. " ORDER BY remind_at, id LIMIT $4::integer"
+local SELECT_TIMEZONE = "SELECT timezone FROM (SELECT timezone, created_at FROM chat.task"
+  .. " WHERE user_id = $1 ORDER BY created_at DESC, id DESC LIMIT 50) AS newest"
+  .. " WHERE timezone IS NOT NULL ORDER BY created_at DESC LIMIT 1"
 local SELECT_ANSWER = "SELECT request_hash, body FROM chat.idempotency"
   .. " WHERE user_id = $1 AND key = $2"
 local IS_PARENT = "SELECT 1 FROM chat.task WHERE id = $1::uuid AND user_id = $2 UNION ALL"
@@ -200,6 +207,24 @@ end
 ---@return_overload nil, host.db.Error
 function task_store.find_child(user, parent)
   return db.query(SELECT_CHILD, parent, user)
+end
+
+---Open tasks whose reminder lies in a span, the first first; each row has the `total` of all.
+---@param user string
+---@param from_ms integer
+---@param to_ms integer|nil  before this
+---@param limit integer
+---@return table[]|nil rows
+---@return host.db.Error|nil
+function task_store.find_reminders(user, from_ms, to_ms, limit)
+  return db.query(SELECT_REMINDERS, user, at(from_ms), at(to_ms), limit)
+end
+
+---@param user string
+---@return table[]|nil rows  {timezone}, of the newest task that has one, if one of the newest has
+---@return host.db.Error|nil
+function task_store.find_timezone(user)
+  return db.query(SELECT_TIMEZONE, user)
 end
 
 ---The answer that an earlier request with this key got.

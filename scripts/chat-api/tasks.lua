@@ -452,9 +452,9 @@ end
 
 ---@param user string
 ---@param args table<string, any>
----@return {items: table[], total: integer}|nil
+---@return {items: table[], total: integer, next: string|nil}|nil
 ---@return Problem|nil problem
----@return_overload {items: table[], total: integer}, nil
+---@return_overload {items: table[], total: integer, next: string|nil}, nil
 ---@return_overload nil, Problem
 function tasks.list(user, args)
   local page, why = tasks.page(user, args)
@@ -465,7 +465,38 @@ function tasks.list(user, args)
   for i, text in ipairs(page.items) do
     items[i] = json.decode(text)
   end
-  return { items = items, total = page.total }
+  return { items = items, total = page.total, next = page.next }
+end
+
+---Open tasks that are still to remind, the next first.
+---@param user string
+---@param from_ms integer
+---@param to_ms integer|nil  before this
+---@param limit integer
+---@return {items: table[], total: integer}|nil
+---@return table|nil problem
+function tasks.reminders(user, from_ms, to_ms, limit)
+  local rows, err = task_store.find_reminders(user, from_ms, to_ms, limit)
+  if not rows then
+    return nil, store.problem(err)
+  end
+  local items = {}
+  for i, row in ipairs(rows) do
+    items[i] = json.decode(task_fields.encode(task_fields.from_row(row)))
+  end
+  return { items = items, total = rows[1] and rows[1].total or 0 }
+end
+
+---The timezone of the newest of the user's tasks that has one; nil: none of the newest has.
+---@param user string
+---@return string|nil
+---@return table|nil problem
+function tasks.usual_timezone(user)
+  local rows, err = task_store.find_timezone(user)
+  if not rows then
+    return nil, store.problem(err)
+  end
+  return rows[1] and rows[1].timezone
 end
 
 ---Makes the next occurrence of a completed task: once, and only for the user of that task.

@@ -60,6 +60,7 @@ local INNER_BYTES = subscription.EVENT_BYTES -- of a body on the inner port
 ---@field [2] string  path; a segment {name} matches any one segment
 ---@field [3] fun(request: service.Request): integer, any, table|nil
 ---@field auth boolean|nil          needs a bearer token (default true on the public port)
+---@field challenge nil|fun(request: service.Request): string  the WWW-Authenticate of its 401
 ---@field body "json"|"optional"|nil a JSON object is needed, or may come
 ---@field large boolean|nil         of the inner port: takes bodies above INNER_BYTES
 ---@field invoked boolean|nil       of the inner port: other apps may call it
@@ -73,10 +74,10 @@ local JSON_HEADERS = {
   ["X-Content-Type-Options"] = "nosniff",
   ["Cache-Control"] = "no-store",
 }
-local EXPOSED = "ETag, Link, Location, Retry-After, X-Request-Id, X-Total-Count"
+local EXPOSED = "ETag, Link, Location, Retry-After, WWW-Authenticate, X-Request-Id, X-Total-Count"
 local METHODS = "GET, POST, PUT, PATCH, DELETE"
 local ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match, Last-Event-ID, "
-  .. "Mcp-Protocol-Version, Mcp-Session-Id, X-Request-Id"
+  .. "Mcp-Method, Mcp-Name, Mcp-Protocol-Version, Mcp-Session-Id, X-Request-Id"
 
 -- Per worker; the numbers of two workers add up.
 local FAILED_AUTH_PER_SECOND, FAILED_AUTH_BURST = 10, 200
@@ -391,6 +392,9 @@ local function prepare(route, request, params, authenticate)
   if route.auth or route.auth == nil and not request.inner then
     request.user, why = authenticate(request, time.now_ms())
     if why then
+      if why.status == 401 and route.challenge then
+        why.headers = { ["WWW-Authenticate"] = route.challenge(request) }
+      end
       return why
     end
   end
