@@ -134,8 +134,10 @@ end
 
 ---@param task table
 ---@param change task_events.Change
----@return table[]|nil rows
----@return host.db.Error|nil
+---@return host.db.Rows|nil rows
+---@return host.db.Error|nil err
+---@return_overload host.db.Rows, nil
+---@return_overload nil, host.db.Error
 function task_store.insert(task, change)
   local reminder = reminder_of(nil, task, task.created_at)
   return write(INSERTS, reminder, task, change)
@@ -144,8 +146,10 @@ end
 ---As insert, unless the user has used the key before.
 ---@param key string
 ---@param hash string  of the request
----@return table[]|nil rows
----@return host.db.Error|nil
+---@return host.db.Rows|nil rows
+---@return host.db.Error|nil err
+---@return_overload host.db.Rows, nil
+---@return_overload nil, host.db.Error
 function task_store.insert_once(task, change, key, hash)
   local reminder = reminder_of(nil, task, task.created_at)
   return write(INSERTS_ONCE, reminder, task, change, key, hash, change.text)
@@ -154,23 +158,29 @@ end
 ---As insert, for the next occurrence of task.parent_task_id, unless the event was seen, the parent
 ---has one or is not the user's.
 ---@param event_id string
----@return table[]|nil rows
----@return host.db.Error|nil
+---@return host.db.Rows|nil rows
+---@return host.db.Error|nil err
+---@return_overload host.db.Rows, nil
+---@return_overload nil, host.db.Error
 function task_store.insert_next(task, change, event_id)
   local reminder = reminder_of(nil, task, task.created_at)
   return write(INSERTS_NEXT, reminder, task, change, event_id)
 end
 
 ---Writes the task if nobody has changed it since `before` was read.
----@return table[]|nil rows
----@return host.db.Error|nil
+---@return host.db.Rows|nil rows
+---@return host.db.Error|nil err
+---@return_overload host.db.Rows, nil
+---@return_overload nil, host.db.Error
 function task_store.update(before, after, change)
   local reminder = reminder_of(before, after, after.updated_at)
   return write(UPDATES, reminder, after, change)
 end
 
----@return table[]|nil rows
----@return host.db.Error|nil
+---@return host.db.Rows|nil rows
+---@return host.db.Error|nil err
+---@return_overload host.db.Rows, nil
+---@return_overload nil, host.db.Error
 function task_store.delete(task, change)
   local first, second = change.events[1], change.events[2]
   local reminder = reminder_of(task, nil, 0)
@@ -181,16 +191,20 @@ end
 
 ---@param user string
 ---@param id string  a UUID
----@return table[]|nil rows
----@return host.db.Error|nil
+---@return host.db.Rows|nil rows
+---@return host.db.Error|nil err
+---@return_overload host.db.Rows, nil
+---@return_overload nil, host.db.Error
 function task_store.find(user, id)
   return db.query(SELECT, id, user)
 end
 
 ---@param user string
 ---@param parent string  a UUID
----@return table[]|nil rows
----@return host.db.Error|nil
+---@return host.db.Rows|nil rows
+---@return host.db.Error|nil err
+---@return_overload host.db.Rows, nil
+---@return_overload nil, host.db.Error
 function task_store.find_child(user, parent)
   return db.query(SELECT_CHILD, parent, user)
 end
@@ -214,14 +228,18 @@ function task_store.find_timezone(user)
 end
 
 ---The answer that an earlier request with this key got.
----@return table[]|nil rows  {request_hash, body}
----@return host.db.Error|nil
+---@return host.db.Rows|nil rows  {request_hash, body}
+---@return host.db.Error|nil err
+---@return_overload host.db.Rows, nil
+---@return_overload nil, host.db.Error
 function task_store.find_answer(user, key)
   return db.query(SELECT_ANSWER, user, key)
 end
 
----@return table[]|nil rows  none: there is and was no such task of this user
----@return host.db.Error|nil
+---@return host.db.Rows|nil rows  none: there is and was no such task of this user
+---@return host.db.Error|nil err
+---@return_overload host.db.Rows, nil
+---@return_overload nil, host.db.Error
 function task_store.find_parent(user, id)
   return db.query(IS_PARENT, id, user)
 end

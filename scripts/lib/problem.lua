@@ -81,7 +81,7 @@ function problem.unprocessable(detail)
   return problem.new(422, detail)
 end
 
----@param wait_seconds integer
+---@param wait_seconds number  whole
 ---@return Problem
 function problem.too_many(wait_seconds)
   return problem.new(429, "Too many requests; try again in a moment",

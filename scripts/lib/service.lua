@@ -256,6 +256,7 @@ local function stale()
 end
 
 local function read_status(kind)
+  ---@type any
   local status = revision.status(kind)
   status.loaded_at = status.revision and time.format(status.loaded_ms)
   status.loaded_ms = nil
@@ -319,8 +320,8 @@ local function make_authenticate(name)
   local failed = metrics.counter("http_authentication_failures_total",
     "Requests refused for their token.", {})
   return function(request, now_ms)
-    floods = floods or limit.new(tonumber(config.get("USER_RATE")),
-      2 * tonumber(config.get("USER_RATE")))
+    local rate = tonumber(config.get("USER_RATE")) --[[@as number]]
+    floods = floods or limit.new(rate, 2 * rate)
     local monotonic = time.monotonic_ms()
     local header = request.headers.authorization
     local token = header and header:match("^[Bb][Ee][Aa][Rr][Ee][Rr] +([^%s]+)$")
@@ -337,7 +338,7 @@ local function make_authenticate(name)
         return nil, problem.too_many(wait)
       end
       log.debug("token refused", { service = name, detail = detail })
-      return nil, problem.unauthorized(detail)
+      return nil, problem.unauthorized(detail --[[@as string]])
     end
     local allowed, wait = floods:take(claims.sub, monotonic)
     if not allowed then
