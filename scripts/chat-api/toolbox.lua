@@ -270,8 +270,8 @@ function run.list_reminders(context, args)
   end
   local from_ms = math.max(at.after and time.parse(at.after) or 0, context.now_ms)
   local page
-  page, why = tasks.reminders(context.user, from_ms --[[@as integer]], at.before and time.parse(at.before),
-    args.limit or 50)
+  page, why = tasks.reminders(context.user, from_ms --[[@as integer]],
+    at.before and time.parse(at.before), args.limit or 50)
   if not page then
     return nil, why
   end
