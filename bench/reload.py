@@ -1,0 +1,390 @@
+"""The part of the bench that measures rules that change while the program serves: whether a request fails, how long
+until all workers run what was edited, what it leaves in memory, and what bad rules cost the requests beside them.
+bench/README.md names the figures."""
+
+import collections
+import hashlib
+import http.client
+import json
+import multiprocessing
+import os
+import re
+import selectors
+import shutil
+import socket
+import sys
+import tempfile
+import threading
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(HERE)
+sys.path.insert(0, os.path.join(ROOT, "spec", "support"))
+import system  # noqa: E402
+
+WORKERS = 3
+RATE = int(os.environ.get("BENCH_RELOAD_RATE", "5000"))        # requests/s beside the edits
+SECONDS = int(os.environ.get("BENCH_RELOAD_SECONDS", "60"))
+EVERY = 0.1              # an edit each that many seconds
+WARM = 10                # seconds of the same before memory is looked at
+BAD_RATE, BAD_BESIDE = 5, 1000      # bad calls/s, and requests/s beside them
+BAD_SECONDS = max(5, SECONDS // 4)
+CONNECTIONS = 64
+WRITES = 50              # every so many requests one asks the rules: a new task
+LOOK = 0.002             # between two questions of each worker
+
+BAD = """
+local create = task.create
+function task.create(wanted, ...)
+  if wanted.title == "loop" then
+    while true do pcall(error) end
+  elseif wanted.title == "memory" then
+    local all = {}
+    while true do all[#all + 1] = ("x"):rep(100000) .. #all end
+  elseif wanted.title == "pattern" then
+    return (("a"):rep(5000)):find((".-"):rep(30) .. "b")
+  end
+  return create(wanted, ...)
+end
+"""
+
+
+# Load: requests that begin at their time, whatever became of those before.
+
+class Connection:
+    def __init__(self, port):
+        self.port = port
+        self.open()
+
+    def open(self):
+        self.socket = socket.create_connection(("127.0.0.1", self.port))
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket.setblocking(False)
+        self.reply = b""
+
+    def receive(self):
+        """None while the answer is not whole, then whether it is 2xx."""
+        try:
+            got = self.socket.recv(65536)
+        except OSError:
+            got = b""
+        if not got:
+            return False
+        self.reply += got
+        head, found, body = self.reply.partition(b"\r\n\r\n")
+        if not found:
+            return None
+        if len(body) < int(head[head.index(b"Content-Length: ") + 16:].split(b"\r", 1)[0]):
+            return None
+        return head.startswith(b"HTTP/1.1 2")
+
+
+def make_request(method, path, user, body=""):
+    more = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n" if body else ""
+    return f"{method} {path} HTTP/1.1\r\nHost: b\r\nAuthorization: Bearer {system.token(user)}\r\n{more}\r\n{body}".encode()
+
+
+def load(port, rate, writes, go_on, out):
+    """In a process of its own: a steady rate until go_on is cleared. Says how many were answered, how many failed,
+    the rate, and the latencies in ms, each from when its request was meant to begin."""
+    reads = [make_request("GET", "/api/tasks", f"reader{i}") for i in range(CONNECTIONS)]
+    writing = [make_request("POST", "/api/tasks", f"writer{i}", json.dumps({"title": "Buy milk"})) for i in range(CONNECTIONS)]
+    selector, idle, meant, latencies, failures = selectors.EpollSelector(), collections.deque(), {}, [], []
+
+    def add(connection, i):
+        selector.register(connection.socket, selectors.EVENT_READ, i)
+    connections = [Connection(port) for _ in range(CONNECTIONS)]
+    for i, connection in enumerate(connections):
+        add(connection, i)
+        idle.append(i)
+    begin, sent = time.monotonic(), 0
+    while True:
+        now = time.monotonic()
+        goes_on = go_on.is_set()
+        while goes_on and idle and begin + sent / rate <= now:
+            i = idle.popleft()
+            connections[i].reply = b""
+            connections[i].socket.send(writing[i] if writes and sent % writes == 0 else reads[i])
+            meant[i] = begin + sent / rate
+            sent += 1
+        if not goes_on and not meant:
+            break
+        for key, _ in selector.select(0.001):
+            i = key.data
+            good = connections[i].receive()
+            if good is None:
+                continue
+            at = meant.pop(i, None)
+            if at is not None:
+                latencies.append((time.monotonic() - at) * 1000)
+            if not good:
+                failures.append(connections[i].reply[:300].decode(errors="replace") or "the connection was closed")
+                selector.unregister(connections[i].socket)
+                connections[i].socket.close()
+                connections[i].open()
+                add(connections[i], i)
+            idle.append(i)
+    out.put({"answered": len(latencies), "failures": failures, "rate": len(latencies) / (time.monotonic() - begin),
+             "latencies": sorted(latencies)})
+
+
+class Load:
+    def __init__(self, host, rate, writes=WRITES):
+        self.go_on, self.out = multiprocessing.Event(), multiprocessing.Queue()
+        self.go_on.set()
+        self.process = multiprocessing.Process(target=load, args=(host.base, rate, writes, self.go_on, self.out), daemon=True)
+        self.process.start()
+
+    def end(self):
+        self.go_on.clear()
+        result = self.out.get(timeout=60)
+        self.process.join()
+        return result
+
+
+def percentile(values, share):
+    return values[min(len(values) - 1, int(len(values) * share))]
+
+
+# Edits: the folder of the rules, and the revision that each makes of it.
+
+class Folder:
+    """A copy of the rules in which task.lua changes, by a rename or by the swap of a ConfigMap's link."""
+
+    def __init__(self, mount):
+        self.place = tempfile.mkdtemp(prefix="todo-bench-rules-")
+        os.chmod(self.place, 0o755)
+        self.mount, self.edits = mount, 0
+        source = os.path.join(ROOT, "scripts", "rules")
+        self.texts = {}
+        for name in sorted(os.listdir(source)):
+            if name.endswith((".lua", ".json")):
+                with open(os.path.join(source, name), "rb") as f:
+                    self.texts[name] = f.read()
+        self.task = self.texts["task.lua"]
+        if mount:
+            self.fill("..0")
+            os.symlink("..0", os.path.join(self.place, "..data"))
+            for name in self.texts:
+                os.symlink(f"..data/{name}", os.path.join(self.place, name))
+        else:
+            self.fill(".")
+
+    def fill(self, below):
+        folder = os.path.join(self.place, below)
+        os.makedirs(folder, exist_ok=True)
+        for name, text in self.texts.items():
+            with open(os.path.join(folder, name), "wb") as f:
+                f.write(text)
+
+    def prepare(self):
+        """The next edit, up to the rename that makes it seen. Gives that rename and the revision."""
+        self.edits += 1
+        self.texts["task.lua"] = self.task + f"-- {self.edits}\n".encode()
+        if self.mount:
+            self.fill(f"..{self.edits}")
+            old, new = os.path.join(self.place, "..data_tmp"), os.path.join(self.place, "..data")
+            os.symlink(f"..{self.edits}", old)
+            shutil.rmtree(os.path.join(self.place, f"..{self.edits - 2}"), ignore_errors=True)
+        else:
+            old, new = os.path.join(self.place, "task~"), os.path.join(self.place, "task.lua")
+            with open(old, "wb") as f:
+                f.write(self.texts["task.lua"])
+        digest = hashlib.sha256()
+        for name in sorted(self.texts, key=str.encode):
+            digest.update(f"{name} {len(self.texts[name])}\n".encode() + self.texts[name])
+        return (lambda: os.rename(old, new)), digest.hexdigest()
+
+    def remove(self):
+        shutil.rmtree(self.place)
+
+
+class Observer(threading.Thread):
+    """Asks each worker by itself, on a connection that stays with it, which rules it runs. What was edited is live
+    once the last of them says so, or says that it runs something later."""
+
+    def __init__(self, host):
+        super().__init__(daemon=True)
+        self.port = host.port_of("chat-api", inner=True)
+        self.lines, self.lock, self.ended = {}, threading.Lock(), threading.Event()
+        self.number, self.renamed, self.live, self.seen = {}, {}, {}, set()
+        while len(self.lines) < WORKERS:
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+            self.lines.setdefault(self.ask(connection)["worker"], connection)
+        self.at = dict.fromkeys(self.lines, 0)      # by worker: the edit that it runs
+
+    @staticmethod
+    def ask(connection):
+        connection.request("GET", "/rules/status")
+        return json.loads(connection.getresponse().read())
+
+    def expect(self, edit, revision):
+        with self.lock:
+            self.number[revision] = edit
+
+    def note(self, edit, at):
+        with self.lock:
+            self.renamed[edit] = at
+
+    def run(self):
+        while not self.ended.is_set():
+            if max(self.renamed, default=0) == max(self.live, default=0):
+                time.sleep(0.0005)
+                continue
+            for worker, connection in self.lines.items():
+                edit = self.number.get(self.ask(connection)["worker_revision"], 0)
+                self.at[worker] = max(edit, self.at[worker])
+            now = time.monotonic()
+            with self.lock:
+                for edit, at in self.renamed.items():
+                    if edit not in self.live and edit <= min(self.at.values()):
+                        self.live[edit] = (now - at) * 1000
+                self.seen.add(min(self.at.values()))
+            time.sleep(LOOK)
+
+    def end(self):
+        self.ended.set()
+        self.join()
+        for connection in self.lines.values():
+            connection.close()
+
+
+def rss_mb(pid):
+    with open(f"/proc/{pid}/status") as f:
+        return int(re.search(r"VmRSS:\s+(\d+)", f.read()).group(1)) / 1024
+
+
+def edit_for(folder, observer, seconds):
+    """An edit each EVERY seconds, by the clock."""
+    begin = time.monotonic()
+    for i in range(int(seconds / EVERY)):
+        rename, revision = folder.prepare()
+        observer.expect(folder.edits, revision)
+        time.sleep(max(0, begin + i * EVERY - time.monotonic()))
+        at = time.monotonic()
+        rename()
+        observer.note(folder.edits, at)
+    system.wait_until(lambda: folder.edits in observer.live, 60, "the last edit")
+
+
+def start_host(folder, **env):
+    host = system.Host(("chat-api",), start=False, env={"WORKERS": str(WORKERS), "USER_RATE": "1000000", "OUTBOX_MAX_MB": "10000",
+                                                        "RELOAD_LOOK_MS": "3600000", "RULES_DIR": folder, **env})
+    host.migrate()
+    host.start()
+    return host
+
+
+def end_host(host):
+    try:
+        host.stop()
+    finally:
+        if host.process.poll() is None:
+            host.kill()
+        system.postgres().sql(f"DROP DATABASE IF EXISTS {host.database} WITH (FORCE)")
+
+
+def measure_edits(mount, figures, say):
+    kind = "swap" if mount else "rename"
+    folder = Folder(mount)
+    host = start_host(folder.place)
+    try:
+        warm, requests = Observer(host), Load(host, RATE)
+        warm.start()
+        edit_for(folder, warm, WARM)
+        warm.end()
+        before = rss_mb(host.process.pid)
+        requests.end()
+        first = folder.edits
+        observer, requests = Observer(host), Load(host, RATE)
+        observer.at = dict.fromkeys(observer.at, first)
+        observer.start()
+        edit_for(folder, observer, SECONDS)
+        result, after = requests.end(), rss_mb(host.process.pid)
+        observer.end()
+    finally:
+        end_host(host)
+        folder.remove()
+    live = sorted(observer.live.values())
+    taken = len([edit for edit in observer.seen if edit > first])
+    late = len([ms for ms in live if ms > 100])
+    figures.update({
+        f"reload_{kind}_edits": len(live), f"reload_{kind}_taken": taken, f"reload_{kind}_per_s": round(result["rate"]),
+        f"reload_{kind}_requests": result["answered"], f"reload_{kind}_failed": len(result["failures"]),
+        f"reload_{kind}_p50_ms": round(percentile(live, 0.5), 1), f"reload_{kind}_p99_ms": round(percentile(live, 0.99), 1),
+        f"reload_{kind}_max_ms": round(live[-1], 1), f"reload_{kind}_late": late,
+        f"reload_{kind}_request_p99_ms": round(percentile(result["latencies"], 0.99), 1),
+        f"reload_{kind}_rss_mb": round(after, 1), f"reload_{kind}_rss_ratio": round(after / before, 3)})
+    say(f"  {kind}: {len(live)} edits, {taken} of them seen live on all {WORKERS} workers; {live[0]:.0f} to {live[-1]:.0f} ms after it,"
+        f" p50 {percentile(live, 0.5):.1f}, p99 {percentile(live, 0.99):.1f}, {late} later than 100 ms")
+    say(f"    {result['answered']:,} requests at {result['rate']:,.0f}/s, {len(result['failures'])} failed,"
+        f" p99 {percentile(result['latencies'], 0.99):.1f} ms; memory {before:.1f} -> {after:.1f} MB")
+    for text in sorted(set(result["failures"]))[:3]:
+        say(f"    {text!r}")
+
+
+def call_badly(host, title, ended, counts):
+    connection = http.client.HTTPConnection("127.0.0.1", host.base, timeout=60)
+    begin, calls = time.monotonic(), 0
+    while not ended.is_set():
+        connection.request("POST", "/api/tasks", json.dumps({"title": title}),
+                           {"Authorization": "Bearer " + system.token("bad"), "Content-Type": "application/json"})
+        reply = connection.getresponse()
+        reply.read()
+        counts[reply.status] += 1
+        if calls % 10 == 9:     # another worker, perhaps
+            connection.close()
+        calls += 1
+        ended.wait(max(0, begin + calls / BAD_RATE - time.monotonic()))
+    connection.close()
+
+
+def beside(host, title):
+    """The 99th percentile of requests beside bad calls, or beside none; and what became of those."""
+    ended, counts = threading.Event(), collections.Counter()
+    requests = Load(host, BAD_BESIDE, writes=0)
+    thread = threading.Thread(target=call_badly, args=(host, title, ended, counts), daemon=True)
+    thread.start()
+    time.sleep(BAD_SECONDS)
+    ended.set()
+    thread.join()
+    result = requests.end()
+    if result["failures"] or set(counts) != {201}:
+        raise RuntimeError(f"beside {title}: {dict(counts)}, {result['failures'][:1]}")
+    return percentile(result["latencies"], 0.99)
+
+
+def measure_bad(figures, say):
+    """The program starts with the rules, so that there are none before that would come back."""
+    folder = Folder(False)
+    path = os.path.join(folder.place, "task.lua")
+    with open(path, "wb") as f:
+        f.write(folder.task.replace(b"\nreturn task", BAD.encode() + b"\nreturn task"))
+    host = start_host(folder.place)
+    try:
+        beside(host, "good")
+        figures["bad_none_p99_ms"] = round(beside(host, "good"), 1)
+        for title in ("loop", "memory", "pattern"):
+            figures[f"bad_{title}_p99_ms"] = round(beside(host, title), 1)
+        text = host.get("/metrics", token=None).body.decode()
+        failed = sum(float(n) for n in re.findall(r'^rules_failures_total{[^}]*rule="task.create"[^}]*} (\S+)$', text, re.M))
+        if failed < 3 * BAD_SECONDS:
+            raise RuntimeError(f"only {failed} calls of the bad rules failed")
+    finally:
+        end_host(host)
+        folder.remove()
+    say(f"  p99 of {BAD_BESIDE} requests/s beside {BAD_RATE} calls/s: of good rules {figures['bad_none_p99_ms']} ms, of one that loops"
+        f" {figures['bad_loop_p99_ms']} ms, eats memory {figures['bad_memory_p99_ms']} ms, has a bad pattern {figures['bad_pattern_p99_ms']} ms")
+
+
+def measure(figures, say):
+    say(f"(f) rules that change each {EVERY * 1000:.0f} ms, beside requests; and bad ones")
+    measure_edits(False, figures, say)
+    measure_edits(True, figures, say)
+    measure_bad(figures, say)
+
+
+if __name__ == "__main__":
+    result = {}
+    measure(result, lambda text: print(text, flush=True))
+    print(json.dumps(result))
