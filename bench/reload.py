@@ -22,7 +22,7 @@ ROOT = os.path.dirname(HERE)
 sys.path.insert(0, os.path.join(ROOT, "spec", "support"))
 import system  # noqa: E402
 
-WORKERS = 3
+WORKERS = int(os.environ.get("BENCH_RELOAD_WORKERS", os.cpu_count()))
 RATE = int(os.environ.get("BENCH_RELOAD_RATE", "5000"))        # requests/s beside the edits
 SECONDS = int(os.environ.get("BENCH_RELOAD_SECONDS", "60"))
 EVERY = 0.1              # an edit each that many seconds
@@ -31,7 +31,7 @@ BAD_RATE, BAD_BESIDE = 5, 1000      # bad calls/s, and requests/s beside them
 BAD_SECONDS = max(5, SECONDS // 4)
 CONNECTIONS = 64
 WRITES = 50              # every so many requests one asks the rules: a new task
-LOOK = 0.002             # between two questions of each worker
+LOOK = 0.004             # between two questions of each worker
 
 BAD = """
 local create = task.create

@@ -21,7 +21,8 @@ struct script_service {
     int body_limit;  // bytes of a body on the port for users, 0: as usual
     int nice;        // 0 to 19: how far its threads stand back behind others
     bool reloads;    // a changed script is taken while it runs
-    bool asks_rules; // as found by script_examine
+    bool asks_rules; // requires host.rules
+    char rules[256]; // files that it asks, a space between; "" with asks_rules: all
     uint64_t asked;  // a hash of what the sidecar asks once: the subscriptions
 };
 
@@ -49,6 +50,12 @@ MUST_CHECK int script_examine(const struct config *config, struct bundle *bundle
                               struct rules_bundle *rules, const char *service,
                               struct script_service *declared, struct script_uses *uses,
                               struct err *err);
+
+// Whether the examples of the rules that a service asks come true in a VM of these, which stays the
+// caller's. Any thread.
+MUST_CHECK int script_try_rules(const struct config *config, struct bundle *bundle,
+                                const struct script_service *declared, struct rules *rules,
+                                struct err *err);
 
 // Loads <service>/service.lua through lib/service.lua.
 MUST_CHECK int script_load(struct script *script, const char *service,

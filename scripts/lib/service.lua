@@ -6,7 +6,8 @@
 --   inner_routes             the same for the inner port
 --   subscriptions            list of subscription.Subscription, told to Dapr by GET /dapr/subscribe
 --   start                    runs once per worker in a fiber, after the listeners are open
---   rules                    files of rules/ that it asks; it starts only where their examples hold
+--   rules                    files of rules/ that it may ask; it starts only where their examples
+--                            hold
 --   fallback                 answers what no route of the port for users matches, as a handler does
 --   workers                  how many workers it has, where the setting must not decide
 --   body_limit               bytes of a request's body on the port for users (default 65,536)
@@ -363,6 +364,9 @@ end
 
 -- A service that asks no rules loads none. All workers have the same: one of them looks.
 local function check_rules(files)
+  if files then
+    require("host.rules").open(files)
+  end
   if files and worker.index == 0 then
     local good, message = require("lib.rule_examples").run_all(files)
     if not good then
@@ -514,6 +518,7 @@ function service.open(name)
     nice = declaration.nice,
     reloads = declaration.reloads ~= false,
     asked = asked,
+    rules = table.concat(declaration.rules or {}, " "),
     start = start,
     handle = handle,
   }
