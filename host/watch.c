@@ -34,7 +34,7 @@ struct watch {
     int watched;
     int last_below; // the last watch of a folder's own; those after it are of what holds one
     bool live, told;
-    bool heard; // by watch_is_pending, and not yet told
+    bool heard;   // by watch_is_pending, and not yet told
     int quiet_ms; // for what was heard last
 };
 

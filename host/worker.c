@@ -472,6 +472,8 @@ static void update_meters(struct worker *worker, double lag_seconds) {
         add_generation(&state, worker->retired[i]);
     if (worker->rules.slot.live)
         state.rules_bytes = (double)rules_memory(worker->rules.slot.live);
+    if (worker->rules.shadow.rules)
+        state.shadow_bytes = (double)rules_memory(worker->rules.shadow.rules);
     for (int i = 0; i < worker->listener_count; i++) {
         state.exchanges += http_server_exchanges(worker->listeners[i].server);
         state.connections += http_server_connections(worker->listeners[i].server);

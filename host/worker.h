@@ -60,8 +60,8 @@ struct worker_order {
 // Any thread. False: the worker has ended, and on_done is never called.
 bool worker_order(struct worker *worker, const struct worker_order *order);
 
-// Any thread: the VM of rules that the last commit of rules has replaced; the caller frees it, which
-// would keep requests waiting here. NULL: there is none.
+// Any thread: the VM of rules that the last commit of rules has replaced; the caller frees it,
+// which would keep requests waiting here. NULL: there is none.
 struct rules *worker_take_old_rules(struct worker *worker);
 
 // Any thread: not ready from now on, go on serving for DRAIN_MS, then stop accepting, finish, end.

@@ -85,11 +85,16 @@ static int failed(lua_State *L) {
     return 0;
 }
 
+static struct rules *candidate(lua_State *L) {
+    struct api_rules *held = api_env(L)->rules;
+    struct rules *rules = held ? held->slot.live : NULL;
+    return rules && api_env(L)->loop ? shadow_rules(&held->shadow, rules_only(rules)) : NULL;
+}
+
 // shadow(name, ...): the candidate's results, or nil and an error that nobody counts.
 static int shadow(lua_State *L) {
     const char *name = luaL_checkstring(L, 1);
-    struct api_rules *held = api_env(L)->rules;
-    struct rules *rules = held && api_env(L)->loop ? shadow_rules(&held->shadow) : NULL;
+    struct rules *rules = candidate(L);
     struct rules_failure failure;
     if (!rules)
         return api_push_error(L, "missing", "there are no candidate rules");
@@ -99,8 +104,7 @@ static int shadow(lua_State *L) {
 
 // Whether there is a candidate.
 static int has_shadow(lua_State *L) {
-    struct api_rules *held = api_env(L)->rules;
-    lua_pushboolean(L, held && api_env(L)->loop && shadow_rules(&held->shadow));
+    lua_pushboolean(L, candidate(L) != NULL);
     return 1;
 }
 
