@@ -12,6 +12,7 @@ import re
 import selectors
 import shutil
 import socket
+import statistics
 import sys
 import tempfile
 import threading
@@ -31,6 +32,7 @@ BAD_RATE, BAD_BESIDE = 5, 1000      # bad calls/s, and requests/s beside them
 BAD_SECONDS = max(5, SECONDS // 4)
 CONNECTIONS = 64
 WRITES = 50              # every so many requests one asks the rules: a new task
+SHADOW_CALLS = 1000      # of each kind
 LOOK = 0.004             # between two questions of each worker
 
 BAD = """
@@ -377,11 +379,56 @@ def measure_bad(figures, say):
         f" {figures['bad_loop_p99_ms']} ms, eats memory {figures['bad_memory_p99_ms']} ms, has a bad pattern {figures['bad_pattern_p99_ms']} ms")
 
 
+def ask_in_turns(hosts, path, body):
+    """The median time of a request, in ms, of each program: they take turns."""
+    times = [[] for _ in hosts]
+    lines = [http.client.HTTPConnection("127.0.0.1", host.base, timeout=60) for host in hosts]
+    head = {"Authorization": "Bearer " + system.token("shadow"), "Content-Type": "application/json"}
+    for i in range(SHADOW_CALLS):
+        for line, taken in zip(lines, times):
+            began = time.monotonic()
+            line.request("POST", path, json.dumps(body), head)
+            reply = line.getresponse()
+            reply.read()
+            if reply.status not in (200, 201):
+                raise RuntimeError(f"{path} answered {reply.status}")
+            if i >= SHADOW_CALLS // 10:
+                taken.append((time.monotonic() - began) * 1000)
+    for line in lines:
+        line.close()
+    return [statistics.median(taken) for taken in times]
+
+
+def measure_shadow(figures, say):
+    folder = Folder(False)
+    env = {"WORKERS": "1", "RULES_SHADOW_RATE": "1000"}
+    hosts = []
+    try:
+        hosts.append(start_host(folder.place, **env))
+        hosts.append(start_host(folder.place, RULES_SHADOW_DIR=folder.place, **env))
+        for name, path, body in (("create", "/api/tasks", {"title": "Buy milk"}),
+                                 ("chat", "/api/shadow/chat", {"message": "add pay the rent tomorrow at 9am #home"})):
+            alone, both = ask_in_turns(hosts, path, body)
+            figures[f"shadow_{name}_ms"], figures[f"no_shadow_{name}_ms"] = round(both, 3), round(alone, 3)
+            say(f"  {name}: {alone:.2f} ms, with candidate rules {both:.2f} ms")
+        text = hosts[1].get("/metrics", token=None).body.decode()
+        if not re.search(r'rules_shadow_calls_total{[^}]*rule="chat.understand"[^}]*} [1-9]', text):
+            raise RuntimeError("the candidate was not asked")
+        live, shadow = (float(re.search(rf"{name}{{[^}}]*}} (\S+)", text).group(1)) / 2**20
+                        for name in ("rules_memory_bytes", "rules_shadow_memory_bytes"))
+        say(f"  memory of the rules {live:.1f} MB, of the candidate {shadow:.1f} MB more")
+    finally:
+        for host in hosts:
+            end_host(host)
+        folder.remove()
+
+
 def measure(figures, say):
     say(f"(f) rules that change each {EVERY * 1000:.0f} ms, beside requests; and bad ones")
     measure_edits(False, figures, say)
     measure_edits(True, figures, say)
     measure_bad(figures, say)
+    measure_shadow(figures, say)
 
 
 if __name__ == "__main__":
