@@ -6,13 +6,11 @@ import collections
 import hashlib
 import http.client
 import json
-import multiprocessing
 import os
 import re
-import selectors
 import shutil
-import socket
 import statistics
+import subprocess
 import sys
 import tempfile
 import threading
@@ -51,97 +49,64 @@ end
 """
 
 
-# Load: requests that begin at their time, whatever became of those before.
+# Load: wrk, whose connections take turns at a steady rate; one that is late begins at once.
 
-class Connection:
-    def __init__(self, port):
-        self.port = port
-        self.open()
-
-    def open(self):
-        self.socket = socket.create_connection(("127.0.0.1", self.port))
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.socket.setblocking(False)
-        self.reply = b""
-
-    def receive(self):
-        """None while the answer is not whole, then whether it is 2xx."""
-        try:
-            got = self.socket.recv(65536)
-        except OSError:
-            got = b""
-        if not got:
-            return False
-        self.reply += got
-        head, found, body = self.reply.partition(b"\r\n\r\n")
-        if not found:
-            return None
-        if len(body) < int(head[head.index(b"Content-Length: ") + 16:].split(b"\r", 1)[0]):
-            return None
-        return head.startswith(b"HTTP/1.1 2")
-
-
-def make_request(method, path, user, body=""):
-    more = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n" if body else ""
-    return f"{method} {path} HTTP/1.1\r\nHost: b\r\nAuthorization: Bearer {system.token(user)}\r\n{more}\r\n{body}".encode()
-
-
-def load(port, rate, writes, go_on, out):
-    """In a process of its own: a steady rate until go_on is cleared. Says how many were answered, how many failed,
-    the rate, and the latencies in ms, each from when its request was meant to begin."""
-    reads = [make_request("GET", "/api/tasks", f"reader{i}") for i in range(CONNECTIONS)]
-    writing = [make_request("POST", "/api/tasks", f"writer{i}", json.dumps({"title": "Buy milk"})) for i in range(CONNECTIONS)]
-    selector, idle, meant, latencies, failures = selectors.EpollSelector(), collections.deque(), {}, [], []
-
-    def add(connection, i):
-        selector.register(connection.socket, selectors.EVENT_READ, i)
-    connections = [Connection(port) for _ in range(CONNECTIONS)]
-    for i, connection in enumerate(connections):
-        add(connection, i)
-        idle.append(i)
-    begin, sent = time.monotonic(), 0
-    while True:
-        now = time.monotonic()
-        goes_on = go_on.is_set()
-        while goes_on and idle and begin + sent / rate <= now:
-            i = idle.popleft()
-            connections[i].reply = b""
-            connections[i].socket.send(writing[i] if writes and sent % writes == 0 else reads[i])
-            meant[i] = begin + sent / rate
-            sent += 1
-        if not goes_on and not meant:
-            break
-        for key, _ in selector.select(0.001):
-            i = key.data
-            good = connections[i].receive()
-            if good is None:
-                continue
-            at = meant.pop(i, None)
-            if at is not None:
-                latencies.append((time.monotonic() - at) * 1000)
-            if not good:
-                failures.append(connections[i].reply[:300].decode(errors="replace") or "the connection was closed")
-                selector.unregister(connections[i].socket)
-                connections[i].socket.close()
-                connections[i].open()
-                add(connections[i], i)
-            idle.append(i)
-    out.put({"answered": len(latencies), "failures": failures, "rate": len(latencies) / (time.monotonic() - begin),
-             "latencies": sorted(latencies)})
+WRK = """
+local ffi = require("ffi")
+ffi.cdef("typedef struct { long s, ns; } at; int clock_gettime(int, at *);")
+local at, begin, asked, taken = ffi.new("at"), nil, 0, 0
+local function now() ffi.C.clock_gettime(1, at) return tonumber(at.s) * 1000 + tonumber(at.ns) / 1e6 end
+local reads, writes = {}, {}
+function init()
+  for line in io.lines(%(tokens)s) do
+    local head = { ["Content-Type"] = "application/json", ["Authorization"] = "Bearer " .. line }
+    reads[#reads + 1] = wrk.format("GET", "/api/tasks", head)
+    head = { ["Content-Type"] = "application/json", ["Authorization"] = "Bearer " .. line }
+    writes[#writes + 1] = wrk.format("POST", "/api/tasks", head, '{"title":"Buy milk"}')
+  end
+end
+function delay()
+  begin = begin or now()
+  asked = asked + 1
+  return math.max(0, math.floor(begin + asked * 1000 / %(rate)d - now()))
+end
+function request()
+  taken = taken + 1
+  if %(writes)d > 0 and taken %% %(writes)d == 0 then return writes[1 + taken %% (#writes / 2)] end
+  return reads[#reads / 2 + 1 + taken %% (#reads / 2)]
+end
+function done(summary, latency)
+  local e = summary.errors
+  print(string.format("BENCH %%d %%.3f %%.3f %%d", summary.requests, summary.requests / summary.duration * 1e6,
+    latency:percentile(99) / 1000, e.status + e.connect + e.read + e.write + e.timeout))
+end
+"""
 
 
 class Load:
-    def __init__(self, host, rate, writes=WRITES):
-        self.go_on, self.out = multiprocessing.Event(), multiprocessing.Queue()
-        self.go_on.set()
-        self.process = multiprocessing.Process(target=load, args=(host.base, rate, writes, self.go_on, self.out), daemon=True)
-        self.process.start()
+    """wrk beside what goes on: `answered`, `rate`, `p99` in ms, and how many `failed`, known at its end. Half of the
+    users read and half write, so that what is read stays small."""
+
+    def __init__(self, host, rate, seconds, writes=WRITES):
+        self.folder = tempfile.mkdtemp(prefix="todo-bench-wrk-")
+        words = {"tokens": json.dumps(os.path.join(self.folder, "tokens")), "rate": rate, "writes": writes}
+        with open(os.path.join(self.folder, "tokens"), "w") as f:
+            f.writelines(system.token(f"user{i}") + "\n" for i in range(CONNECTIONS))
+        script = os.path.join(self.folder, "load.lua")
+        with open(script, "w") as f:
+            f.write(WRK % words)
+        self.process = subprocess.Popen(["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", script, f"http://127.0.0.1:{host.base}"],
+                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     def end(self):
-        self.go_on.clear()
-        result = self.out.get(timeout=60)
-        self.process.join()
-        return result
+        out = self.process.communicate()[0]
+        shutil.rmtree(self.folder)
+        found = re.search(r"BENCH (\d+) (\S+) (\S+) (\d+)", out)
+        if not found:
+            raise RuntimeError(f"wrk: {out}")
+        self.answered, self.failed = int(found.group(1)), int(found.group(4))
+        self.rate, self.p99 = float(found.group(2)), float(found.group(3))
+        return self
 
 
 def percentile(values, share):
@@ -260,9 +225,9 @@ def edit_for(folder, observer, seconds):
     """An edit each EVERY seconds, by the clock."""
     begin = time.monotonic()
     for i in range(int(seconds / EVERY)):
+        time.sleep(max(0, begin + i * EVERY - time.monotonic()))
         rename, revision = folder.prepare()
         observer.expect(folder.edits, revision)
-        time.sleep(max(0, begin + i * EVERY - time.monotonic()))
         at = time.monotonic()
         rename()
         observer.note(folder.edits, at)
@@ -291,14 +256,14 @@ def measure_edits(mount, figures, say):
     folder = Folder(mount)
     host = start_host(folder.place)
     try:
-        warm, requests = Observer(host), Load(host, RATE)
+        warm, requests = Observer(host), Load(host, RATE, WARM)
         warm.start()
         edit_for(folder, warm, WARM)
         warm.end()
-        before = rss_mb(host.process.pid)
         requests.end()
+        before = rss_mb(host.process.pid)
         first = folder.edits
-        observer, requests = Observer(host), Load(host, RATE)
+        observer, requests = Observer(host), Load(host, RATE, SECONDS)
         observer.at = dict.fromkeys(observer.at, first)
         observer.start()
         edit_for(folder, observer, SECONDS)
@@ -311,18 +276,16 @@ def measure_edits(mount, figures, say):
     taken = len([edit for edit in observer.seen if edit > first])
     late = len([ms for ms in live if ms > 100])
     figures.update({
-        f"reload_{kind}_edits": len(live), f"reload_{kind}_taken": taken, f"reload_{kind}_per_s": round(result["rate"]),
-        f"reload_{kind}_requests": result["answered"], f"reload_{kind}_failed": len(result["failures"]),
+        f"reload_{kind}_edits": len(live), f"reload_{kind}_taken": taken, f"reload_{kind}_per_s": round(result.rate),
+        f"reload_{kind}_requests": result.answered, f"reload_{kind}_failed": result.failed,
         f"reload_{kind}_p50_ms": round(percentile(live, 0.5), 1), f"reload_{kind}_p99_ms": round(percentile(live, 0.99), 1),
         f"reload_{kind}_max_ms": round(live[-1], 1), f"reload_{kind}_late": late,
-        f"reload_{kind}_request_p99_ms": round(percentile(result["latencies"], 0.99), 1),
+        f"reload_{kind}_request_p99_ms": round(result.p99, 1),
         f"reload_{kind}_rss_mb": round(after, 1), f"reload_{kind}_rss_ratio": round(after / before, 3)})
     say(f"  {kind}: {len(live)} edits, {taken} of them seen live on all {WORKERS} workers; {live[0]:.0f} to {live[-1]:.0f} ms after it,"
         f" p50 {percentile(live, 0.5):.1f}, p99 {percentile(live, 0.99):.1f}, {late} later than 100 ms")
-    say(f"    {result['answered']:,} requests at {result['rate']:,.0f}/s, {len(result['failures'])} failed,"
-        f" p99 {percentile(result['latencies'], 0.99):.1f} ms; memory {before:.1f} -> {after:.1f} MB")
-    for text in sorted(set(result["failures"]))[:3]:
-        say(f"    {text!r}")
+    say(f"    {result.answered:,} requests at {result.rate:,.0f}/s, {result.failed} failed,"
+        f" p99 {result.p99:.1f} ms; memory {before:.1f} -> {after:.1f} MB")
 
 
 def call_badly(host, title, ended, counts):
@@ -344,16 +307,15 @@ def call_badly(host, title, ended, counts):
 def beside(host, title):
     """The 99th percentile of requests beside bad calls, or beside none; and what became of those."""
     ended, counts = threading.Event(), collections.Counter()
-    requests = Load(host, BAD_BESIDE, writes=0)
+    requests = Load(host, BAD_BESIDE, BAD_SECONDS, writes=0)
     thread = threading.Thread(target=call_badly, args=(host, title, ended, counts), daemon=True)
     thread.start()
-    time.sleep(BAD_SECONDS)
+    result = requests.end()
     ended.set()
     thread.join()
-    result = requests.end()
-    if result["failures"] or set(counts) != {201}:
-        raise RuntimeError(f"beside {title}: {dict(counts)}, {result['failures'][:1]}")
-    return percentile(result["latencies"], 0.99)
+    if result.failed or set(counts) != {201}:
+        raise RuntimeError(f"beside {title}: {dict(counts)}, and {result.failed} requests failed")
+    return result.p99
 
 
 def measure_bad(figures, say):
