@@ -19,7 +19,7 @@ struct rules_limits {
     unsigned call_ms; // CPU time of a call with small arguments; up to 4 times that with large ones
     unsigned load_ms; // CPU time of loading all files
     size_t memory;    // bytes of the VM
-    const char *only; // NULL: all files; else these ("chat task") and what they require
+    const char *only; // NULL: all files; else these ("one other") and what they require
 };
 
 // What a service gets.
