@@ -60,7 +60,8 @@ local INNER_BYTES = subscription.EVENT_BYTES -- of a body on the inner port
 ---@field [2] string  path; a segment {name} matches any one segment
 ---@field [3] fun(request: service.Request): integer, any, table|nil
 ---@field auth boolean|nil          needs a bearer token (default true on the public port)
----@field body "json"|"optional"|nil a JSON object is needed, or may come
+---@field body string|nil            "json": a JSON object is needed; "optional": one may come;
+---                                  else the media type of a text that the handler reads
 ---@field large boolean|nil         of the inner port: takes bodies above INNER_BYTES
 ---@field invoked boolean|nil       of the inner port: other apps may call it
 ---@field early boolean|nil         of the inner port: answers before start has run
@@ -206,8 +207,23 @@ local function is_json(content_type)
   return rest == "" or rest:match('^;%s*charset="?utf%-8"?%s*$') ~= nil
 end
 
+-- A body that is no JSON: the handler reads it.
+local function check_media_type(wanted, request)
+  local content_type = (request.headers["content-type"] or ""):lower()
+  local kind, rest = content_type:match("^%s*([^;%s]+)%s*(.*)$")
+  local charset = rest and rest:match('charset="?([^";%s]+)')
+  if kind ~= wanted or charset and charset ~= "utf-8" then
+    return problem.unsupported_media_type("The Content-Type must be " .. wanted .. ", in UTF-8")
+  elseif request.headers["content-encoding"] then
+    return problem.unsupported_media_type("A Content-Encoding is not supported")
+  end
+end
+
 local function read_body(route, request)
   local body = request.body
+  if route.body:find("/", 1, true) then
+    return check_media_type(route.body, request)
+  end
   if body == "" and route.body == "optional" then
     return nil
   end
