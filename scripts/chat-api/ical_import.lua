@@ -264,6 +264,11 @@ function ical_import.task(component, context)
   if input.title == "" then
     return nil, string.format("line %d: it has no SUMMARY", component.line)
   end
+  local own = ical.first(component, "X-TODO-TIMEZONE")
+  local own_zone = own and ical_zone.resolve(own.value, {})
+  if own_zone then
+    context = { zone = own_zone, zone_is_known = true, definitions = context.definitions }
+  end
   local due, why = read_due(component, context)
   if why then
     return nil, why
@@ -272,8 +277,6 @@ function ical_import.task(component, context)
   if not input.status then
     return nil, why
   end
-  local own_zone = ical.first(component, "X-TODO-TIMEZONE")
-  own_zone = own_zone and ical_zone.resolve(own_zone.value, {})
   input.timezone = own_zone or due and due.named
   input.due_date = due and time.format(due.ms)
   input.priority = read_priority(component)
