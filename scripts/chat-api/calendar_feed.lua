@@ -8,6 +8,7 @@
 local config = require("host.config")
 local crypto = require("host.crypto")
 local db = require("host.db")
+local fiber = require("host.fiber")
 local ical_export = require("chat-api.ical_export")
 local json = require("lib.json")
 local limit = require("lib.limit")
@@ -37,9 +38,9 @@ local REMOVE = "DELETE FROM chat.calendar_feed WHERE user_id = $1"
 local function nearest(from, condition)
   local parts = {
     "(SELECT * FROM chat.task WHERE user_id = $1 AND due_date >= now()" .. condition
-      .. " ORDER BY due_date LIMIT " .. MAX_TASKS .. ")",
+      .. " ORDER BY due_date, id LIMIT " .. MAX_TASKS .. ")",
     "(SELECT * FROM chat.task WHERE user_id = $1 AND due_date < now()" .. condition
-      .. " ORDER BY due_date DESC LIMIT " .. MAX_TASKS .. ")",
+      .. " ORDER BY due_date DESC, id DESC LIMIT " .. MAX_TASKS .. ")",
     from,
   }
   return "(SELECT * FROM (" .. table.concat(parts, " UNION ALL ") .. ") AS n"
@@ -166,6 +167,11 @@ local function find_user(request)
   return rows[1].user_id
 end
 
+-- Others' turn.
+local function pause()
+  fiber.sleep(1)
+end
+
 local function etag_of(state, now_ms, todo)
   return '"' .. crypto.hex(crypto.sha256(ical_export.variant(now_ms, todo) .. "\n" .. state))
     :sub(1, 40) .. '"'
@@ -226,7 +232,7 @@ function calendar_feed.read(request)
   for i, row in ipairs(rows) do
     rows[i] = task_fields.from_row(row)
   end
-  return 200, ical_export.calendar(rows, now_ms, todo), headers
+  return 200, ical_export.calendar(rows, now_ms, todo, pause), headers
 end
 
 return calendar_feed

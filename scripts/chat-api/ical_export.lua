@@ -15,10 +15,13 @@ local REFRESH = "PT15M"
 local PRIORITY = { high = 1, medium = 5, low = 9 }
 local STATUS = { pending = "NEEDS-ACTION", in_progress = "IN-PROCESS", completed = "COMPLETED" }
 
+local AT_ONCE = 100 -- tasks between two pauses
+
+-- "2026-11-24T04:26:30.123Z" without what iCalendar has not.
 local function utc(ms)
-  local at = calendar.to_local(ms, "UTC")
-  at.utc = true
-  return ical.time(at)
+  local text = time.format(ms)
+  return text:sub(1, 4) .. text:sub(6, 7) .. text:sub(9, 13) .. text:sub(15, 16)
+    .. text:sub(18, 19) .. "Z"
 end
 
 ---@class ical_export.Due
@@ -148,12 +151,16 @@ end
 ---@param tasks table[]  as task_fields.from_row gives them
 ---@param now_ms integer
 ---@param todo boolean  VTODO instead of VEVENT
+---@param pause fun()|nil  called now and then, so that many tasks keep no other request waiting
 ---@return string
-function ical_export.calendar(tasks, now_ms, todo)
+function ical_export.calendar(tasks, now_ms, todo, pause)
   local writer = setmetatable({ lines = {}, zones = {}, now_ms = now_ms }, Writer)
   local add = todo and add_todo or add_event
-  for _, task in ipairs(tasks) do
+  for i, task in ipairs(tasks) do
     add(writer, task)
+    if pause and i % AT_ONCE == 0 then
+      pause()
+    end
   end
   local head = setmetatable({ lines = {} }, Writer)
   head:add("BEGIN", "VCALENDAR")
