@@ -1,9 +1,11 @@
 """The calendar feed and the import of calendar files against the real program. What it writes is read by icalendar
 and vobject, which are not ours, and its time zones and rules are compared with Python's."""
 
+import contextlib
 import datetime
 import hashlib
 import os
+import socket
 import sys
 import zoneinfo
 
@@ -12,7 +14,7 @@ sys.path.append("/usr/lib/python3/dist-packages")    # Debian's packages, also f
 import icalendar  # noqa: E402
 import vobject  # noqa: E402
 from dateutil import rrule  # noqa: E402
-from system import HostCase, make_token, postgres, token  # noqa: E402
+from system import HostCase, make_token, postgres, token, wait_until  # noqa: E402
 
 CALENDARS = os.path.join(os.path.dirname(__file__), "..", "support", "calendars")
 UTC = datetime.timezone.utc
@@ -256,6 +258,24 @@ class Feed(CalendarCase):
         self.assert_problem(self.read(self.feed("kind") + "?todo=yes"), 422, "todo must be")
 
 
+class Large(CalendarCase):
+    env = {"WORKERS": "1"}
+
+    def test_bodies_are_read_eight_at_a_time(self):
+        head = (f"POST /api/import/calendar HTTP/1.1\r\nHost: x\r\nContent-Type: text/calendar\r\nAuthorization: Bearer {token('ann')}\r\n"
+                "Content-Length: %d\r\n\r\n")
+        with contextlib.ExitStack() as stack:
+            slow = [stack.enter_context(socket.create_connection(("127.0.0.1", self.host.base), timeout=60)) for _ in range(8)]
+            for one in slow:
+                one.sendall((head % 100000).encode() + b"\n" * 90000)
+            large, small = vtodos(["SUMMARY:x", "X:" + "y" * 70000]), vtodos(["SUMMARY:x"])
+            wait_until(lambda: self.send(large).status == 503, what="a ninth is refused")
+            self.assertEqual(self.send(small).status, 200)
+            slow[0].sendall(b"\n" * 10000)
+            self.assertTrue(slow[0].recv(100).startswith(b"HTTP/1.1 422 "))
+        wait_until(lambda: self.send(large).status == 200, what="there is room again")
+
+
 class Import(CalendarCase):
     def test_takes_a_list_of_apple_reminders(self):
         answer, tasks = self.imported(sample("apple-reminders.ics"), "apple")
@@ -354,6 +374,20 @@ class Import(CalendarCase):
             self.assertEqual(reply.status, 200, reply.body)
             self.assertEqual((reply.json["created"], len(reply.json["skipped"])), (0, 1), bad[:60])
         self.assertEqual(self.tasks("hostile"), {})
+
+    def test_takes_files_of_a_megabyte_and_other_routes_take_none(self):
+        body = vtodos(["UID:big", "SUMMARY:big", *["X-NOTE:" + "x" * 1000] * 1000])
+        self.assertEqual(self.imported(body, "big", "?timezone=UTC")[0]["created"], 1)
+        for path, size in (("/api/import/calendar", 1048577), ("/api/tasks", 65537), ("/api/import/calendar/x", 65537),
+                           ("/api/import/calendars", 65537)):
+            answer, _ = self.host.raw(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n".encode())
+            self.assertTrue(answer.startswith(b"HTTP/1.1 413 "), answer)
+
+    def test_takes_no_large_file_whose_length_is_not_told(self):
+        part = b"10000\r\n" + b"\n" * 65536 + b"\r\n"
+        answer, closed = self.host.raw(b"POST /api/import/calendar HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + part * 2)
+        self.assertTrue(closed)
+        self.assertTrue(answer.startswith(b"HTTP/1.1 413 "), answer)
 
     def test_takes_a_thousand_tasks_from_one_file_and_no_more(self):
         lines = [[f"UID:{i}", f"SUMMARY:{i}"] for i in range(1001)]
