@@ -17,7 +17,8 @@ local uuid = require("lib.uuid")
 
 local calendar_import = {}
 
-local MAX_TASKS, MAX_TOLD, AT_ONCE = 1000, 500, 8
+local MAX_TASKS, MAX_TOLD = 1000, 500
+local READ_AT_ONCE, MAKE_AT_ONCE = 100, 8
 -- Files a user may send, per worker: each is as much work as many requests.
 local PER_SECOND, BURST = 0.5, 30
 
@@ -50,18 +51,19 @@ function Told:answer()
   return json.list(self.list)
 end
 
+-- Others' turn.
+local function pause()
+  fiber.sleep(1)
+end
+
 local function told()
   return setmetatable({ list = {}, count = 0 }, Told)
 end
 
-local function title_of(component)
-  return component.problem and "" or ical_import.title(component)
-end
-
--- The zone of times that name none: what the request says, what the calendar says, or UTC.
+-- The zone of times that name none: what the calendar says, what the request says, or UTC.
 local function context_of(root, asked)
   local property = ical.first(root, "X-WR-TIMEZONE")
-  local zone = asked or property and ical_zone.resolve(property.value, {})
+  local zone = property and ical_zone.resolve(property.value, {}) or asked
   local context = { zone = zone or "UTC", zone_is_known = zone ~= nil, definitions = {} }
   for _, component in ipairs(root.components) do
     local tzid = component.name == "VTIMEZONE" and ical.first(component, "TZID")
@@ -84,12 +86,15 @@ local function read_items(roots, asked, skipped)
   local items, seen = {}, {}
   for _, root in ipairs(roots) do
     local context = context_of(root, asked)
-    for _, component in ipairs(root.components) do
+    for i, component in ipairs(root.components) do
+      if i % READ_AT_ONCE == 0 then
+        pause()
+      end
       if component.name == "VTODO" then
         local input, why = ical_import.task(component, context)
         local uid = input and ical_import.uid(component)
         if not input then
-          skipped:add(title_of(component), why)
+          skipped:add(ical_import.title(component), why)
         elseif seen[uid] then
           skipped:add(input.title, "it is in the file twice")
         else
@@ -98,7 +103,7 @@ local function read_items(roots, asked, skipped)
             key = crypto.hex(crypto.sha256(uid)), own = uuid.is(uid) and uid:lower() or nil }
         end
       elseif component.name ~= "VTIMEZONE" then
-        skipped:add(title_of(component), KINDS[component.name] or "it is no task")
+        skipped:add(ical_import.title(component), KINDS[component.name] or "it is no task")
       end
     end
   end
@@ -164,7 +169,7 @@ local function make(user, items, skipped, adjusted)
     return true
   end
   local workers = {}
-  for i = 1, math.min(AT_ONCE, #items) do
+  for i = 1, math.min(MAKE_AT_ONCE, #items) do
     workers[i] = work
   end
   if workers[1] then
@@ -173,22 +178,32 @@ local function make(user, items, skipped, adjusted)
   return created, failed
 end
 
+local function count_tasks(roots)
+  local count = 0
+  for _, root in ipairs(roots) do
+    for _, component in ipairs(root.components) do
+      count = count + (component.name == "VTODO" and 1 or 0)
+    end
+  end
+  return count
+end
+
 local function read_file(request)
   local asked = request.args.timezone
   if asked and not (#asked <= 64 and calendar.is_zone(asked)) then
     return nil, problem.unprocessable("timezone must be an IANA name such as Europe/Berlin")
   end
-  local roots, message = ical.parse(request.body)
+  local roots, message = ical.parse(request.body, pause)
   if not roots then
     return nil, problem.unprocessable("The file is not a calendar that can be read: " .. message)
   end
-  local skipped = told()
-  local items = read_items(roots, asked, skipped)
-  if #items > MAX_TASKS then
-    return nil, problem.unprocessable("The file holds " .. #items .. " tasks; at most " .. MAX_TASKS
+  local count = count_tasks(roots)
+  if count > MAX_TASKS then
+    return nil, problem.unprocessable("The file holds " .. count .. " tasks; at most " .. MAX_TASKS
       .. " are taken from one file")
   end
-  return items, nil, skipped
+  local skipped = told()
+  return read_items(roots, asked, skipped), nil, skipped
 end
 
 ---@param request service.Request

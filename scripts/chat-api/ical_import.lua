@@ -10,6 +10,7 @@ local time = require("host.time")
 
 local ical_import = {}
 
+local MAX_LISTED = 100 -- categories of one line that are looked at
 local MAX_TITLE, MAX_DESCRIPTION, MAX_TAGS, MAX_TAG, MAX_OFFSET = 255, 2000, 20, 50, 525600
 
 ---@class ical_import.Context
@@ -172,7 +173,7 @@ end
 local function read_tags(component, left_out)
   local tags, seen = json.list({}), {}
   for _, property in ipairs(component.properties.CATEGORIES or {}) do
-    for _, item in ipairs(ical.read_list(property.value)) do
+    for _, item in ipairs(ical.read_list(property.value, MAX_LISTED)) do
       local tag, was_cut = cut(strip((item:gsub("%c+", " "))), MAX_TAG)
       local key = text.lower(tag)
       if tag ~= "" and not seen[key] then

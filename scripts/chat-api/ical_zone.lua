@@ -20,14 +20,14 @@ local WINDOWS = {
   ["Central Standard Time (Mexico)"] = "America/Mexico_City",
   ["Canada Central Standard Time"] = "America/Regina",
   ["SA Pacific Standard Time"] = "America/Bogota", ["Eastern Standard Time"] = "America/New_York",
-  ["US Eastern Standard Time"] = "America/Indianapolis",
+  ["US Eastern Standard Time"] = "America/Indiana/Indianapolis",
   ["Venezuela Standard Time"] = "America/Caracas", ["Atlantic Standard Time"] = "America/Halifax",
   ["SA Western Standard Time"] = "America/La_Paz",
   ["Pacific SA Standard Time"] = "America/Santiago",
   ["Newfoundland Standard Time"] = "America/St_Johns",
   ["E. South America Standard Time"] = "America/Sao_Paulo",
-  ["Argentina Standard Time"] = "America/Buenos_Aires",
-  ["Greenland Standard Time"] = "America/Godthab", ["Azores Standard Time"] = "Atlantic/Azores",
+  ["Argentina Standard Time"] = "America/Argentina/Buenos_Aires",
+  ["Greenland Standard Time"] = "America/Nuuk", ["Azores Standard Time"] = "Atlantic/Azores",
   ["Cape Verde Standard Time"] = "Atlantic/Cape_Verde",
   ["Morocco Standard Time"] = "Africa/Casablanca", UTC = "UTC",
   ["GMT Standard Time"] = "Europe/London", ["Greenwich Standard Time"] = "Atlantic/Reykjavik",
@@ -38,7 +38,7 @@ local WINDOWS = {
   ["W. Central Africa Standard Time"] = "Africa/Lagos", ["GTB Standard Time"] = "Europe/Bucharest",
   ["Middle East Standard Time"] = "Asia/Beirut", ["Egypt Standard Time"] = "Africa/Cairo",
   ["E. Europe Standard Time"] = "Europe/Chisinau",
-  ["South Africa Standard Time"] = "Africa/Johannesburg", ["FLE Standard Time"] = "Europe/Kiev",
+  ["South Africa Standard Time"] = "Africa/Johannesburg", ["FLE Standard Time"] = "Europe/Kyiv",
   ["Israel Standard Time"] = "Asia/Jerusalem",
   ["Kaliningrad Standard Time"] = "Europe/Kaliningrad",
   ["Turkey Standard Time"] = "Europe/Istanbul", ["Arabic Standard Time"] = "Asia/Baghdad",
@@ -48,9 +48,9 @@ local WINDOWS = {
   ["Georgian Standard Time"] = "Asia/Tbilisi", ["Afghanistan Standard Time"] = "Asia/Kabul",
   ["Ekaterinburg Standard Time"] = "Asia/Yekaterinburg",
   ["West Asia Standard Time"] = "Asia/Tashkent", ["Pakistan Standard Time"] = "Asia/Karachi",
-  ["India Standard Time"] = "Asia/Calcutta", ["Sri Lanka Standard Time"] = "Asia/Colombo",
-  ["Nepal Standard Time"] = "Asia/Katmandu", ["Bangladesh Standard Time"] = "Asia/Dhaka",
-  ["Myanmar Standard Time"] = "Asia/Rangoon", ["SE Asia Standard Time"] = "Asia/Bangkok",
+  ["India Standard Time"] = "Asia/Kolkata", ["Sri Lanka Standard Time"] = "Asia/Colombo",
+  ["Nepal Standard Time"] = "Asia/Kathmandu", ["Bangladesh Standard Time"] = "Asia/Dhaka",
+  ["Myanmar Standard Time"] = "Asia/Yangon", ["SE Asia Standard Time"] = "Asia/Bangkok",
   ["China Standard Time"] = "Asia/Shanghai", ["Singapore Standard Time"] = "Asia/Singapore",
   ["W. Australia Standard Time"] = "Australia/Perth", ["Taipei Standard Time"] = "Asia/Taipei",
   ["Tokyo Standard Time"] = "Asia/Tokyo", ["Korea Standard Time"] = "Asia/Seoul",
@@ -70,7 +70,7 @@ end
 
 -- "/mozilla.org/20050126_1/Europe/Berlin": programs put their own name before the zone's.
 local function by_name(tzid)
-  local whole = known(tzid) or WINDOWS[tzid]
+  local whole = known(tzid) or WINDOWS[tzid] and known(WINDOWS[tzid])
   if whole or #tzid > 255 then
     return whole
   end

@@ -6,7 +6,8 @@ local url = require("lib.url")
 local ical = {}
 
 local FOLD = 75 -- octets of a line, without its end
-local MAX_DEPTH, MAX_LINES, MAX_LINE, MAX_PARAMS = 8, 100000, 65536, 30
+local MAX_DEPTH, MAX_LINES, MAX_LINE, MAX_PARAMS = 8, 50000, 65536, 30
+local AT_ONCE = 1000 -- lines between two pauses
 
 ---@class ical.Property
 ---@field name string                    upper case
@@ -163,12 +164,13 @@ local function take_line(text, at)
 end
 
 ---@param text string  a whole file: CRLF or LF, with or without a byte order mark
+---@param pause fun()|nil  called now and then, so that a long file keeps no other request waiting
 ---@return ical.Component[]|nil calendars
 ---@return string|nil message  the line, and what was wrong with it
-function ical.parse(text)
+function ical.parse(text, pause)
   local tree = setmetatable({ roots = {}, stack = {} }, Tree)
   local at = text:sub(1, 3) == "\239\187\191" and 4 or 1
-  local number = 0
+  local number, rest_at = 0, AT_ONCE
   while at <= #text do
     local line, next_at = take_line(text, at)
     at, number = next_at, number + 1
@@ -181,6 +183,10 @@ function ical.parse(text)
     end
     if number > MAX_LINES then
       return nil, at_line(MAX_LINES + 1, "the file has too many lines")
+    end
+    if pause and number >= rest_at then
+      rest_at = number + AT_ONCE
+      pause()
     end
     line = #pieces > 1 and table.concat(pieces) or pieces[1]
     if line ~= "" then
@@ -217,14 +223,15 @@ function ical.read_text(value)
 end
 
 ---@param value string  TEXT values with commas between them
+---@param max integer     of them; the rest is not looked at
 ---@return string[]
-function ical.read_list(value)
+function ical.read_list(value, max)
   local list, from, at = {}, 1, 1
   while true do
     local found = value:find("[\\,]", at)
     if not found or value:byte(found) == 44 then
       list[#list + 1] = ical.read_text(value:sub(from, (found or #value + 1) - 1))
-      if not found then
+      if not found or #list == max then
         return list
       end
       from, at = found + 1, found + 1

@@ -156,6 +156,38 @@ describe("time zones of iCalendar", function()
   end)
 end)
 
+describe("calendars with bytes of chance in them", function()
+  local NAMES = { "apple-reminders", "thunderbird", "nextcloud-tasks", "outlook-and-google" }
+  local BITS = { "\0", "\255", ":", ";", "\"", ",", "\\", "\r\n", "\n ", "BEGIN:VTODO\r\n", "END:VTODO\r\n", "9",
+    "-P9999W", "T", "Z", "00000000", "99991231T235959", ";TZID=", "BEGIN:VALARM\r\nTRIGGER:PT1S\r\nEND:VALARM\r\n",
+    "DTSTART:00010101T000000\r\n", "DURATION:P9999999D\r\n", "COUNT=", "\240\159\143\160" }
+
+  it("are read or refused, and break nothing", function()
+    local seed, read, refused = 12345, 0, 0
+    local function chance(n)
+      seed = (seed * 1103515245 + 12345) % 2147483648
+      return math.floor(seed / 65536) % n + 1
+    end
+    for round = 1, 500 do
+      local handle = assert(io.open("spec/support/calendars/" .. NAMES[round % 4 + 1] .. ".ics", "rb"))
+      local body = handle:read("*a")
+      handle:close()
+      for _ = 1, chance(4) do
+        local at = chance(#body)
+        body = body:sub(1, at) .. BITS[chance(#BITS)] .. body:sub(at + chance(5))
+      end
+      local roots, message = ical.parse(body)
+      assert.is_true(roots ~= nil or message:find("^line %d+: ") ~= nil)
+      for _, component in ipairs(roots and roots[1].components or {}) do
+        local input, why = ical_import.task(component, { zone = "Asia/Tokyo", definitions = {} })
+        assert.is_true(input ~= nil or type(why) == "string")
+        read, refused = read + (input and 1 or 0), refused + (input and 0 or 1)
+      end
+    end
+    assert.is_true(read > 300 and refused > 20)
+  end)
+end)
+
 describe("a VTODO", function()
   it("comes back as the task that was written", function()
     for _, fields in ipairs({

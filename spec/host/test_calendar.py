@@ -309,7 +309,7 @@ class Import(CalendarCase):
         self.assertEqual({s["title"]: s["reason"] for s in answer["skipped"]}, {
             "Team meeting": "it is an event, not a task",
             "In a zone that nobody knows": "line 28: the time zone Customized Time Zone is not known",
-            "": "line 34: a parameter has no name or value"})
+            "With a line that is none": "line 34: a parameter has no name or value"})
         self.assertEqual(answer["adjusted"], [{"title": "Every other friday, three times",
                                                "reason": "left out: single dates of the recurrence"}])
         self.assertEqual((tasks["Submit the report"]["due_date"], tasks["Submit the report"]["timezone"]),

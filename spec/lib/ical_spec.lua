@@ -77,20 +77,26 @@ describe("reading iCalendar", function()
     assert.equal(long, todo("SUMMARY:" .. ("x"):rep(2 ^ 20)).problem)
     assert.equal(long, todo("SUMMARY:x", (" " .. ("y"):rep(70) .. "\r\n"):rep(15000) .. "X:")
       .problem)
-    assert.equal(long, todo("SUMMARY:x", (" y\n"):rep(80000) .. "X:").problem)
+    assert.equal(long, todo("SUMMARY:x", (" yyy\n"):rep(40000) .. "X:").problem)
   end)
 
   it("stops at too many lines, also where all are folds of one", function()
-    assert.equal("line 100001: the file has too many lines",
+    assert.equal("line 50001: the file has too many lines",
       refused("BEGIN:VCALENDAR\nX:\n" .. (" \n"):rep(500000)))
-    assert.equal("line 100001: the file has too many lines",
+    assert.equal("line 50001: the file has too many lines",
       refused("BEGIN:VCALENDAR\n" .. ("\n"):rep(500000)))
+  end)
+
+  it("pauses now and then", function()
+    local pauses = 0
+    ical.parse(file(("X:\r\n"):rep(10000)), function() pauses = pauses + 1 end)
+    assert.equal(10, pauses)
   end)
 
   it("reads hostile parameters and lists once", function()
     assert.truthy(todo("A" .. (";B=c"):rep(10000) .. ":").problem:find("too many parameters"))
     assert.truthy(todo('A;B="x"' .. (',"x"'):rep(10000)).problem:find("no colon"))
-    assert.equal(30001, #ical.read_list((","):rep(30000)))
+    assert.equal(30001, #ical.read_list((","):rep(30000), 30001))
     assert.equal(("\\"):rep(30000), ical.read_text(("\\"):rep(60000)))
   end)
 end)
@@ -98,7 +104,8 @@ end)
 describe("values of iCalendar", function()
   it("reads text and lists with their escapes", function()
     assert.equal("a\nb,c;d\\n", ical.read_text("a\\nb\\,c\\;d\\\\n"))
-    assert.same({ "a", "b,c", "", "d\\" }, ical.read_list("a,b\\,c,,d\\\\"))
+    assert.same({ "a", "b,c", "", "d\\" }, ical.read_list("a,b\\,c,,d\\\\", 9))
+    assert.same({ "a", "b,c" }, ical.read_list("a,b\\,c,,d\\\\", 2))
   end)
 
   it("reads dates and times", function()
