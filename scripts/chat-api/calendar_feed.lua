@@ -12,6 +12,7 @@ local fiber = require("host.fiber")
 local ical_export = require("chat-api.ical_export")
 local json = require("lib.json")
 local limit = require("lib.limit")
+local metrics = require("host.metrics")
 local problem = require("lib.problem")
 local store = require("lib.store")
 local task_fields = require("chat-api.task_fields")
@@ -62,6 +63,8 @@ end
 
 local READ = { [false] = statements(EVENTS), [true] = statements(TODOS) }
 
+local failed = metrics.counter("calendar_feed_failures_total",
+  "Requests for a feed that there is not.", {})
 local failures = limit.new(FAILED_PER_SECOND, FAILED_BURST)
 local reads = limit.new(FEED_PER_SECOND, FEED_BURST)
 
@@ -154,6 +157,7 @@ local function find_user(request)
   end
   local now_ms = time.monotonic_ms()
   if not rows[1] then
+    failed:add(1)
     local allowed, wait = failures:take(request.remote, now_ms)
     if not allowed then
       return too_many(wait)

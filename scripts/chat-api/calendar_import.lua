@@ -11,6 +11,7 @@ local json = require("lib.json")
 local limit = require("lib.limit")
 local problem = require("lib.problem")
 local store = require("lib.store")
+local task_store = require("chat-api.task_store")
 local tasks = require("chat-api.tasks")
 local time = require("host.time")
 local uuid = require("lib.uuid")
@@ -27,8 +28,8 @@ local KINDS = { VEVENT = "it is an event, not a task", VJOURNAL = "it is a note,
 local HERE = "it is here already"
 
 -- UIDs that the user has tasks of: imported ones, and those of their own feed.
-local FIND = "SELECT i.uid_hash AS key FROM chat.calendar_import i"
-  .. " JOIN chat.task t ON t.id = i.task_id WHERE i.user_id = $1 AND i.uid_hash = ANY($2::text[])"
+local FIND = "SELECT uid_hash AS key FROM chat.calendar_import WHERE user_id = $1"
+  .. " AND uid_hash = ANY($2::text[])"
   .. " UNION ALL SELECT id::text FROM chat.task WHERE user_id = $1 AND id = ANY($3::uuid[])"
 
 local imports = limit.new(PER_SECOND, BURST)
@@ -117,7 +118,11 @@ local function without_known(user, items, skipped)
     keys[i] = item.key
     ids[#ids + 1] = item.own
   end
-  local rows, err = db.query(FIND, user, json.list(keys), json.list(ids))
+  local rows, err = task_store.forget_imported(user, json.list(keys))
+  if not rows then
+    return nil, store.problem(err)
+  end
+  rows, err = db.query(FIND, user, json.list(keys), json.list(ids))
   if not rows then
     return nil, store.problem(err)
   end

@@ -7,8 +7,8 @@ CREATE TABLE chat.calendar_feed (
   created_at  timestamptz NOT NULL DEFAULT now()
 );
 
--- What was imported: the SHA-256 of the UID in the file, and the task that was made of it. A row of
--- a task that is gone is taken over by the next import.
+-- What was imported: the SHA-256 of the UID in the file, and the task that was made of it. A row whose
+-- task is gone is removed when its UID comes again.
 CREATE TABLE chat.calendar_import (
   user_id  text NOT NULL,
   uid_hash text NOT NULL,

@@ -7,6 +7,7 @@ import hashlib
 import os
 import socket
 import sys
+import threading
 import zoneinfo
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
@@ -323,6 +324,18 @@ class Import(CalendarCase):
         self.assertEqual({s["reason"] for s in second["skipped"]}, {"it is here already"})
         self.assertEqual(again, tasks)
         self.assertEqual(self.imported(sample("apple-reminders.ics"), "another")[0]["created"], 3)
+
+    def test_takes_a_file_once_that_comes_several_times_at_once(self):
+        body = vtodos(*[[f"UID:{i}", f"SUMMARY:{i}"] for i in range(100)])
+        answers = []
+        threads = [threading.Thread(target=lambda: answers.append(self.send(body, "at-once").json)) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(sum(answer["created"] for answer in answers), 100)
+        self.assertEqual([answer["created"] + len(answer["skipped"]) for answer in answers], [100] * 6)
+        self.assertEqual(len(self.host.get("/api/tasks", token=token("at-once")).json), 100)
 
     def test_takes_again_what_was_deleted_since(self):
         _, tasks = self.imported(sample("apple-reminders.ics"), "again")
