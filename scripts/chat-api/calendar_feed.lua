@@ -63,7 +63,7 @@ end
 
 local READ = { [false] = statements(EVENTS), [true] = statements(TODOS) }
 
-local failed = metrics.counter("calendar_feed_failures_total",
+local failed_total = metrics.counter("calendar_feed_failures_total",
   "Requests for a feed that there is not.", {})
 local failures = limit.new(FAILED_PER_SECOND, FAILED_BURST)
 local reads = limit.new(FEED_PER_SECOND, FEED_BURST)
@@ -157,7 +157,7 @@ local function find_user(request)
   end
   local now_ms = time.monotonic_ms()
   if not rows[1] then
-    failed:add(1)
+    failed_total:add(1)
     local allowed, wait = failures:take(request.remote, now_ms)
     if not allowed then
       return too_many(wait)
