@@ -6,6 +6,7 @@ import datetime
 import hashlib
 import os
 import socket
+import subprocess
 import sys
 import threading
 import zoneinfo
@@ -336,6 +337,29 @@ class Import(CalendarCase):
         self.assertEqual(sum(answer["created"] for answer in answers), 100)
         self.assertEqual([answer["created"] + len(answer["skipped"]) for answer in answers], [100] * 6)
         self.assertEqual(len(self.host.get("/api/tasks", token=token("at-once")).json), 100)
+
+    def test_takes_no_task_whose_other_import_ends_while_this_one_waits_for_it(self):
+        key = hashlib.sha256(b"race").hexdigest()
+        other = subprocess.Popen(["psql", "-X", "-q", postgres().url(self.host.database)], stdin=subprocess.PIPE, text=True)
+        other.stdin.write("BEGIN; INSERT INTO chat.calendar_import (user_id, uid_hash, task_id)"
+                          f" VALUES ('race', '{key}', '11111111-1111-4111-8111-111111111111');"
+                          " INSERT INTO chat.task (id, user_id, title, status, priority, repeat_from, version, created_at, updated_at)"
+                          " VALUES ('11111111-1111-4111-8111-111111111111', 'race', 'race', 'pending', 'low', 'due_date', 1, now(), now());\n")
+        other.stdin.flush()
+        waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = '{}' AND {}"
+        wait_until(lambda: postgres().sql(waiting.format(self.host.database, "state = 'idle in transaction'")) != "0", what="the other import")
+        answers = []
+        ours = threading.Thread(target=lambda: answers.append(self.send(vtodos(["UID:race", "SUMMARY:race"]), "race")))
+        ours.start()
+        wait_until(lambda: not ours.is_alive() or postgres().sql(waiting.format(self.host.database, "wait_event_type = 'Lock'")) != "0",
+                   what="a wait for the other import")
+        other.communicate("COMMIT;\n")
+        ours.join()
+        # A lock that comes too late is 503, and the file may be sent again.
+        wait_until(lambda: answers[-1].status == 200 or answers.append(self.send(vtodos(["UID:race", "SUMMARY:race"]), "race")),
+                   what="an answer")
+        self.assertEqual(answers[-1].json["created"], 0)
+        self.assertEqual(len(self.host.get("/api/tasks", token=token("race")).json), 1)
 
     def test_takes_again_what_was_deleted_since(self):
         _, tasks = self.imported(sample("apple-reminders.ics"), "again")
