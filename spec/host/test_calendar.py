@@ -16,7 +16,7 @@ sys.path.append("/usr/lib/python3/dist-packages")    # Debian's packages, also f
 import icalendar  # noqa: E402
 import vobject  # noqa: E402
 from dateutil import rrule  # noqa: E402
-from system import HostCase, make_token, postgres, token, wait_until  # noqa: E402
+from system import PG_BIN, HostCase, make_token, postgres, token, wait_until  # noqa: E402
 
 CALENDARS = os.path.join(os.path.dirname(__file__), "..", "support", "calendars")
 UTC = datetime.timezone.utc
@@ -340,7 +340,7 @@ class Import(CalendarCase):
 
     def test_takes_no_task_whose_other_import_ends_while_this_one_waits_for_it(self):
         key = hashlib.sha256(b"race").hexdigest()
-        other = subprocess.Popen(["psql", "-X", "-q", postgres().url(self.host.database)], stdin=subprocess.PIPE, text=True)
+        other = subprocess.Popen([os.path.join(PG_BIN, "psql"), "-X", "-q", postgres().url(self.host.database)], stdin=subprocess.PIPE, text=True)
         other.stdin.write("BEGIN; INSERT INTO chat.calendar_import (user_id, uid_hash, task_id)"
                           f" VALUES ('race', '{key}', '11111111-1111-4111-8111-111111111111');"
                           " INSERT INTO chat.task (id, user_id, title, status, priority, repeat_from, version, created_at, updated_at)"
