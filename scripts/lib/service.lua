@@ -61,6 +61,7 @@ local INNER_BYTES = subscription.EVENT_BYTES -- of a body on the inner port
 ---@field [2] string  path; a segment {name} matches any one segment
 ---@field [3] fun(request: service.Request): integer, any, table|nil
 ---@field auth boolean|nil          needs a bearer token (default true on the public port)
+---@field challenge nil|fun(request: service.Request): string  the WWW-Authenticate of its 401
 ---@field body string|nil            "json": a JSON object is needed; "optional": one may come;
 ---                                  else the media type of a text that the handler reads
 ---@field body_limit integer|nil    bytes of its body, where it is the one route that takes more
@@ -76,10 +77,10 @@ local JSON_HEADERS = {
   ["X-Content-Type-Options"] = "nosniff",
   ["Cache-Control"] = "no-store",
 }
-local EXPOSED = "ETag, Link, Location, Retry-After, X-Request-Id, X-Total-Count"
+local EXPOSED = "ETag, Link, Location, Retry-After, WWW-Authenticate, X-Request-Id, X-Total-Count"
 local METHODS = "GET, POST, PUT, PATCH, DELETE"
 local ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match, Last-Event-ID, "
-  .. "Mcp-Protocol-Version, Mcp-Session-Id, X-Request-Id"
+  .. "Mcp-Method, Mcp-Name, Mcp-Protocol-Version, Mcp-Session-Id, X-Request-Id"
 
 -- Per worker; the numbers of two workers add up.
 local FAILED_AUTH_PER_SECOND, FAILED_AUTH_BURST = 10, 200
@@ -273,6 +274,7 @@ local function stale()
 end
 
 local function read_status(kind)
+  ---@type any
   local status = revision.status(kind)
   status.loaded_at = status.revision and time.format(status.loaded_ms)
   status.loaded_ms = nil
@@ -336,8 +338,8 @@ local function make_authenticate(name)
   local failed = metrics.counter("http_authentication_failures_total",
     "Requests refused for their token.", {})
   return function(request, now_ms)
-    floods = floods or limit.new(tonumber(config.get("USER_RATE")),
-      2 * tonumber(config.get("USER_RATE")))
+    local rate = tonumber(config.get("USER_RATE")) --[[@as number]]
+    floods = floods or limit.new(rate, 2 * rate)
     local monotonic = time.monotonic_ms()
     local header = request.headers.authorization
     local token = header and header:match("^[Bb][Ee][Aa][Rr][Ee][Rr] +([^%s]+)$")
@@ -354,7 +356,7 @@ local function make_authenticate(name)
         return nil, problem.too_many(wait)
       end
       log.debug("token refused", { service = name, detail = detail })
-      return nil, problem.unauthorized(detail)
+      return nil, problem.unauthorized(detail --[[@as string]])
     end
     local allowed, wait = floods:take(claims.sub, monotonic)
     if not allowed then
@@ -408,6 +410,9 @@ local function prepare(route, request, params, authenticate)
   if route.auth or route.auth == nil and not request.inner then
     request.user, why = authenticate(request, time.now_ms())
     if why then
+      if why.status == 401 and route.challenge then
+        why.headers = { ["WWW-Authenticate"] = route.challenge(request) }
+      end
       return why
     end
   end
