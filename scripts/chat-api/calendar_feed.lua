@@ -211,11 +211,11 @@ function calendar_feed.read(request)
   if not user then
     return problem.reply(why)
   end
-  local todo = request.args.todo
-  if todo and todo ~= "0" and todo ~= "1" then
+  local kind = request.args.todo
+  if kind and kind ~= "0" and kind ~= "1" then
     return problem.reply(problem.unprocessable("todo must be 1, for tasks instead of events, or 0"))
   end
-  todo = todo == "1"
+  local todo = kind == "1"
   local now_ms = time.now_ms()
   local fresh, failed, etag = is_fresh(request, user, now_ms, todo)
   if failed then

@@ -93,7 +93,7 @@ local function read_items(roots, asked, skipped)
       end
       if component.name == "VTODO" then
         local input, why = ical_import.task(component, context)
-        local uid = input and ical_import.uid(component)
+        local uid = ical_import.uid(component)
         if not input then
           skipped:add(ical_import.title(component), why)
         elseif seen[uid] then
@@ -112,6 +112,10 @@ local function read_items(roots, asked, skipped)
 end
 
 -- Those that the user has no task of.
+---@return calendar_import.Item[]|nil new
+---@return Problem|nil why
+---@return_overload calendar_import.Item[], nil
+---@return_overload nil, Problem
 local function without_known(user, items, skipped)
   local keys, ids, known = {}, {}, {}
   for i, item in ipairs(items) do
@@ -122,11 +126,11 @@ local function without_known(user, items, skipped)
   if not rows then
     return nil, store.problem(err)
   end
-  rows, err = db.query(FIND, user, json.list(keys), json.list(ids))
-  if not rows then
-    return nil, store.problem(err)
+  local found, failure = db.query(FIND, user, json.list(keys), json.list(ids))
+  if not found then
+    return nil, store.problem(failure)
   end
-  for _, row in ipairs(rows) do
+  for _, row in ipairs(found) do
     known[row.key] = true
   end
   local new = {}
@@ -193,6 +197,11 @@ local function count_tasks(roots)
   return count
 end
 
+---@return calendar_import.Item[]|nil items
+---@return Problem|nil why
+---@return table|nil skipped
+---@return_overload calendar_import.Item[], nil, table
+---@return_overload nil, Problem, nil
 local function read_file(request)
   local asked = request.args.timezone
   if asked and not (#asked <= 64 and calendar.is_zone(asked)) then
@@ -225,7 +234,7 @@ function calendar_import.post(request)
   local new
   new, why = without_known(request.user, items, skipped)
   if not new then
-    return problem.reply(why)
+    return problem.reply(why --[[@as Problem]])
   end
   local adjusted = told()
   local created

@@ -35,7 +35,7 @@ end
 local function due_of(task, now_ms, zones)
   local zone = task.timezone
   local at = calendar.to_local(task.due_date, zone or "UTC")
-  if zone and at.hour == 23 and at.min == 59 then
+  if zone and at.hour == 23 and at.min == 59 and at.year >= 1 then
     local day = { year = at.year, month = at.month, day = at.day }
     return { kind = "date", at = at, params = ";VALUE=DATE", value = ical.time(day) }
   end
@@ -99,7 +99,7 @@ end
 
 -- Of a date a reminder counts from its beginning, which is where RFC 5545 (3.8.6.3) puts it.
 local function add_alarm(writer, task, due)
-  local seconds = -task.reminder_offset_minutes * 60
+  local seconds = -task.reminder_offset_minutes * 60 --[[@as integer]]
   if due.kind == "date" then
     seconds = seconds + 23 * 3600 + 59 * 60
   end

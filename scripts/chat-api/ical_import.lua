@@ -253,7 +253,7 @@ end
 ---@param component ical.Component  a VTODO
 ---@param context ical_import.Context
 ---@return table|nil input     for tasks.import
----@return string|string[] why  it is refused, or what was left out
+---@return any why             why it is refused, or the list of what was left out
 function ical_import.task(component, context)
   if component.problem then
     return nil, component.problem

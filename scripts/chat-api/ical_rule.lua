@@ -29,8 +29,10 @@ local function until_as(value, kind, zone)
   if not at then
     return value
   elseif kind == "date" then
-    if at.utc then
-      at = calendar.to_local(calendar.from_local(at, "UTC"), zone)
+    local ms = at.utc and calendar.from_local(at, "UTC")
+    local there = ms and calendar.to_local(ms, zone)
+    if there and there.year <= 9999 then
+      at = there
     end
     return ical.time({ year = at.year, month = at.month, day = at.day })
   elseif at.utc then

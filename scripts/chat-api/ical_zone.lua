@@ -139,6 +139,7 @@ end
 -- The first of the changes from which on there is one each year by the same rule, and that rule.
 local function regular_tail(changes, last_year)
   local final = changes[#changes]
+  ---@type integer|false, boolean, integer|nil
   local nth, last, first = nth_of(final.at), true, nil
   if final.at.year ~= last_year then
     return nil

@@ -178,8 +178,10 @@ end
 
 ---As insert, unless the user has imported this UID before (see forget_imported).
 ---@param uid_hash string
----@return table[]|nil rows
----@return host.db.Error|nil
+---@return host.db.Rows|nil rows
+---@return host.db.Error|nil err
+---@return_overload host.db.Rows, nil
+---@return_overload nil, host.db.Error
 function task_store.insert_imported(task, change, uid_hash)
   local reminder = reminder_of(nil, task, task.created_at)
   return write(INSERTS_IMPORTED, reminder, task, change, uid_hash)
@@ -188,8 +190,10 @@ end
 ---Forgets imports with these UIDs whose task is gone, so that they may come again.
 ---@param user string
 ---@param uid_hashes string[]  a list of lib/json.lua
----@return table[]|nil rows
----@return host.db.Error|nil
+---@return host.db.Rows|nil rows
+---@return host.db.Error|nil err
+---@return_overload host.db.Rows, nil
+---@return_overload nil, host.db.Error
 function task_store.forget_imported(user, uid_hashes)
   return db.execute(FORGET_IMPORTED, user, uid_hashes)
 end

@@ -11,7 +11,7 @@ local AT_ONCE = 1000 -- lines between two pauses
 
 ---@class ical.Property
 ---@field name string                    upper case
----@field line integer                   where it begins in the file
+---@field line integer|nil               where it begins in the file
 ---@field params table<string, string>   names in upper case; the first value of each
 ---@field value string                   as written
 
@@ -51,7 +51,7 @@ end
 ---@return ical.Property|nil
 ---@return string|nil message
 function ical.read_line(line)
-  local name, at = line:match("^([%w%-]+)()")
+  local name, at = line:match("^([%w%-]+)()") ---@type any, any
   if not name then
     return nil, "it does not begin with a name"
   end
@@ -91,6 +91,9 @@ local function at_line(number, message)
 end
 
 -- The tree grows by one line at a time.
+---@class ical.Tree
+---@field roots ical.Component[]
+---@field stack ical.Component[]
 local Tree = {}
 Tree.__index = Tree
 
@@ -248,7 +251,7 @@ end
 ---@field hour integer|nil  nil: a date alone
 ---@field min integer|nil
 ---@field sec integer|nil
----@field utc boolean
+---@field utc boolean|nil
 
 ---@param value string  of type DATE or DATE-TIME; whether there is such a day is not looked at
 ---@return ical.Time|nil
@@ -257,16 +260,17 @@ function ical.read_time(value)
   if not year then
     return nil
   end
+  ---@type any
   local time = { year = tonumber(year), month = tonumber(month), day = tonumber(day), utc = false }
   if rest == "" then
     return time
   end
-  local hour, min, sec, zulu = rest:match("^T(%d%d)(%d%d)(%d%d)(Z?)$")
+  local hour, min, sec, zulu = (rest --[[@as string]]):match("^T(%d%d)(%d%d)(%d%d)(Z?)$")
   if not hour then
     return nil
   end
   time.hour, time.min, time.utc = tonumber(hour), tonumber(min), zulu == "Z"
-  time.sec = math.min(tonumber(sec), 60)
+  time.sec = tonumber(sec)
   time.sec = time.sec == 60 and 59 or time.sec
   return time
 end
@@ -276,11 +280,12 @@ local SECONDS = { W = 604800, D = 86400, H = 3600, M = 60, S = 1 }
 ---@param value string  of type DURATION
 ---@return integer|nil seconds
 function ical.read_duration(value)
+  ---@type any, any, any
   local sign, days, clock = value:match("^%s*([+-]?)P([%dWD]*)([T%dHMS]*)%s*$")
   if not sign or #value > 40 or days == "" and clock == "" then
     return nil
   end
-  local total, rest = 0, days
+  local total, rest = 0, days ---@type any, any
   for number, unit in days:gmatch("(%d+)([WD])") do
     total, rest = total + tonumber(number) * SECONDS[unit], rest:sub(#number + 2)
   end

@@ -132,6 +132,8 @@ describe("a recurrence rule as RRULE", function()
     assert.equal("FREQ=DAILY;UNTIL=20270201T120000Z", rule(due, "FREQ=DAILY;UNTIL=20270201T120000Z"))
     assert.equal("FREQ=DAILY;UNTIL=20270202",
       rule("2027-01-15T22:59:00Z", "FREQ=DAILY;UNTIL=20270201T230000Z", "Europe/Berlin"))
+    assert.equal("FREQ=DAILY;UNTIL=99991231",
+      rule("2027-01-15T14:59:00Z", "FREQ=DAILY;UNTIL=99991231T235959Z", "Asia/Tokyo"))
   end)
 end)
 
