@@ -99,14 +99,14 @@ end
 
 -- Of a date a reminder counts from its beginning, which is where RFC 5545 (3.8.6.3) puts it.
 local function add_alarm(writer, task, due)
-  local seconds = -task.reminder_offset_minutes * 60 --[[@as integer]]
+  local seconds = -task.reminder_offset_minutes * 60
   if due.kind == "date" then
     seconds = seconds + 23 * 3600 + 59 * 60
   end
   writer:add("BEGIN", "VALARM")
   writer:add("ACTION", "DISPLAY")
   writer:add("DESCRIPTION", ical.text(task.title))
-  writer:add("TRIGGER", ical.duration(seconds), ";RELATED=END")
+  writer:add("TRIGGER", ical.duration(seconds --[[@as integer]]), ";RELATED=END")
   writer:add("END", "VALARM")
 end
 
