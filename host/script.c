@@ -207,7 +207,11 @@ int script_load(struct script *script, const char *service, struct script_servic
     declared->inner_port = read_number(L, "inner_port");
     declared->workers = read_number(L, "workers");
     declared->body_limit = read_number(L, "body_limit");
+    declared->large_limit = read_number(L, "large_limit");
     declared->nice = read_number(L, "nice");
+    lua_getfield(L, -1, "large_path");
+    snprintf(declared->large_path, sizeof declared->large_path, "%s", luaL_optstring(L, -1, ""));
+    lua_pop(L, 1);
     lua_getfield(L, -1, "reloads");
     declared->reloads = lua_toboolean(L, -1);
     lua_getfield(L, -2, "asked");
@@ -227,7 +231,7 @@ int script_load(struct script *script, const char *service, struct script_servic
     lua_pop(L, 1);
     if (declared->port <= 0)
         return err_set(err, "%s/service.lua declares no port", service);
-    if (declared->workers < 0 || declared->body_limit < 0)
+    if (declared->workers < 0 || declared->body_limit < 0 || declared->large_limit < 0)
         return err_set(err, "%s/service.lua: workers and body_limit must not be negative", service);
     if (declared->nice < 0 || declared->nice > 19)
         return err_set(err, "%s/service.lua: nice must be from 0 to 19", service);

@@ -114,6 +114,8 @@ static int listen_on(struct worker *worker, const char *address, int port, size_
         .address = address,
         .port = port,
         .body_limit = body_limit,
+        .large_path = port == worker->options.port ? worker->options.large_path : NULL,
+        .large_limit = (size_t)worker->options.large_limit,
         .max_connections = (unsigned)config_number(worker->options.config, "MAX_CONNECTIONS"),
         .on_request = on_request,
         .user = listener,

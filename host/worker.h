@@ -23,7 +23,9 @@ struct worker_options {
     const char *service;
     int index, count; // this worker among those of its service
     int port, inner_port;
-    int body_limit;                     // bytes of a body on `port`, 0: 64 KiB
+    int body_limit;         // bytes of a body on `port`, 0: 64 KiB
+    const char *large_path; // where it may be large_limit, "": nowhere; outlives the worker
+    int large_limit;
     int nice;                           // of the thread, as setpriority(2) takes it
     const struct api_service *services; // all of this process; outlive the worker
     int service_count;
