@@ -161,7 +161,7 @@ static int refuse_chunk(lua_State *L) {
     return lua_error(L);
 }
 
-static void compile(lua_State *L, const struct rules *rules, const struct rules_file *file, int env,
+static void compile(lua_State *L, const struct rules *rules, const struct file *file, int env,
                     int chunks) {
     size_t len = strlen(file->name);
     if (strcmp(file->name + len - 4, ".lua") != 0)
@@ -408,9 +408,9 @@ const char *rules_revision(const struct rules *rules) {
     return rules_bundle_revision(rules->bundle);
 }
 
-const struct rules_file *rules_find_file(const struct rules *rules, const char *name) {
+const struct file *rules_find_file(const struct rules *rules, const char *name) {
     for (size_t i = 0; i < rules_bundle_count(rules->bundle); i++) {
-        const struct rules_file *file = rules_bundle_file(rules->bundle, i);
+        const struct file *file = rules_bundle_file(rules->bundle, i);
         if (strcmp(file->name, name) == 0)
             return file;
     }
