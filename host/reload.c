@@ -234,8 +234,9 @@ static void look(struct reload *reload, bool asked) {
     bundle_release(scripts);
 }
 
+// Not an asking, which would take again what the folder holds.
 static void wake(void *user) {
-    reload_ask(user);
+    watch_wake(((struct reload *)user)->watch);
 }
 
 static void *run_thread(void *user) {
@@ -249,7 +250,8 @@ static void *run_thread(void *user) {
         enum watch_event event = watch_wait(reload->watch, reload_rules_patience(reload->rules));
         if (event == WATCH_STOPPED)
             return NULL;
-        bool asked = !reload_rules_obey(reload->rules) && event == WATCH_ASKED;
+        bool asked = event == WATCH_ASKED;
+        reload_rules_obey(reload->rules);
         reload_rules_judge(reload->rules);
         shadow_look(asked);
         reload_rules_look(reload->rules, asked);

@@ -129,6 +129,24 @@ static void keep_copy(struct reload_rules *reload) {
         log_event(LOG_ERROR, "no copy of the rules is kept", "error", err.text, NULL);
 }
 
+// Whether a start may take a revision from the folder.
+static void ban(struct reload_rules *reload, const char *revision, const char *why) {
+    const char *folder = config_string(reload->config, "STATE_DIR");
+    struct err err;
+    if (folder && rules_store_ban(folder, revision, why, &err) != 0)
+        log_event(LOG_ERROR, "it is not remembered that rules were taken back", "error", err.text,
+                  "revision", revision, NULL);
+}
+
+static void allow(struct reload_rules *reload) {
+    const char *folder = config_string(reload->config, "STATE_DIR");
+    const char *revision = rules_bundle_revision(reload->live);
+    struct err err;
+    if (folder && rules_store_allow(folder, revision, &err) != 0)
+        log_event(LOG_ERROR, "rules that were taken back are not forgotten", "error", err.text,
+                  "revision", revision, NULL);
+}
+
 static void set_tried(struct reload_rules *reload, const char *revision) {
     snprintf(reload->tried, sizeof reload->tried, "%s", revision);
 }
@@ -185,6 +203,7 @@ static void take(struct reload_rules *reload, struct rules_bundle *rules, uint64
     revision_loaded(REVISION_RULES, revision, "loaded", NULL);
     snprintf(ms, sizeof ms, "%.1f", (double)(uv_hrtime() - began_ns) / 1e6);
     log_event(LOG_INFO, "the rules were reloaded", "revision", revision, "ms", ms, NULL);
+    allow(reload);
     keep_copy(reload);
 }
 
@@ -222,6 +241,7 @@ static void take_back(struct reload_rules *reload, const char *why) {
     char bad[BUNDLE_REVISION];
     snprintf(bad, sizeof bad, "%s", rules_bundle_revision(reload->live));
     reload->probation_until = 0;
+    ban(reload, bad, why); // first: the program may end any moment
     if (swap(reload, reload->before, start_making(reload, reload->before), &err) != 0) {
         refuse(reload, bad, &err);
         return;
@@ -234,8 +254,6 @@ static void take_back(struct reload_rules *reload, const char *why) {
     revision_returned(REVISION_RULES, rules_bundle_revision(reload->live), bad, why);
     log_event(LOG_ERROR, "the rules before are back", "error", why, NULL);
     rules_log_forget();
-    if (config_string(reload->config, "STATE_DIR"))
-        rules_store_drop(config_string(reload->config, "STATE_DIR"), bad);
     keep_copy(reload);
 }
 
@@ -267,31 +285,33 @@ static int go_back(struct reload_rules *reload, struct rules_bundle *rules, stru
     if (!reload->tried[0]) // else what the folder holds was refused before
         set_tried(reload, left);
     snprintf(why, sizeof why, "revision %.*s was rolled back by an operator", SHORT, left);
-    rollback_keep(reload->live, true);
+    ban(reload, left, why);
+    rollback_keep(reload->live, true); // which also keeps `left`
     rules_bundle_unref(reload->live);
     reload->live = rules_bundle_ref(rules);
     rules_bundle_unref(reload->before);
     reload->before = NULL;
     reload->probation_until = 0;
     rules_log_forget();
+    allow(reload);
     keep_copy(reload);
     revision_loaded(REVISION_RULES, rules_bundle_revision(rules), "rolled back", why);
+    revision_taken_back(REVISION_RULES, left);
     snprintf(revision, sizeof revision, "%s", rules_bundle_revision(rules));
     log_event(LOG_WARN, "the rules were rolled back", "why", why, "revision", revision, NULL);
     return 0;
 }
 
-bool reload_rules_obey(struct reload_rules *reload) {
+void reload_rules_obey(struct reload_rules *reload) {
     struct rules_bundle *rules = rollback_take();
     struct err err;
     if (!rules)
-        return false;
+        return;
     int status = go_back(reload, rules, &err);
     if (status != 0)
         log_event(LOG_ERROR, "the rules were not rolled back", "error", err.text, NULL);
     rollback_done(status == 0 ? NULL : &err);
     rules_bundle_unref(rules);
-    return true;
 }
 
 void reload_rules_begin(struct reload_rules *reload) {

@@ -32,8 +32,8 @@ int reload_rules_patience(const struct reload_rules *rules);
 // Takes rules back of which too many calls have failed.
 void reload_rules_judge(struct reload_rules *rules);
 
-// Does what an operator asked for. False: nobody did.
-bool reload_rules_obey(struct reload_rules *rules);
+// Does what an operator asked for, if one did.
+void reload_rules_obey(struct reload_rules *rules);
 
 // Reads the folder, and takes what is new in it. `asked`: also what was refused before.
 void reload_rules_look(struct reload_rules *rules, bool asked);

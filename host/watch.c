@@ -17,7 +17,7 @@
 #include "log.h"
 
 enum { QUIET_MS = 20, LATEST_MS = 200, MAX_FOLDERS = 4096, MAX_DEPTH = 16 };
-enum { ASKED = 1, STOPPED = 2 };
+enum { ASKED = 1, STOPPED = 2, WOKEN = 4 };
 
 static const uint32_t EVENTS = IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE |
                                IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF | IN_ATTRIB;
@@ -184,7 +184,7 @@ static int take_wanted(struct watch *watch) {
     uint64_t count;
     if (read(watch->wake, &count, sizeof count) < 0 && errno != EAGAIN)
         log_event(LOG_ERROR, "an eventfd failed", "error", strerror(errno), NULL);
-    int wanted = atomic_fetch_and(&watch->wanted, ~ASKED);
+    int wanted = atomic_fetch_and(&watch->wanted, ~(ASKED | WOKEN));
     return wanted;
 }
 
@@ -215,6 +215,8 @@ enum watch_event watch_wait(struct watch *watch, int most_ms) {
             renew(watch);
             return WATCH_ASKED;
         }
+        if (wanted & WOKEN)
+            return WATCH_LOOK;
         if (watch->heard || hear(watch)) {
             watch->heard = false;
             gather(watch);
@@ -248,6 +250,10 @@ static void want(struct watch *watch, int what) {
 
 void watch_ask(struct watch *watch) {
     want(watch, ASKED);
+}
+
+void watch_wake(struct watch *watch) {
+    want(watch, WOKEN);
 }
 
 void watch_stop(struct watch *watch) {

@@ -714,6 +714,59 @@ class Copies(RulesCase):
         self.wait_copy(good)
         self.assertEqual([name for name in self.copies() if bad in name], [])
 
+    def test_rules_that_were_taken_back_stay_away_at_a_restart_until_somebody_wants_them(self):
+        loads = self.put_code("", 2)
+        good = self.status()["revision"]
+        self.put_code('function task.create() error("bad rule") end', loads + 1)
+        bad = self.status()["revision"]
+        for i in range(30):
+            self.assertEqual(self.host.post("/api/tasks", {"title": f"task {i}"}).status, 201)
+        wait_until(lambda: self.status()["state"] == "returned", PATIENCE, "the rules before")
+        for _ in range(2):
+            self.host.kill()
+            self.host.start()
+            status = self.status()
+            self.assertEqual((status["revision"], status["state"], status["refused"]), (good, "returned", bad))
+            self.acknowledged(good)
+            self.assertIn(f"rules: revision {bad[:12]} was taken back: ", self.host.get("/ready", token=None).json["detail"])
+            self.assertEqual(self.successful(), ["0"])
+        self.assertEqual(len([l for l in self.host.log_text().splitlines() if "the rules were taken back before" in l]), 2)
+        history = self.host.run("rules", "history")
+        self.assertRegex(history.stdout, rf"before  {bad[:12]}  .*taken back")
+        done = self.host.run("rules", "rollback", bad[:12])
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.host.kill()
+        self.host.start()
+        self.assertEqual((self.status()["revision"], self.status()["state"]), (bad, "loaded"))
+
+    def test_after_a_restart_a_new_edit_is_taken_as_ever(self):
+        loads = self.put_code("", 2)
+        good = self.status()["revision"]
+        self.put_code('function task.create() error("bad rule") end', loads + 1)
+        for i in range(30):
+            self.assertEqual(self.host.post("/api/tasks", {"title": f"task {i}"}).status, 201)
+        wait_until(lambda: self.status()["state"] == "returned", PATIENCE, "the rules before")
+        self.host.kill()
+        self.host.start()
+        self.assertEqual(self.status()["revision"], good)
+        self.put_code("function task.create() return {} end", 2)
+        self.assertEqual(self.status()["state"], "loaded")
+        self.assertEqual(self.host.get("/ready", token=None).json.get("detail"), None)
+
+    def test_what_an_operator_rolled_back_stays_away_at_a_restart(self):
+        good = self.status()["revision"]
+        self.wait_copy(good)
+        self.edit("task.lua", "-- two\n")
+        wait_until(lambda: self.status()["loads"] == 2, PATIENCE, "the rules")
+        self.assertEqual(self.host.run("rules", "rollback").returncode, 0)
+        self.host.kill()
+        self.host.start()
+        self.assertEqual((self.status()["revision"], self.status()["state"]), (good, "returned"))
+        self.assertIn("was rolled back by an operator", self.status()["error"])
+        self.host.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: self.status()["state"] == "loaded", PATIENCE, "the folder's rules")
+        self.assertNotEqual(self.status()["revision"], good)
+
     def test_killed_in_the_middle_of_changes_it_starts_with_good_rules(self):    # F68
         good = {self.status()["revision"]}
         self.wait_copy(self.status()["revision"])
