@@ -162,9 +162,19 @@ static void it_goes_only_when_its_fibers_have_ended(void **state) {
 
 static void a_loop_that_rests_is_woken_to_see_that_it_should_end(void **state) {
     (void)state;
-    begin("worker.at_end(function() note(\"last\") end)\n"
-          "fiber.spawn(function() while not worker.ending() do fiber.sleep(3600000) end end)");
+    begin("fiber.spawn(function()\n"
+          "  while not worker.ending() do fiber.sleep(3600000) end\n"
+          "  note(\"woken\")\n"
+          "  fiber.sleep(1)\n"
+          "end)");
     generation_retire(generation);
+    while (strcmp(notes(), "woken ") != 0) {
+        if (generation_reap(generation)) {
+            generation = NULL;
+            fail_msg("it went while a loop rested");
+        }
+        uv_run(&loop, UV_RUN_NOWAIT);
+    }
     run_until_gone();
 }
 

@@ -9,7 +9,6 @@
 #include "reload.h"
 #include "revision.h"
 #include "rollback.h"
-#include "rules_first.h"
 #include "worker.h"
 
 // Two services with real workers, two of "one" and one of "two"; each worker has a port of its own.
@@ -35,14 +34,22 @@ static struct worker *workers[WORKERS];
 static int ports[WORKERS];
 static struct reload *reload;
 
-static int free_port(void) {
+static int database = -1; // takes connections and never says a word: nobody here needs one
+
+static int bind_any(int *port) {
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof at;
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof at), 0);
     assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &len), 0);
-    close(fd);
-    return ntohs(at.sin_port);
+    *port = ntohs(at.sin_port);
+    return fd;
+}
+
+static int free_port(void) {
+    int port;
+    close(bind_any(&port));
+    return port;
 }
 
 static void write_word(const char *service, const char *word) {
@@ -62,7 +69,7 @@ static void write_service(const char *service, int port, const char *start) {
 static void write_rule(const char *body) {
     char text[256];
     snprintf(text, sizeof text, "return { say = function() %s end }", body);
-    scripts_write("rules/a.lua", text);
+    scripts_write(".rules/a.lua", text); // no part of the scripts
 }
 
 // What a worker answers, up to the nth blank.
@@ -181,19 +188,21 @@ static void start_reload(void) {
 
 static int setup(void **state) {
     (void)state;
-    static char folder[64];
+    static char folder[64], rules_folder[80], url[64];
+    int port;
     static const struct scripts_setting settings[] = {
-        {"SCRIPTS_DIR", folder},
-        {"BIND_ADDRESS", "127.0.0.1"},
-        {"RELOAD_LOOK_MS", "100"},
-        {"DRAIN_MS", "0"},
-        {"DB_CONNECTIONS", "1"},
-        {"DATABASE_URL", "postgresql://127.0.0.1:1/none"}, // nobody asks it
-        {NULL, NULL}};
+        {"SCRIPTS_DIR", folder},     {"BIND_ADDRESS", "127.0.0.1"},
+        {"RELOAD_LOOK_MS", "100"},   {"DRAIN_MS", "0"},
+        {"DB_CONNECTIONS", "1"},     {"DATABASE_URL", url},
+        {"RULES_DIR", rules_folder}, {NULL, NULL}};
     struct err err;
     scripts_open();
     strcpy(folder, scripts_folder);
-    scripts_make_folder("rules");
+    snprintf(rules_folder, sizeof rules_folder, "%s/.rules", folder);
+    database = bind_any(&port);
+    assert_int_equal(listen(database, 100), 0);
+    snprintf(url, sizeof url, "postgresql://127.0.0.1:%d/none", port);
+    scripts_make_folder(".rules");
     write_rule("return \"first\"");
     for (int i = 0; i < SERVICES; i++) {
         scripts_make_folder(NAMES[i]);
@@ -203,9 +212,7 @@ static int setup(void **state) {
     }
     config = scripts_config(settings);
     scripts = scripts_read();
-    char *rules_folder = rules_first_folder(config);
     assert_int_equal(rules_bundle_read(&rules, rules_folder, &err), 0);
-    free(rules_folder);
     revision_loaded(REVISION_SCRIPTS, bundle_revision(scripts), "loaded", NULL);
     revision_loaded(REVISION_RULES, rules_bundle_revision(rules), "loaded", NULL);
     note_counts();
@@ -222,6 +229,7 @@ static int teardown(void **state) {
     reload_join(reload);
     for (int i = 0; i < WORKERS; i++)
         worker_join(workers[i]);
+    close(database);
     rollback_close();
     bundle_release(scripts);
     rules_bundle_unref(rules);
@@ -322,7 +330,7 @@ static void changed_rules_are_taken_by_all_and_no_script_is_loaded(void **state)
 
 static void rules_that_do_not_load_change_nothing_but_what_is_said(void **state) {
     (void)state;
-    scripts_write("rules/a.lua", "\nreturn (");
+    scripts_write(".rules/a.lua", "\nreturn (");
     wait_for(rules_failed, "a refusal");
     assert_non_null(strstr(told(REVISION_RULES).error, "rules/a.lua:2:"));
     all_say("old first");
@@ -378,7 +386,7 @@ static void an_operator_goes_back_until_the_folder_changes(void **state) {
     assert_string_equal(told(REVISION_RULES).state, "rolled back");
     assert_true(told(REVISION_RULES).past[0].taken_back);
     note_counts();
-    snprintf(path, sizeof path, "%s/rules/a.lua", scripts_folder);
+    snprintf(path, sizeof path, "%s/.rules/a.lua", scripts_folder);
     assert_int_equal(utime(path, NULL), 0); // seen, and the same
     write_word("two", "new");
     wait_for(scripts_came, "scripts");
