@@ -494,8 +494,9 @@ class Rules(RulesCase):
         self.assertEqual((self.status()["state"], len(self.status()["previous"])), ("loaded", 1))
         self.assertEqual(self.status("scripts")["loads"], 1)
 
-    def test_broken_rules_change_nothing_but_what_is_said(self):
+    def test_broken_rules_change_nothing_but_what_is_said(self):    # F64
         before = self.status()["revision"]
+        posters = self.run_posters()
         self.edit("task.lua", "return (\n")
         wait_until(lambda: self.status()["state"] == "failed", PATIENCE, "a refusal")
         self.assertEqual(self.status()["revision"], before)
@@ -503,7 +504,31 @@ class Rules(RulesCase):
         ready = self.host.get("/ready", token=None)
         self.assertEqual(ready.status, 200)
         self.assertIn("rules: ", ready.json["detail"])
-        self.assertEqual(self.host.post("/api/tasks", {"title": "goes on"}).status, 201)
+        self.assertEqual(self.successful(), ["0"])
+        self.acknowledged(before)
+        self.assertGreater(self.end_posters(posters), 0)
+
+    def test_rules_that_become_unsafe_or_huge_are_refused_while_it_runs(self):    # S45
+        before = self.status()["revision"]
+        task, more = os.path.join(self.rules, "task.lua"), os.path.join(self.rules, "more.lua")
+
+        def large(path):
+            with open(path, "w") as f:
+                f.write("return {}\n")
+                f.truncate(100 << 20)
+        for words, change, undo in (
+                ("everybody may write task.lua", lambda: os.chmod(task, 0o666), lambda: os.chmod(task, 0o644)),
+                ("everybody may write the folder", lambda: os.chmod(self.rules, 0o777), lambda: os.chmod(self.rules, 0o755)),
+                ("more.lua is a link that leaves the folder", lambda: os.symlink(__file__, more), lambda: os.remove(more)),
+                ("more.lua is larger than", lambda: large(more), lambda: os.remove(more))):
+            with self.subTest(words):
+                change()
+                wait_until(lambda: words in self.status().get("error", ""), PATIENCE, "a refusal")
+                self.assertEqual(self.successful(), ["0"])
+                self.acknowledged(before)
+                undo()
+                wait_until(lambda: self.status()["state"] == "loaded", PATIENCE, "the rules as they were")
+                self.assertEqual(self.successful(), ["1"])
 
     def test_rules_whose_examples_do_not_come_true_are_refused(self):
         name = os.path.join(self.rules, "task.examples.json")
