@@ -13,6 +13,7 @@
 #include "rules_budget.h"
 #include "rules_copy.h"
 #include "rules_env.h"
+#include "rules_guard.h"
 
 enum { TRACE_LEVELS = 16, KEEP_BYTES = 256 * 1024, EXPLAINED_LINES = 200, LINE_BYTES = 500 };
 
@@ -31,6 +32,7 @@ struct rules {
     struct rules_limits limits;
     lua_State *L;
     int modules;      // registry reference
+    int guard;        // likewise
     size_t loaded;    // bytes of the VM after the load
     struct buf bytes; // of arguments, then of results
     unsigned call_ms; // of the call that runs
@@ -188,7 +190,7 @@ static int load_all(lua_State *L) {
     lua_gc(L, LUA_GCSETPAUSE, 150);
     lua_gc(L, LUA_GCSETSTEPMUL, 400);
     rules_env_push(L, explain);
-    enum { ENV = 1, CHUNKS, MODULES, REQUIRE };
+    enum { ENV = 1, CHUNKS, MODULES, NEEDS, REQUIRE };
     lua_pushvalue(L, MODULES);
     rules->modules = luaL_ref(L, LUA_REGISTRYINDEX);
     for (size_t i = 0; i < rules_bundle_count(rules->bundle); i++)
@@ -197,6 +199,7 @@ static int load_all(lua_State *L) {
     if (rules->limits.only) {
         lua_pushfstring(L, "rules.%s", rules->limits.only);
         lua_call(L, 1, 0);
+        rules->guard = rules_guard_new(L, MODULES, NEEDS);
         return 0;
     }
     lua_pushnil(L);
@@ -206,6 +209,7 @@ static int load_all(lua_State *L) {
         lua_pushfstring(L, "rules.%s", lua_tostring(L, -2));
         lua_call(L, 1, 0);
     }
+    rules->guard = rules_guard_new(L, MODULES, NEEDS);
     return 0;
 }
 
@@ -344,6 +348,17 @@ static unsigned call_budget_ms(const struct rules *rules) {
     return more < 3 * (size_t)base ? base + (unsigned)more : 4 * base;
 }
 
+// What the call has changed for others is put back, whatever came of it.
+static void guard(struct rules *rules, const char *name) {
+    char file[64], where[64], text[160];
+    const char *dot = strrchr(name, '.');
+    snprintf(file, sizeof file, "%.*s", dot ? (int)(dot - name) : 0, name);
+    if (rules_guard_check(rules->L, rules->guard, file, where, sizeof where) || rules->code)
+        return;
+    snprintf(text, sizeof text, "it changes a table of rules/%s.lua, which is constant", where);
+    fail(rules, "error", "", text);
+}
+
 static void call(struct rules *rules, const char *name) {
     rules->call_ms = call_budget_ms(rules);
     begin(rules, rules->call_ms);
@@ -356,6 +371,7 @@ static void call(struct rules *rules, const char *name) {
     if (rules->explains)
         rules->cpu_ns = rules_budget_cpu_ns(&rules->budget);
     lua_settop(rules->L, 0);
+    guard(rules, name);
     if (rules->budget.over == RULES_OVER_MEMORY)
         recover(rules);
 }
