@@ -420,6 +420,10 @@ struct rules_account rules_account(const struct rules *rules) {
     };
 }
 
+const char *rules_called(const struct rules *rules) {
+    return rules->entry;
+}
+
 const char *rules_revision(const struct rules *rules) {
     return rules_bundle_revision(rules->bundle);
 }

@@ -58,6 +58,9 @@ struct rules_account rules_account(const struct rules *rules);
 
 const char *rules_revision(const struct rules *rules);
 
+// Where the rule that was called last begins ("rules/notify.lua:190"); "" when there was none.
+const char *rules_called(const struct rules *rules);
+
 // A file of the bundle ("notify.examples.json"); NULL when there is none of that name.
 const struct file *rules_find_file(const struct rules *rules, const char *name);
 

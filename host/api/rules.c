@@ -73,14 +73,16 @@ static int call(lua_State *L) {
     return 2;
 }
 
-// A call that gave something, of which its caller says that it is of no use.
+// The last call gave something, of which its caller says that it is of no use. -> the message with
+// the place of the rule
 static int failed(lua_State *L) {
-    const char *name = luaL_checkstring(L, 1);
-    const struct rules_failure failure = {luaL_checkstring(L, 2), luaL_checkstring(L, 3), ""};
+    const char *name = luaL_checkstring(L, 1), *code = luaL_checkstring(L, 2);
+    lua_pushfstring(L, "%s: %s", rules_called(live(L)), luaL_checkstring(L, 3));
+    const struct rules_failure failure = {code, lua_tostring(L, -1), ""};
     if (api_env(L)->loop)
         revision_count_failure();
     note_failure(L, name, &failure);
-    return 0;
+    return 1;
 }
 
 // shadow(name, ...): the candidate's results, or nil and an error that nobody counts.

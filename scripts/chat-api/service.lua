@@ -2,6 +2,7 @@
 local inbox = require("lib.inbox")
 local jobs = require("lib.jobs")
 local live = require("chat-api.live")
+local mcp = require("chat-api.mcp")
 local outbox = require("lib.outbox")
 local reminders = require("chat-api.reminders")
 local routes = require("chat-api.routes")
@@ -30,6 +31,9 @@ return {
     { "GET", "/api/events", updates.stream },
     { "POST", "/api/{user_id}/chat", routes.chat, body = "json" },
     { "GET", "/api/{user_id}/chat/history", routes.chat_history },
+    { "POST", "/mcp", mcp.post, challenge = mcp.challenge },
+    { "GET", "/.well-known/oauth-protected-resource/mcp", mcp.resource_metadata, auth = false },
+    { "GET", "/.well-known/oauth-protected-resource", mcp.resource_metadata, auth = false },
     { "GET", "/", static.file("web/index.html"), auth = false },
     { "GET", "/style.css", static.file("web/style.css"), auth = false },
   },

@@ -60,6 +60,7 @@ local INNER_BYTES = subscription.EVENT_BYTES -- of a body on the inner port
 ---@field [2] string  path; a segment {name} matches any one segment
 ---@field [3] fun(request: service.Request): integer, any, table|nil
 ---@field auth boolean|nil          needs a bearer token (default true on the public port)
+---@field challenge nil|fun(request: service.Request): string  the WWW-Authenticate of its 401
 ---@field body "json"|"optional"|nil a JSON object is needed, or may come
 ---@field large boolean|nil         of the inner port: takes bodies above INNER_BYTES
 ---@field invoked boolean|nil       of the inner port: other apps may call it
@@ -73,10 +74,10 @@ local JSON_HEADERS = {
   ["X-Content-Type-Options"] = "nosniff",
   ["Cache-Control"] = "no-store",
 }
-local EXPOSED = "ETag, Link, Location, Retry-After, X-Request-Id, X-Total-Count"
+local EXPOSED = "ETag, Link, Location, Retry-After, WWW-Authenticate, X-Request-Id, X-Total-Count"
 local METHODS = "GET, POST, PUT, PATCH, DELETE"
 local ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match, Last-Event-ID, "
-  .. "Mcp-Protocol-Version, Mcp-Session-Id, X-Request-Id"
+  .. "Mcp-Method, Mcp-Name, Mcp-Protocol-Version, Mcp-Session-Id, X-Request-Id"
 
 -- Per worker; the numbers of two workers add up.
 local FAILED_AUTH_PER_SECOND, FAILED_AUTH_BURST = 10, 200
@@ -255,6 +256,7 @@ local function stale()
 end
 
 local function read_status(kind)
+  ---@type any
   local status = revision.status(kind)
   status.loaded_at = status.revision and time.format(status.loaded_ms)
   status.loaded_ms = nil
@@ -318,8 +320,8 @@ local function make_authenticate(name)
   local failed = metrics.counter("http_authentication_failures_total",
     "Requests refused for their token.", {})
   return function(request, now_ms)
-    floods = floods or limit.new(tonumber(config.get("USER_RATE")),
-      2 * tonumber(config.get("USER_RATE")))
+    local rate = tonumber(config.get("USER_RATE")) --[[@as number]]
+    floods = floods or limit.new(rate, 2 * rate)
     local monotonic = time.monotonic_ms()
     local header = request.headers.authorization
     local token = header and header:match("^[Bb][Ee][Aa][Rr][Ee][Rr] +([^%s]+)$")
@@ -336,7 +338,7 @@ local function make_authenticate(name)
         return nil, problem.too_many(wait)
       end
       log.debug("token refused", { service = name, detail = detail })
-      return nil, problem.unauthorized(detail)
+      return nil, problem.unauthorized(detail --[[@as string]])
     end
     local allowed, wait = floods:take(claims.sub, monotonic)
     if not allowed then
@@ -390,6 +392,9 @@ local function prepare(route, request, params, authenticate)
   if route.auth or route.auth == nil and not request.inner then
     request.user, why = authenticate(request, time.now_ms())
     if why then
+      if why.status == 401 and route.challenge then
+        why.headers = { ["WWW-Authenticate"] = route.challenge(request) }
+      end
       return why
     end
   end

@@ -36,7 +36,7 @@ function url.decode(text)
     return nil
   end
   local decoded = text:gsub("%%(%x%x)", function(hex)
-    return string.char(tonumber(hex, 16))
+    return string.char(tonumber(hex, 16) --[[@as integer]])
   end)
   if decoded:find("%z") or not is_utf8(decoded) then
     return nil
@@ -59,8 +59,8 @@ function url.parse_query(query)
   local args = {}
   for pair in query:gmatch("[^&]+") do
     local name, value = pair:match("^([^=]*)=?(.*)$")
-    name = url.decode((name:gsub("+", " ")))
-    value = url.decode((value:gsub("+", " ")))
+    name = url.decode((name --[[@as string]]:gsub("+", " ")))
+    value = url.decode((value --[[@as string]]:gsub("+", " ")))
     if not name or not value then
       return nil, "The query string is not valid"
     end
