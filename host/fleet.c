@@ -156,8 +156,8 @@ static enum worker_outcome order_all(struct fleet *fleet, enum worker_step step,
     return wait_for_answers(fleet, deadline_ms, err);
 }
 
-enum worker_outcome fleet_change(struct fleet *fleet, struct fleet_part *parts, bool *began,
-                                 struct err *err) {
+static enum worker_outcome change(struct fleet *fleet, struct fleet_part *parts, bool *began,
+                                  struct err *err) {
     enum worker_outcome outcome = order_all(fleet, WORKER_PREPARE, parts, PREPARE_MS, err);
     *began = false;
     if (outcome != WORKER_DONE) {
@@ -168,4 +168,16 @@ enum worker_outcome fleet_change(struct fleet *fleet, struct fleet_part *parts, 
     }
     *began = true;
     return order_all(fleet, WORKER_COMMIT, parts, COMMIT_MS, err);
+}
+
+// The VMs that rules leave behind are freed here, where no request waits for it.
+enum worker_outcome fleet_change(struct fleet *fleet, struct fleet_part *parts, bool *began,
+                                 struct err *err) {
+    enum worker_outcome outcome = change(fleet, parts, began, err);
+    for (int i = 0; i < fleet->worker_count; i++) {
+        struct rules *old = parts[i].rules ? worker_take_old_rules(fleet->workers[i]) : NULL;
+        if (old)
+            rules_free(old);
+    }
+    return outcome;
 }

@@ -102,11 +102,16 @@ static int compare(const struct script_service *old, const struct script_service
                    {"inner_port", old->inner_port, new->inner_port},
                    {"workers", old->workers, new->workers},
                    {"body_limit", old->body_limit, new->body_limit},
+                   {"the body_limit of a route", old->large_limit, new->large_limit},
                    {"nice", old->nice, new->nice}};
     for (size_t i = 0; i < sizeof NUMBERS / sizeof *NUMBERS; i++)
         if (NUMBERS[i].before != NUMBERS[i].after)
             return err_set(err, "%s/service.lua changes %s from %d to %d, which needs a restart",
                            old->name, NUMBERS[i].name, NUMBERS[i].before, NUMBERS[i].after);
+    if (strcmp(old->large_path, new->large_path) != 0)
+        return err_set(err,
+                       "%s/service.lua gives another route a body_limit, which needs a restart",
+                       old->name);
     if (old->asked != new->asked)
         return err_set(err, "%s/service.lua changes its subscriptions, which needs a restart",
                        old->name);

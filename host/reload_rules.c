@@ -28,6 +28,7 @@ struct reload_rules {
     struct fleet *fleet;
     char *folder;
     struct rules_bundle *live, *before; // NULL: none
+    struct rules **made;                // their VMs by worker, until the workers take them
     char tried[BUNDLE_REVISION];        // the folder as it was last refused
     uint64_t probation_until;           // ms; 0: the live ones have proved themselves
     uint64_t calls, failures;           // when it began
@@ -42,6 +43,7 @@ struct reload_rules *reload_rules_new(const struct config *config, struct fleet 
     struct reload_rules *reload = xcalloc(1, sizeof *reload);
     reload->config = config;
     reload->fleet = fleet;
+    reload->made = xcalloc((size_t)fleet_worker_count(fleet) + 1, sizeof(struct rules *));
     reload->folder = rules_first_folder(config);
     reload->live = rules ? rules_bundle_ref(rules) : NULL;
     snprintf(reload->tried, sizeof reload->tried, "%s", refused);
@@ -51,6 +53,7 @@ struct reload_rules *reload_rules_new(const struct config *config, struct fleet 
 void reload_rules_free(struct reload_rules *reload) {
     rules_bundle_unref(reload->live);
     rules_bundle_unref(reload->before);
+    free(reload->made);
     free(reload->folder);
     free(reload);
 }
@@ -63,63 +66,62 @@ struct rules_bundle *reload_rules_live(const struct reload_rules *reload) {
     return reload->live;
 }
 
-// Making the workers' VMs, while the rules are tried.
+// Swapping: every worker gets new ones at once, or none does.
 
+// A VM for each worker whose service asks rules.
 static struct rules_make *start_making(struct reload_rules *reload, struct rules_bundle *rules) {
     int count = fleet_worker_count(reload->fleet);
-    bool *wanted = xcalloc((size_t)count + 1, sizeof *wanted);
-    for (int i = 0; i < count; i++)
-        wanted[i] =
-            fleet_service(reload->fleet, fleet_service_of(reload->fleet, i))->declared.asks_rules;
+    const char **wanted = xcalloc((size_t)count + 1, sizeof *wanted);
+    for (int i = 0; i < count; i++) {
+        const struct script_service *declared =
+            &fleet_service(reload->fleet, fleet_service_of(reload->fleet, i))->declared;
+        wanted[i] = declared->asks_rules ? declared->rules : NULL;
+    }
     struct rules_make *make = rules_make_start(rules, wanted, count);
     free(wanted);
     return make;
 }
 
-static struct rules **new_places(struct reload_rules *reload) {
-    return xcalloc((size_t)fleet_worker_count(reload->fleet) + 1, sizeof(struct rules *));
+static int make_all(struct reload_rules *reload, struct rules_bundle *rules, struct err *err) {
+    return rules_make_end(start_making(reload, rules), reload->made, err);
 }
 
-static void stop_making(struct reload_rules *reload, struct rules_make *make) {
-    struct rules **made = new_places(reload);
-    struct err ignored;
-    if (rules_make_end(make, made, &ignored) == 0)
-        for (int i = 0; i < fleet_worker_count(reload->fleet); i++)
-            if (made[i])
-                rules_free(made[i]);
-    free(made);
-}
-
-// Swapping: every worker gets new ones at once, or none does.
-
-static enum worker_outcome give(struct reload_rules *reload, struct rules_bundle *rules,
-                                struct rules_make *make, bool *began, struct err *err) {
-    struct rules **made = new_places(reload);
-    int count = fleet_worker_count(reload->fleet);
-    enum worker_outcome outcome = WORKER_REFUSED;
-    *began = false;
-    if (rules_make_end(make, made, err) == 0) {
-        struct fleet_part *parts = xcalloc((size_t)count + 1, sizeof *parts);
-        for (int i = 0; i < count; i++)
-            parts[i] = (struct fleet_part){.rules = rules, .made = made[i]};
-        outcome = fleet_change(reload->fleet, parts, began, err);
-        free(parts);
+static void drop_made(struct reload_rules *reload) {
+    for (int i = 0; i < fleet_worker_count(reload->fleet); i++) {
+        if (reload->made[i])
+            rules_free(reload->made[i]);
+        reload->made[i] = NULL;
     }
-    free(made);
+}
+
+// Gives what was made to the workers.
+static enum worker_outcome give(struct reload_rules *reload, struct rules_bundle *rules,
+                                bool *began, struct err *err) {
+    int count = fleet_worker_count(reload->fleet);
+    struct fleet_part *parts = xcalloc((size_t)count + 1, sizeof *parts);
+    for (int i = 0; i < count; i++) {
+        parts[i] = (struct fleet_part){.rules = rules, .made = reload->made[i]};
+        reload->made[i] = NULL;
+    }
+    enum worker_outcome outcome = fleet_change(reload->fleet, parts, began, err);
+    free(parts);
     return outcome;
 }
 
-static int swap(struct reload_rules *reload, struct rules_bundle *rules, struct rules_make *make,
-                struct err *err) {
+static int swap_made(struct reload_rules *reload, struct rules_bundle *rules, struct err *err) {
     bool began;
-    if (give(reload, rules, make, &began, err) == WORKER_DONE)
+    if (give(reload, rules, &began, err) == WORKER_DONE)
         return 0;
     struct err worse;
-    if (began && give(reload, reload->live, start_making(reload, reload->live), &began, &worse) !=
-                     WORKER_DONE)
+    if (began && (make_all(reload, reload->live, &worse) != 0 ||
+                  give(reload, reload->live, &began, &worse) != WORKER_DONE))
         log_event(LOG_ERROR, "workers could not go back to the rules before: restart the program",
                   "error", worse.text, NULL);
     return -1;
+}
+
+static int swap(struct reload_rules *reload, struct rules_bundle *rules, struct err *err) {
+    return make_all(reload, rules, err) == 0 ? swap_made(reload, rules, err) : -1;
 }
 
 static void keep_copy(struct reload_rules *reload) {
@@ -153,12 +155,16 @@ static void set_tried(struct reload_rules *reload, const char *revision) {
 
 // Taking what the folder holds.
 
-// They load, and their examples come true in every service that asks them.
-static int try(struct reload_rules *reload, struct rules_bundle *rules, struct err *err) {
-    for (int i = 0; i < fleet_service_count(reload->fleet); i++) {
-        struct fleet_service *service = fleet_service(reload->fleet, i);
-        if (rules_first_try(reload->config, service->scripts, &service->declared, 1, rules, err) !=
-            0)
+// Their examples come true in every service that asks them: in the VM that its first worker gets,
+// while others are made.
+static int try(struct reload_rules *reload, struct rules_make *make, struct err *err) {
+    for (int i = 0, last = -1; i < fleet_worker_count(reload->fleet); i++) {
+        int index = fleet_service_of(reload->fleet, i);
+        struct fleet_service *service = fleet_service(reload->fleet, index);
+        struct rules *made = index != last ? rules_make_first(make, i) : NULL;
+        last = index;
+        if (made &&
+            script_try_rules(reload->config, service->scripts, &service->declared, made, err) != 0)
             return -1;
     }
     return 0;
@@ -177,10 +183,19 @@ static void refuse(struct reload_rules *reload, const char *revision, struct err
 }
 
 static int change(struct reload_rules *reload, struct rules_bundle *rules, struct err *err) {
-    struct rules_make *make = start_making(reload, rules); // while they are tried here
-    if (try(reload, rules, err) == 0)
-        return swap(reload, rules, make, err);
-    stop_making(reload, make);
+    struct rules_make *make = start_making(reload, rules);
+    struct err broken;
+    int status = rules_compile(rules, err);
+    if (status == 0)
+        status = try(reload, make, err);
+    if (rules_make_end(make, reload->made, &broken) != 0) {
+        if (status == 0)
+            *err = broken;
+        return -1;
+    }
+    if (status == 0)
+        return swap_made(reload, rules, err);
+    drop_made(reload);
     return -1;
 }
 
@@ -242,7 +257,7 @@ static void take_back(struct reload_rules *reload, const char *why) {
     snprintf(bad, sizeof bad, "%s", rules_bundle_revision(reload->live));
     reload->probation_until = 0;
     ban(reload, bad, why); // first: the program may end any moment
-    if (swap(reload, reload->before, start_making(reload, reload->before), &err) != 0) {
+    if (swap(reload, reload->before, &err) != 0) {
         refuse(reload, bad, &err);
         return;
     }
@@ -280,7 +295,7 @@ void reload_rules_judge(struct reload_rules *reload) {
 static int go_back(struct reload_rules *reload, struct rules_bundle *rules, struct err *err) {
     char why[256], revision[SHORT + 1];
     const char *left = rules_bundle_revision(reload->live);
-    if (swap(reload, rules, start_making(reload, rules), err) != 0)
+    if (swap(reload, rules, err) != 0)
         return -1;
     if (!reload->tried[0]) // else what the folder holds was refused before
         set_tried(reload, left);

@@ -42,6 +42,7 @@ static inline void scripts_open(void) {
     scripts_make_folder("lib");
     scripts_write("lib/service.lua",
                   "return { open = function(name) return require(name .. \".service\") end }");
+    scripts_write("lib/rule_examples.lua", "return { run_all = function() return true end }");
 }
 
 static inline int scripts_close(void) {

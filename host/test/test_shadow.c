@@ -30,7 +30,7 @@ static void write_rule(const char *text) {
 
 // What the seat's candidate answers; 0: there is none.
 static int answer(struct shadow_seat *of, lua_State *L) {
-    struct rules *rules = shadow_rules(of);
+    struct rules *rules = shadow_rules(of, NULL);
     struct rules_failure failure;
     if (!rules)
         return 0;
@@ -53,17 +53,17 @@ static void without_a_folder_there_is_no_candidate(void **state) {
     shadow_init(NULL);
     write_rule("return { f = function() return 1 end }");
     shadow_look(false);
-    assert_null(shadow_rules(&seat));
+    assert_null(shadow_rules(&seat, NULL));
 }
 
 static void a_candidate_is_asked_from_the_look_on(void **state) {
     (void)state;
     write_rule("return { f = function() return 1 end }");
-    assert_null(shadow_rules(&seat));
+    assert_null(shadow_rules(&seat, NULL));
     shadow_look(false);
     assert_int_equal(answer(&seat, fixture_lua), 1);
     assert_string_equal(told().state, "loaded");
-    assert_string_equal(told().revision, rules_revision(shadow_rules(&seat)));
+    assert_string_equal(told().revision, rules_revision(shadow_rules(&seat, NULL)));
 }
 
 static void the_seat_keeps_its_vm_while_nothing_changes(void **state) {
@@ -135,7 +135,7 @@ static void a_folder_that_cannot_be_read_is_told_once(void **state) {
     shadow_look(false);
     assert_int_equal(told().failures, failures + 1);
     assert_non_null(strstr(told().error, "/nothing/here"));
-    assert_null(shadow_rules(&seat));
+    assert_null(shadow_rules(&seat, NULL));
 }
 
 static void *ask_until_the_last(void *user) {

@@ -1,4 +1,6 @@
 -- chat-api: tasks over HTTP and by chat.
+local calendar_feed = require("chat-api.calendar_feed")
+local calendar_import = require("chat-api.calendar_import")
 local inbox = require("lib.inbox")
 local jobs = require("lib.jobs")
 local live = require("chat-api.live")
@@ -29,6 +31,12 @@ return {
     { "PATCH", "/api/tasks/{id}/complete", routes.complete_task, body = "optional" },
     { "GET", "/api/tasks/{id}/history", routes.history },
     { "GET", "/api/events", updates.stream },
+    { "GET", "/api/calendar", calendar_feed.show },
+    { "POST", "/api/calendar", calendar_feed.create },
+    { "DELETE", "/api/calendar", calendar_feed.delete },
+    { "GET", "/calendar/{name}", calendar_feed.read, auth = false },
+    { "POST", "/api/import/calendar", calendar_import.post, body = "text/calendar",
+      body_limit = 1024 * 1024 },
     { "POST", "/api/{user_id}/chat", routes.chat, body = "json" },
     { "GET", "/api/{user_id}/chat/history", routes.chat_history },
     { "POST", "/mcp", mcp.post, challenge = mcp.challenge },

@@ -6,10 +6,12 @@
 --   inner_routes             the same for the inner port
 --   subscriptions            list of subscription.Subscription, told to Dapr by GET /dapr/subscribe
 --   start                    runs once per worker in a fiber, after the listeners are open
---   rules                    files of rules/ that it asks; it starts only where their examples hold
+--   rules                    files of rules/ that it may ask; it starts only where their examples
+--                            hold
 --   fallback                 answers what no route of the port for users matches, as a handler does
 --   workers                  how many workers it has, where the setting must not decide
---   body_limit               bytes of a request's body on the port for users (default 65,536)
+--   body_limit               bytes of a request's body on the port for users (default 65,536); one
+--                            route, without {name} in its path, may have a larger one of its own
 --   nice                     0 to 19: how far its threads stand back where cores are short
 --   reloads                  false: what it keeps in memory must not be lost, so a changed script
 --                            waits for a restart
@@ -61,7 +63,9 @@ local INNER_BYTES = subscription.EVENT_BYTES -- of a body on the inner port
 ---@field [3] fun(request: service.Request): integer, any, table|nil
 ---@field auth boolean|nil          needs a bearer token (default true on the public port)
 ---@field challenge nil|fun(request: service.Request): string  the WWW-Authenticate of its 401
----@field body "json"|"optional"|nil a JSON object is needed, or may come
+---@field body string|nil            "json": a JSON object is needed; "optional": one may come;
+---                                  else the media type of a text that the handler reads
+---@field body_limit integer|nil    bytes of its body, where it is the one route that takes more
 ---@field large boolean|nil         of the inner port: takes bodies above INNER_BYTES
 ---@field invoked boolean|nil       of the inner port: other apps may call it
 ---@field early boolean|nil         of the inner port: answers before start has run
@@ -207,8 +211,23 @@ local function is_json(content_type)
   return rest == "" or rest:match('^;%s*charset="?utf%-8"?%s*$') ~= nil
 end
 
+-- A body that is no JSON: the handler reads it.
+local function check_media_type(wanted, request)
+  local content_type = (request.headers["content-type"] or ""):lower()
+  local kind, rest = content_type:match("^%s*([^;%s]+)%s*(.*)$")
+  local charset = rest and rest:match('charset="?([^";%s]+)')
+  if kind ~= wanted or charset and charset ~= "utf-8" then
+    return problem.unsupported_media_type("The Content-Type must be " .. wanted .. ", in UTF-8")
+  elseif request.headers["content-encoding"] then
+    return problem.unsupported_media_type("A Content-Encoding is not supported")
+  end
+end
+
 local function read_body(route, request)
   local body = request.body
+  if route.body:find("/", 1, true) then
+    return check_media_type(route.body, request)
+  end
   if body == "" and route.body == "optional" then
     return nil
   end
@@ -365,6 +384,9 @@ end
 
 -- A service that asks no rules loads none. All workers have the same: one of them looks.
 local function check_rules(files)
+  if files then
+    require("host.rules").open(files)
+  end
   if files and worker.index == 0 then
     local good, message = require("lib.rule_examples").run_all(files)
     if not good then
@@ -429,6 +451,19 @@ local function respond(status, body, headers)
   return status, all, body
 end
 
+-- The one route that takes larger bodies than others: the host must know before it reads one.
+local function large_route(routes)
+  local found
+  for _, route in ipairs(routes or {}) do
+    if route.body_limit then
+      assert(not found, "two routes have a body_limit")
+      assert(#route[2] < 64 and not route[2]:find("{", 1, true), "a body_limit needs a plain path")
+      found = route
+    end
+  end
+  return found or {}
+end
+
 ---@param name string  a folder of scripts/
 ---@return table  {port, inner_port, start, handle}
 function service.open(name)
@@ -444,6 +479,7 @@ function service.open(name)
   local inner_exact, inner_patterns = compile(concat(concat(subscribed, INNER_BUILT_IN),
     declaration.inner_routes))
   local authenticate = make_authenticate(name)
+  local large = large_route(declaration.routes)
   local origins
 
   local function answer(request)
@@ -516,9 +552,12 @@ function service.open(name)
     inner_port = declaration.inner_port,
     workers = declaration.workers,
     body_limit = declaration.body_limit,
+    large_path = large[2],
+    large_limit = large.body_limit,
     nice = declaration.nice,
     reloads = declaration.reloads ~= false,
     asked = asked,
+    rules = table.concat(declaration.rules or {}, " "),
     start = start,
     handle = handle,
   }

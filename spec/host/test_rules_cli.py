@@ -477,6 +477,7 @@ class Live(unittest.TestCase):
         lines = [json.loads(line) for line in self.host.log_text().splitlines() if "the candidate rules decide otherwise" in line]
         self.assertEqual({(line["rule"], line["path"]) for line in lines}, {("task.create", "result.priority")})
         self.assertLessEqual(len(lines), 2)    # one a worker
+        wait_until(lambda: self.metric("rules_shadow_memory_bytes") > 0, PATIENCE, "the memory of the candidate")
         self.edit(self.shadow, 'local PRIORITY = "low"', "local PRIORITY = nil")
         loads = self.status()["shadow"]["loads"]
         wait_until(lambda: self.status()["shadow"]["loads"] > 1, PATIENCE, "the next candidate")
