@@ -1,4 +1,5 @@
 -- chat-api: tasks over HTTP and by chat.
+local docs = require("chat-api.docs")
 local inbox = require("lib.inbox")
 local jobs = require("lib.jobs")
 local live = require("chat-api.live")
@@ -19,19 +20,21 @@ return {
   port = 8000,
   inner_port = 9000,
   rules = { "chat", "chat_answers", "recurrence", "task" },
+  about = docs.about,
   routes = {
-    { "GET", "/api/tasks", routes.list_tasks },
-    { "POST", "/api/tasks", routes.create_task, body = "json" },
-    { "GET", "/api/tasks/{id}", routes.get_task },
-    { "PUT", "/api/tasks/{id}", routes.update_task, body = "json" },
-    { "DELETE", "/api/tasks/{id}", routes.delete_task },
-    { "PATCH", "/api/tasks/{id}/complete", routes.complete_task, body = "optional" },
-    { "GET", "/api/tasks/{id}/history", routes.history },
-    { "GET", "/api/events", updates.stream },
-    { "POST", "/api/{user_id}/chat", routes.chat, body = "json" },
-    { "GET", "/api/{user_id}/chat/history", routes.chat_history },
-    { "GET", "/", static.file("web/index.html"), auth = false },
-    { "GET", "/style.css", static.file("web/style.css"), auth = false },
+    { "GET", "/api/tasks", routes.list_tasks, doc = docs.list_tasks },
+    { "POST", "/api/tasks", routes.create_task, body = "json", doc = docs.create_task },
+    { "GET", "/api/tasks/{id}", routes.get_task, doc = docs.get_task },
+    { "PUT", "/api/tasks/{id}", routes.update_task, body = "json", doc = docs.update_task },
+    { "DELETE", "/api/tasks/{id}", routes.delete_task, doc = docs.delete_task },
+    { "PATCH", "/api/tasks/{id}/complete", routes.complete_task, body = "optional",
+      doc = docs.complete_task },
+    { "GET", "/api/tasks/{id}/history", routes.history, doc = docs.history },
+    { "GET", "/api/events", updates.stream, doc = docs.events },
+    { "POST", "/api/{user_id}/chat", routes.chat, body = "json", doc = docs.chat },
+    { "GET", "/api/{user_id}/chat/history", routes.chat_history, doc = docs.chat_history },
+    { "GET", "/", static.file("web/index.html"), auth = false, doc = false },
+    { "GET", "/style.css", static.file("web/style.css"), auth = false, doc = false },
   },
   inner_routes = {
     { "POST", "/job/{name}", reminders.on_job },
