@@ -1,5 +1,6 @@
 -- The description of chat-api's routes and of what they take and give (lib/openapi.lua). What a
 -- client may send comes from where it is checked: task_fields and task_query.
+local audit_docs = require("lib.audit_docs")
 local json = require("lib.json")
 local openapi = require("lib.openapi")
 local params = require("lib.params")
@@ -18,9 +19,9 @@ local USER = { user_id = { type = "string", description = "The token's `sub`." }
 
 local IF_MATCH = { name = "If-Match", description = "The ETag of the version that was seen: a "
   .. "change since is answered by 412. `*` is any.",
-  schema = { type = "string", pattern = '^(\\*|"[0-9]{1,9}")$' } }
+  schema = { type = "string", pattern = '^"[0-9]{1,9}"$|^[*]$', examples = { '"1"' } } }
 local IF_NONE_MATCH = { name = "If-None-Match", description = "An ETag that is known already.",
-  schema = { type = "string", pattern = '^"[0-9]{1,9}"$' } }
+  schema = { type = "string", examples = { '"1"' } } }
 local IDEMPOTENCY_KEY = { name = "Idempotency-Key", description = "Whoever sends the same request "
   .. "with the same key again gets the first answer.",
   schema = { type = "string", minLength = 1, maxLength = 255, pattern = "^[!-~]([ -~]*[!-~])?$" } }
@@ -55,20 +56,27 @@ local TASK = object({
   { "version", { type = "integer", minimum = 1 } },
 }, { description = "A task. All keys are always there." })
 
-local function input(needs_title, description)
+local function input(needs_title, more)
   local properties = {}
   for i, name in ipairs(task_fields.ORDER) do
     local is_title = name == "title"
     properties[i] = { name, is_title and FIELDS.title or nullable(FIELDS[name]),
       required = is_title and needs_title }
   end
-  return object(properties, { description = description })
+  return object(properties, more)
 end
 
-local NEW_TASK = input(true, "A new task. A key that is not known is passed over; null is the "
-  .. "same as nothing.")
-local CHANGE = input(false, "What is to be changed. What is not named stays; null clears, or "
-  .. "brings the default back.")
+local NEW_TASK = input(true, {
+  description = "A new task. A key that is not known is passed over; null is the same as nothing.",
+  anyOf = { -- a reminder needs a due date
+    { properties = { reminder_offset_minutes = { type = "null" } } },
+    { properties = { due_date = FIELDS.due_date }, required = { "due_date" } },
+  },
+})
+local CHANGE = input(false, {
+  description = "What is to be changed. What is not named stays; null clears, or brings the default "
+    .. "back.",
+})
 
 local COMPLETION = object({
   { "completed_task", ref("Task") },
@@ -76,24 +84,6 @@ local COMPLETION = object({
     description = "The next occurrence, where there is one and it came within half a second." } },
 })
 local DELETED = object({ { "deleted", { type = "boolean", const = true } }, { "id", UUID } })
-
-local ENTRY = object({
-  { "event_id", UUID },
-  { "event_type", { type = "string", examples = { "task.updated" } } },
-  { "user_id", { type = "string" } },
-  { "task_id", UUID },
-  { "version", { type = "integer", minimum = 1 } },
-  { "timestamp", MOMENT },
-  { "source", { type = "string" } },
-  { "payload", { type = "object", description = "The task as it was then." } },
-  { "changes", { type = { "object", "null" },
-    description = "By field, what it was and what it is: {before, after}." } },
-})
-local HISTORY = object({
-  { "entries", { type = "array", items = ref("AuditEntry") } },
-  { "total", { type = "integer", minimum = 0 } },
-  { "next_cursor", { type = "string" }, required = false },
-})
 
 local TOOL_CALL = object({
   { "tool_name", { type = "string", examples = { "add_task" } } },
@@ -127,7 +117,12 @@ docs.CHAT_REQUEST = object({
     description = "Otherwise the newest conversation goes on." }, required = false },
 })
 
-docs.HISTORY_LIMIT = params.limit(100, 1000)
+local function stream(description, example)
+  return { ["text/event-stream"] = { schema = object({ { "data", { type = "string",
+    description = description } } }, { description = "One event of the stream." }),
+    example = example } }
+end
+
 docs.about = {
   title = "Todo Chatbot",
   description = "Tasks, and a chat that understands them. Errors are problem JSON (RFC 9457): "
@@ -139,8 +134,8 @@ docs.about = {
     { name = "Live", description = "What happens, as it happens." },
   },
   schemas = { Task = TASK, NewTask = NEW_TASK, TaskChange = CHANGE, Completion = COMPLETION,
-    Deleted = DELETED, AuditEntry = ENTRY, History = HISTORY, ToolCall = TOOL_CALL,
-    ChatRequest = docs.CHAT_REQUEST, ChatReply = CHAT_REPLY, ChatMessage = MESSAGE },
+    Deleted = DELETED, AuditEntry = audit_docs.AuditEntry, AuditLog = audit_docs.AuditLog,
+    ToolCall = TOOL_CALL, ChatRequest = docs.CHAT_REQUEST, ChatReply = CHAT_REPLY, ChatMessage = MESSAGE },
 }
 
 local function link(operation, description)
@@ -211,7 +206,7 @@ docs.history = {
   query = { params.limit(1000, 1000),
     { name = "cursor", schema = { type = "string", format = "cursor" },
       description = "next_cursor of the page before." } },
-  answers = { [200] = { description = "Its entries, oldest first.", schema = ref("History") } },
+  answers = { [200] = { description = "Its entries, oldest first.", schema = ref("AuditLog") } },
   problems = { 404 },
 }
 
@@ -223,10 +218,9 @@ docs.events = {
     description = "For clients that cannot set Last-Event-ID." } },
   headers = { { name = "Last-Event-ID", schema = { type = "string" },
     description = "Goes on behind this event." } },
-  answers = { [200] = { description = "The stream.", content = { ["text/event-stream"] = {
-    schema = { type = "string" },
-    example = "retry: 1000\n: connected\n\nid: 5f0e…\ndata: {\"event_type\":\"task.sync\",…}\n\n",
-  } } } },
+  answers = { [200] = { description = "The stream.",
+    content = stream("JSON: the event.",
+      "retry: 1000\n: connected\n\nid: 5f0e…\ndata: {\"event_type\":\"task.sync\",…}\n\n") } },
 }
 
 docs.chat = {
@@ -236,16 +230,17 @@ docs.chat = {
     .. "`data: [DONE]`.",
   body = { schema = ref("ChatRequest"),
     example = { message = "Add buy milk tomorrow at 9am #home high priority" } },
-  answers = { [200] = { description = "What was done, in words and as calls.", content = {
-    ["application/json"] = { schema = ref("ChatReply") },
-    ["text/event-stream"] = { schema = { type = "string" },
-      example = "data: {\"type\":\"content\",\"data\":\"Added.\"}\n\ndata: [DONE]\n\n" } } } },
+  answers = { [200] = { description = "What was done, in words and as calls.",
+    content = stream("JSON with type and data, or [DONE].",
+      "data: {\"type\":\"content\",\"data\":\"Added.\"}\n\ndata: [DONE]\n\n") } },
   problems = { 403, 404 },
 }
 
+docs.chat.answers[200].content["application/json"] = { schema = ref("ChatReply") }
+
 docs.chat_history = {
   id = "getChatHistory", tag = "Chat", summary = "What was said", params = USER,
-  query = { docs.HISTORY_LIMIT, { name = "before", description = "Messages before this id.",
+  query = { params.limit(100, 1000), { name = "before", description = "Messages before this id.",
     schema = { type = "integer", minimum = 0, maximum = 999999999999999 } } },
   answers = { [200] = { description = "The newest messages, oldest first.",
     schema = { type = "array", items = ref("ChatMessage") } } },

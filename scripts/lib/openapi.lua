@@ -34,7 +34,7 @@ local openapi = {}
 ---@field params table<string, table>|nil    schemas of the {name} parts of the path
 ---@field query openapi.Parameter[]|nil
 ---@field headers openapi.Parameter[]|nil
----@field body openapi.Content|nil            of application/json, required as the route's `body` says
+-- A declaration says of the whole: about = { title, description, tags = { {name, description} },
 ---@field bodies table<string, openapi.Content>|nil  by media type, where it is not JSON
 ---@field answers table<integer, openapi.Answer>
 ---@field problems integer[]|nil    statuses beside those that follow from the route

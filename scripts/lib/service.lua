@@ -3,7 +3,7 @@
 -- A service folder holds service.lua, which returns its declaration as data:
 --   name, port, inner_port   port for users, probes and Prometheus; inner_port for the sidecar
 --   routes                   list of {method, path, handler, options…}; see service.Route
---   about                    of its description (lib/openapi.lua): title, description, tags, schemas
+--   about                    of its description (lib/openapi): title, description, tags, schemas
 --   inner_routes             the same for the inner port
 --   subscriptions            list of subscription.Subscription, told to Dapr by GET /dapr/subscribe
 --   start                    runs once per worker in a fiber, after the listeners are open
