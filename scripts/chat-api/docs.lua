@@ -135,7 +135,8 @@ docs.about = {
   },
   schemas = { Task = TASK, NewTask = NEW_TASK, TaskChange = CHANGE, Completion = COMPLETION,
     Deleted = DELETED, AuditEntry = audit_docs.AuditEntry, AuditLog = audit_docs.AuditLog,
-    ToolCall = TOOL_CALL, ChatRequest = docs.CHAT_REQUEST, ChatReply = CHAT_REPLY, ChatMessage = MESSAGE },
+    ToolCall = TOOL_CALL, ChatRequest = docs.CHAT_REQUEST, ChatReply = CHAT_REPLY,
+    ChatMessage = MESSAGE },
 }
 
 local function link(operation, description)
