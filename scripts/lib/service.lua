@@ -78,10 +78,10 @@ local JSON_HEADERS = {
   ["X-Content-Type-Options"] = "nosniff",
   ["Cache-Control"] = "no-store",
 }
-local EXPOSED = "ETag, Link, Location, Retry-After, X-Request-Id, X-Total-Count"
+local EXPOSED = "ETag, Link, Location, Retry-After, WWW-Authenticate, X-Request-Id, X-Total-Count"
 local METHODS = "GET, POST, PUT, PATCH, DELETE"
-local ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match, Last-Event-ID, "
-  .. "Mcp-Protocol-Version, Mcp-Session-Id, X-Request-Id"
+local ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match, "
+  .. "If-None-Match, Last-Event-ID, Mcp-Protocol-Version, Mcp-Session-Id, X-Request-Id"
 
 -- Per worker; the numbers of two workers add up.
 local FAILED_AUTH_PER_SECOND, FAILED_AUTH_BURST = 10, 200
@@ -174,33 +174,40 @@ local function parse_origins(text)
   return origins
 end
 
-local function cors_headers(origins, request, headers)
-  local origin = request.headers.origin
+-- What lets a page of an origin read an answer; nil where it may not. With credentials only where
+-- the origin is named: "*" is for whoever comes without.
+local function grant(origins, origin)
   if not origin or not (origins[origin] or origins["*"]) then
+    return nil
+  end
+  return {
+    ["Access-Control-Allow-Origin"] = origin,
+    ["Access-Control-Allow-Credentials"] = origins[origin] and "true" or nil,
+    ["Vary"] = "Origin",
+  }
+end
+
+local function cors_headers(origins, request, headers)
+  local with = grant(origins, request.headers.origin)
+  if not with then
     return headers
   end
-  local with = {}
+  with["Access-Control-Expose-Headers"] = EXPOSED
   for name, value in pairs(headers) do
     with[name] = value
   end
-  with["Access-Control-Allow-Origin"] = origin
-  with["Access-Control-Expose-Headers"] = EXPOSED
-  with["Vary"] = "Origin"
   return with
 end
 
 local function preflight(origins, request)
-  local origin = request.headers.origin
-  if not origin or not (origins[origin] or origins["*"]) then
+  local headers = grant(origins, request.headers.origin)
+  if not headers then
     return problem.reply(problem.forbidden("This origin may not call"))
   end
-  return 204, "", {
-    ["Access-Control-Allow-Origin"] = origin,
-    ["Access-Control-Allow-Methods"] = METHODS,
-    ["Access-Control-Allow-Headers"] = ALLOWED_HEADERS,
-    ["Access-Control-Max-Age"] = "600",
-    ["Vary"] = "Origin",
-  }
+  headers["Access-Control-Allow-Methods"] = METHODS
+  headers["Access-Control-Allow-Headers"] = ALLOWED_HEADERS
+  headers["Access-Control-Max-Age"] = "600"
+  return 204, "", headers
 end
 
 local function is_json(content_type)
