@@ -114,6 +114,7 @@ static int listen_on(struct worker *worker, const char *address, int port, size_
         .port = port,
         .body_limit = body_limit,
         .max_connections = (unsigned)config_number(worker->options.config, "MAX_CONNECTIONS"),
+        .origins = inner ? NULL : config_string(worker->options.config, "CORS_ORIGINS"),
         .on_request = on_request,
         .user = listener,
     };

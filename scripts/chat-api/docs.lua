@@ -74,8 +74,8 @@ local NEW_TASK = input(true, {
   },
 })
 local CHANGE = input(false, {
-  description = "What is to be changed. What is not named stays; null clears, or brings the default "
-    .. "back.",
+  description = "What is to be changed. What is not named stays; null clears, or brings the "
+    .. "default back.",
 })
 
 local COMPLETION = object({
