@@ -108,7 +108,7 @@ end
 ---Records an event as far as the rules want it kept; a second time changes nothing.
 ---@param event cloudevent.Event
 ---@return "SUCCESS"|"DROP"|nil
----@return string|table  why it is dropped, or a problem
+---@return string|Problem|nil  why it is dropped, or a problem
 function audit.record(event)
   local row, message = row_of(event)
   if row then
@@ -123,7 +123,9 @@ end
 ---@param events cloudevent.Event[]
 ---@return subscription.Outcome[]
 function audit.record_all(events)
-  local outcomes, rows, columns = {}, {}, { {}, {}, {}, {}, {}, {}, {}, {} }
+  local outcomes, rows = {}, {}
+  ---@type any[][]
+  local columns = { {}, {}, {}, {}, {}, {}, {}, {} }
   for i, event in ipairs(events) do
     local row, message = row_of(event)
     if row then
@@ -135,6 +137,7 @@ function audit.record_all(events)
       outcomes[i] = { row == false and "SUCCESS" or "DROP", message }
     end
   end
+  ---@type any, Problem|nil
   local good, why = #columns[1] == 0, nil
   if not good then
     good, why = inbox.effect(RECORD_ALL, unpack(columns))
@@ -217,7 +220,9 @@ end
 ---@param user string
 ---@param args table<string, string>  of GET /api/v1/audit-log
 ---@return {entries: table[], total: integer, next_cursor: string|nil}|nil
----@return table|nil problem
+---@return Problem|nil problem
+---@return_overload {entries: table[], total: integer, next_cursor: string|nil}, nil
+---@return_overload nil, Problem
 function audit.list(user, args)
   local message = check(args)
   if message then

@@ -1,7 +1,9 @@
 -- The description of chat-api's routes and of what they take and give (lib/openapi.lua). What a
 -- client may send comes from where it is checked: task_fields and task_query.
 local audit_docs = require("lib.audit_docs")
+local calendar_docs = require("chat-api.calendar_docs")
 local json = require("lib.json")
+local mcp_docs = require("chat-api.mcp_docs")
 local openapi = require("lib.openapi")
 local params = require("lib.params")
 local task_fields = require("chat-api.task_fields")
@@ -132,12 +134,20 @@ docs.about = {
     { name = "Tasks", description = "The list, and every change of a task." },
     { name = "Chat", description = "The same in words." },
     { name = "Live", description = "What happens, as it happens." },
+    { name = "Calendar", description = "Tasks in a calendar program, and tasks from a file." },
+    { name = "Programs", description = "Tools for assistants and editors." },
   },
   schemas = { Task = TASK, NewTask = NEW_TASK, TaskChange = CHANGE, Completion = COMPLETION,
     Deleted = DELETED, AuditEntry = audit_docs.AuditEntry, AuditLog = audit_docs.AuditLog,
     ToolCall = TOOL_CALL, ChatRequest = docs.CHAT_REQUEST, ChatReply = CHAT_REPLY,
     ChatMessage = MESSAGE },
 }
+
+for _, part in ipairs({ calendar_docs, mcp_docs }) do
+  for name, schema in pairs(part.schemas) do
+    docs.about.schemas[name] = schema
+  end
+end
 
 local function link(operation, description)
   return { operationId = operation, parameters = { id = "$response.body#/id" },

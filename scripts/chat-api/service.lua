@@ -1,8 +1,13 @@
 -- chat-api: tasks over HTTP and by chat.
+local calendar_docs = require("chat-api.calendar_docs")
+local calendar_feed = require("chat-api.calendar_feed")
+local calendar_import = require("chat-api.calendar_import")
 local docs = require("chat-api.docs")
 local inbox = require("lib.inbox")
 local jobs = require("lib.jobs")
 local live = require("chat-api.live")
+local mcp = require("chat-api.mcp")
+local mcp_docs = require("chat-api.mcp_docs")
 local outbox = require("lib.outbox")
 local reminders = require("chat-api.reminders")
 local routes = require("chat-api.routes")
@@ -31,8 +36,19 @@ return {
       doc = docs.complete_task },
     { "GET", "/api/tasks/{id}/history", routes.history, doc = docs.history },
     { "GET", "/api/events", updates.stream, doc = docs.events },
+    { "GET", "/api/calendar", calendar_feed.show, doc = calendar_docs.show },
+    { "POST", "/api/calendar", calendar_feed.create, doc = calendar_docs.create },
+    { "DELETE", "/api/calendar", calendar_feed.delete, doc = calendar_docs.delete },
+    { "GET", "/calendar/{name}", calendar_feed.read, auth = false, doc = calendar_docs.read },
+    { "POST", "/api/import/calendar", calendar_import.post, body = "text/calendar",
+      body_limit = 1024 * 1024, doc = calendar_docs.import },
     { "POST", "/api/{user_id}/chat", routes.chat, body = "json", doc = docs.chat },
     { "GET", "/api/{user_id}/chat/history", routes.chat_history, doc = docs.chat_history },
+    { "POST", "/mcp", mcp.post, challenge = mcp.challenge, doc = mcp_docs.post },
+    { "GET", "/.well-known/oauth-protected-resource/mcp", mcp.resource_metadata, auth = false,
+      doc = mcp_docs.resource_of_mcp },
+    { "GET", "/.well-known/oauth-protected-resource", mcp.resource_metadata, auth = false,
+      doc = mcp_docs.resource },
     { "GET", "/", static.file("web/index.html"), auth = false, doc = false },
     { "GET", "/style.css", static.file("web/style.css"), auth = false, doc = false },
   },

@@ -85,7 +85,7 @@ local function check_tags(value)
     if type(item) ~= "string" then
       return nil, "each tag must be a string of 1 to " .. longest .. " characters"
     end
-    local tag = text.lower(item:match("^%s*(.-)%s*$"))
+    local tag = text.lower(item:match("^%s*(.-)%s*$") --[[@as string]])
     local good, message = check_text("each tag", tag, 1, longest)
     if not good then
       return nil, message

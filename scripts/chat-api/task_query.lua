@@ -105,8 +105,10 @@ end
 ---@param user string
 ---@param args table<string, any>
 ---@param now_ms integer
----@return task_query.Query|nil
+---@return task_query.Query|nil query
 ---@return string|nil message
+---@return_overload task_query.Query, nil
+---@return_overload nil, string
 function task_query.parse(user, args, now_ms)
   local message = params.problem(task_query.PARAMETERS, args)
   if message then
@@ -163,7 +165,7 @@ function task_query.parse(user, args, now_ms)
       return nil, message
     end
   end
-  return query
+  return query --[[@as task_query.Query]]
 end
 
 -- WHERE with its values; conditions take their parameters in order.
@@ -204,7 +206,7 @@ end
 ---@param query task_query.Query
 ---@param columns string
 ---@return string sql  one row more than the limit tells that there is a next page
----@return any[] values  with n
+---@return {[integer]: any, n: integer} values
 function task_query.page(query, columns)
   local where, values = where_clause(query)
   if query.after then
@@ -221,7 +223,7 @@ end
 
 ---@param query task_query.Query
 ---@return string sql
----@return any[] values  with n
+---@return {[integer]: any, n: integer} values
 function task_query.count(query)
   local where, values = where_clause(query)
   values.n = #values

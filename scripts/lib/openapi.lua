@@ -54,8 +54,8 @@ for i, name in ipairs(FIRST) do
 end
 
 openapi.HEADERS = {
-  ["ETag"] = { description = "The task's version, for If-Match.",
-    schema = { type = "string", pattern = '^"[0-9]+"$' } },
+  ["ETag"] = { description = "The version of what is answered, for If-Match and If-None-Match.",
+    schema = { type = "string", pattern = '^"[0-9a-f]+"$' } },
   ["Link"] = { description = '`<…>; rel="next"`: the next page, where there is one.',
     schema = { type = "string" } },
   ["Location"] = { description = "Where the new thing is.", schema = { type = "string" } },
@@ -84,6 +84,7 @@ local WHY = {
   [401] = "There is no bearer token, or it is not valid.",
   [403] = "This is not for the token's user.",
   [404] = "There is no such thing, or it is another user's.",
+  [406] = "Accept does not name what is answered.",
   [409] = "The Idempotency-Key has just been forgotten: send it again.",
   [412] = "It has changed since the version that If-Match names.",
   [413] = "The body is too large.",
@@ -195,7 +196,7 @@ local function statuses_of(route, doc)
   if doc.query then
     add(422)
   end
-  if route.body or doc.bodies then
+  if route.body or doc.body or doc.bodies then
     add(413, 415, 422)
   end
   add(unpack(doc.problems or {}))

@@ -85,7 +85,9 @@ deliveries.PARAMETERS = { LIMIT }
 ---@param reminder table
 ---@param steps notify.Step[]
 ---@return integer|nil  rows that are new; 0: it is known already
----@return table|nil problem
+---@return Problem|nil problem
+---@return_overload integer, nil
+---@return_overload nil, Problem
 function deliveries.add(event, state, reminder, steps)
   local channels, waits = {}, {}
   for i, step in ipairs(steps) do
@@ -101,7 +103,9 @@ end
 
 ---@param event_id string
 ---@return boolean|nil
----@return table|nil problem
+---@return Problem|nil problem
+---@return_overload boolean, nil
+---@return_overload nil, Problem
 function deliveries.is_known(event_id)
   local rows, err = db.query(KNOWN, event_id)
   if not rows then
@@ -126,7 +130,8 @@ function deliveries.claim(channel, count, owner, lease_seconds)
 end
 
 ---@param channels string[]
----@return table[]|nil rows  {channel}, of those that have something to do
+---@return host.db.Rows|nil rows  {channel}, of those that have something to do
+---@return host.db.Error|nil
 function deliveries.waiting(channels)
   return db.query(WAITING, channels)
 end
@@ -185,7 +190,9 @@ end
 ---@param user string
 ---@param args table<string, string>
 ---@return {deliveries: table[]}|nil
----@return table|nil problem
+---@return Problem|nil problem
+---@return_overload {deliveries: table[]}, nil
+---@return_overload nil, Problem
 function deliveries.list(user, args)
   local message = params.problem(deliveries.PARAMETERS, args)
   if message then

@@ -22,6 +22,13 @@ schemathesis.openapi.format("recurrence-rule", st.sampled_from(RULES))
 schemathesis.openapi.format("date-time", st.datetimes(FIRST, LAST).map(as_rfc3339))
 
 
+FILE = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//spec//EN\r\n%sEND:VCALENDAR\r\n"
+TODO = "BEGIN:VTODO\r\nUID:%s\r\nSUMMARY:%s\r\nDUE:20%02d0101T090000Z\r\nEND:VTODO\r\n"
+WORDS = st.text("abc ,;:é", min_size=1, max_size=20)
+TODOS = st.lists(st.builds(lambda *values: TODO % values, WORDS, WORDS, st.integers(30, 60)), max_size=5)
+schemathesis.openapi.format("icalendar", TODOS.map(lambda todos: FILE % "".join(todos)))
+schemathesis.serializer("text/calendar")(lambda context, value: str(value).encode())
+
 numbers = itertools.count(1)
 
 
