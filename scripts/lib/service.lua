@@ -293,7 +293,7 @@ local function read_status(kind)
   status.loaded_at = status.revision and time.format(status.loaded_ms)
   status.loaded_ms = nil
   for _, past in ipairs(status.previous) do
-    past.loaded_at, past.loaded_ms = time.format(past.loaded_ms), nil
+    past.loaded_at, past.loaded_ms = past.loaded_ms and time.format(past.loaded_ms), nil
   end
   status.previous = json.list(status.previous)
   status.worker = worker.index
