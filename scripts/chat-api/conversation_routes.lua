@@ -99,7 +99,7 @@ function conversation_routes.history(request)
   end
   local list
   list, why = conversations.history(request.user, params.limit_of(LIMIT, args.limit),
-    tonumber(args.before))
+    tonumber(args.before) --[[@as integer?]])
   if not list then
     return problem.reply(why)
   end

@@ -21,6 +21,7 @@ local SPACE = " \\t-\\r"
 
 -- What a client may send, as JSON Schema. The checks below take their limits and words from here,
 -- and so does the API's description.
+---@type table<string, table<string, any>>
 local FIELDS = {
   title = { type = "string", minLength = 1, maxLength = 255,
     pattern = "^[^" .. CONTROL .. "]*[^" .. SPACE .. CONTROL .. "][^" .. CONTROL .. "]*$",

@@ -53,6 +53,7 @@ for i, name in ipairs(FIRST) do
   RANK[name] = i
 end
 
+---@type table<string, table?>
 openapi.HEADERS = {
   ["ETag"] = { description = "The version of what is answered, for If-Match and If-None-Match.",
     schema = { type = "string", pattern = '^"[0-9a-f]+"$' } },

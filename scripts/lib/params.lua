@@ -86,7 +86,7 @@ end
 ---@return integer
 function params.limit_of(parameter, value)
   local schema = parameter.schema
-  return math.min(tonumber(value) or schema.default, schema["x-maximum"])
+  return math.min(tonumber(value) or schema.default, schema["x-maximum"]) --[[@as integer]]
 end
 
 return params
