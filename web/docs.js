@@ -74,6 +74,10 @@ function schemaTable(given, sent = false) {
     const inner = resolve(schema.items);
     return el("div", {}, el("p.soft", {}, `A list of ${nameOf(schema.items) ?? typeOf(inner)}`), schemaTable(schema.items));
   }
+  const choices = (schema.anyOf ?? []).map(resolve).filter((choice) => choice.properties && !schema.type);
+  if (choices.length) {
+    return el("div", {}, el("p.soft", {}, typeOf(schema)), ...choices.map((choice) => schemaTable(choice, sent)));
+  }
   if (!schema.properties) {
     return el("p.soft", {}, typeOf(schema));
   }

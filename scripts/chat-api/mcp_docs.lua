@@ -45,8 +45,10 @@ mcp_docs.post = {
     example = { jsonrpc = "2.0", id = 1, method = "tools/list" } },
   answers = {
     [200] = { description = "The answer.", content = {
-      ["application/json"] = { schema = or_many },
-      ["text/event-stream"] = { schema = object({ { "data", { type = "string" } } }) },
+      ["application/json"] = { schema = or_many, example = { jsonrpc = "2.0", id = 1,
+        result = { tools = { { name = "add_task", title = "Add a task" } } } } },
+      ["text/event-stream"] = { schema = object({ { "data", { type = "string" } } }),
+        example = 'event: message\ndata: {"id":1,"jsonrpc":"2.0","result":{}}\n\n' },
     } },
     [202] = { description = "A notification is taken." },
     [400] = refusal("The message is not one, or not of a revision that is known."),
