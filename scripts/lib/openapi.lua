@@ -45,9 +45,9 @@ local openapi = {}
 local ORDER = setmetatable({}, { __mode = "k" }) -- table -> its keys, in the order to be written
 
 local FIRST = { "openapi", "info", "jsonrpc", "id", "title", "version", "name", "in", "type",
-  "required", "servers", "security", "tags", "operationId", "summary", "description", "parameters", "requestBody",
-  "responses", "paths", "components", "schema", "properties", "items", "format", "enum",
-  "minimum", "maximum", "minLength", "maxLength" }
+  "required", "servers", "security", "tags", "operationId", "summary", "description",
+  "parameters", "requestBody", "responses", "paths", "components", "schema", "properties",
+  "items", "format", "enum", "minimum", "maximum", "minLength", "maxLength" }
 local RANK = {}
 for i, name in ipairs(FIRST) do
   RANK[name] = i
