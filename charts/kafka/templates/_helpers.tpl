@@ -26,3 +26,11 @@ capabilities:
 seccompProfile:
   type: RuntimeDefault
 {{- end -}}
+
+{{- define "kafka.image" -}}
+{{- $image := .Values.redpanda.image -}}
+{{- if or (hasSuffix ":latest" $image) (not (regexMatch "[:@][^/]+$" $image)) -}}
+{{- fail (printf "redpanda.image: %s says nothing of what runs; name a version or a digest" $image) -}}
+{{- end -}}
+{{- $image -}}
+{{- end -}}

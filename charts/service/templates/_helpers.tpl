@@ -15,6 +15,14 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end -}}
 
+{{- /* An image that is written out whole must say which. */ -}}
+{{- define "service.pinned" -}}
+{{- if or (hasSuffix ":latest" .image) (not (regexMatch "[:@][^/]+$" .image)) -}}
+{{- fail (printf "%s: %s says nothing of what runs; name a version or a digest" .name .image) -}}
+{{- end -}}
+{{- .image -}}
+{{- end -}}
+
 {{- /* The image: the service's own word before that of all. A digest decides, where there is one. */ -}}
 {{- define "service.image" -}}
 {{- $own := .Values.image | default dict -}}
@@ -120,7 +128,7 @@ dapr.io/block-shutdown-duration: {{ printf "%ds" (.Values.shutdown.daprBlockSeco
 dapr.io/graceful-shutdown-seconds: {{ .Values.shutdown.daprGracefulSeconds | quote }}
 dapr.io/sidecar-seccomp-profile-type: RuntimeDefault
 {{- with .Values.dapr.image }}
-dapr.io/sidecar-image: {{ . | quote }}
+dapr.io/sidecar-image: {{ include "service.pinned" (dict "name" "dapr.image" "image" .) | quote }}
 {{- end }}
 {{- with .Values.dapr.resources }}
 dapr.io/sidecar-cpu-request: {{ .requests.cpu | quote }}
@@ -161,4 +169,21 @@ dapr.io/env: {{ join "," $pairs | quote }}
 {{- if and (or .Values.httpRoute.enabled .Values.ingress.enabled) (not .Values.publicPaths) -}}
 {{- fail "publicPaths: a route needs the paths that it passes on" -}}
 {{- end -}}
+{{- end -}}
+
+{{- /* A rule of a NetworkPolicy: names are looked up in the cluster's DNS. */ -}}
+{{- define "service.dnsEgress" -}}
+{{- $dns := .Values.global.networkPolicy.dns -}}
+- to:
+    - namespaceSelector:
+        matchLabels:
+          kubernetes.io/metadata.name: {{ $dns.namespace }}
+      podSelector:
+        matchLabels:
+          {{- toYaml $dns.podLabels | nindent 10 }}
+  ports:
+    - port: 53
+      protocol: UDP
+    - port: 53
+      protocol: TCP
 {{- end -}}
