@@ -60,6 +60,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- if hasKey $settings $name -}}
 {{- fail (printf "env.%s: the chart sets it itself" $name) -}}
 {{- end -}}
+{{- /* Helm has numbers as floating point: ten million would be 1e+07. */ -}}
+{{- if and (kindIs "float64" $value) (eq $value (floor $value)) -}}
+{{- $value = int64 $value -}}
+{{- end -}}
 {{- $_ := set $settings $name ($value | toString) -}}
 {{- end -}}
 {{- toYaml $settings -}}
