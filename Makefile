@@ -116,6 +116,11 @@ mcp: ## run the official MCP clients on the whole system (fetches them the first
 	@$(MAKE) --no-print-directory $(BUILD)/todo-host
 	@TODO_HOST=$(abspath $(BUILD))/todo-host spec/mcp/run $(WORDS)
 
+.PHONY: chart
+chart: ## check the charts: helm, schemas, kube-score, suites (builds the tools the first time; WORD="kafka")
+	@ci/deps chart
+	@ci/chart $(WORD)
+
 .PHONY: bench-e2e
 bench-e2e: ## measure events on real Dapr, Kafka and Redis
 	@ci/deps build run test e2e
