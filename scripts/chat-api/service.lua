@@ -3,6 +3,7 @@ local inbox = require("lib.inbox")
 local jobs = require("lib.jobs")
 local live = require("chat-api.live")
 local outbox = require("lib.outbox")
+local preview = require("chat-api.preview")
 local reminders = require("chat-api.reminders")
 local routes = require("chat-api.routes")
 local series = require("chat-api.series")
@@ -22,6 +23,7 @@ return {
   routes = {
     { "GET", "/api/tasks", routes.list_tasks },
     { "POST", "/api/tasks", routes.create_task, body = "json" },
+    { "POST", "/api/tasks/preview", preview.post, body = "json" },
     { "GET", "/api/tasks/{id}", routes.get_task },
     { "PUT", "/api/tasks/{id}", routes.update_task, body = "json" },
     { "DELETE", "/api/tasks/{id}", routes.delete_task },

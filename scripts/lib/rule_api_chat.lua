@@ -114,6 +114,19 @@ rule_api_chat.understand = {
   end,
 }
 
+-- Without its rules a line is a title.
+rule_api_chat.quick_add = {
+  args = { text, record({ now = day }) },
+  sample = { "Meeting with Sarah next wed 3pm #work p1 +30m", { now = NOW } },
+  result = record({
+    task = either(record(NEW_TASK), literal(false)),
+    parts = list(record({ kind = one_of("due", "priority", "tag", "recurrence", "reminder"),
+      first = integer(1), behind = integer(1), label = line }), 100) }),
+  default = function(said)
+    return { task = { title = said }, parts = {} }
+  end,
+}
+
 rule_api_chat.due = {
   args = { record({ due = optional(day), due_shift = optional(shape.table()) }), day,
     optional(day) },

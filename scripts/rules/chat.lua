@@ -1,22 +1,25 @@
 -- What a person means by a message to the chat: pure, no model behind it. The phrases are data, in
 -- chat_words.lua; README.md of this folder tells how they work together.
 --
--- May decide: which tools a message calls and with what (understand), and what moment a new due
--- date is (due). Only the user's message is read, never the text of tasks. The time it takes grows
+-- May decide: which tools a message calls and with what (understand), what task a line makes that is
+-- typed where tasks are added (quick_add), and what moment a new due date is (due). Only the user's message is read, never the text of tasks. The time it takes grows
 -- with its length.
 --
 --   understand(message, chat.Context)        -> chat.Understood
+--   quick_add(line, {now})                   -> chat_preview.Preview
 --   due(chat.DueChange, now, old due or nil) -> civil time with hour and min
 --
 -- Civil times are local to the user: {year, month, day, hour, min, sec}; without an hour, all of a
 -- day is meant. Examples: chat.examples.json.
 local lpeg = require("lpeg")
+local add = require("rules.chat_add")
 local answers = require("rules.chat_answers")
 local change = require("rules.chat_change")
 local civil = require("rules.civil")
 local dates = require("rules.chat_dates")
 local details = require("rules.chat_details")
 local list = require("rules.chat_list")
+local preview = require("rules.chat_preview")
 local target = require("rules.chat_target")
 local text = require("rules.chat_text")
 local values = require("rules.chat_values")
@@ -36,9 +39,7 @@ local UNCLEAR = { kind = "unclear", text = answers.text("unclear") }
 local any, leading = text.any, text.leading
 
 local polite, closing = leading(words.polite), text.trailing(words.closing)
-local add, add_link = leading(words.add), leading(words.add_links)
-local named = leading({ "called", "named", "titled" })
-local remind_to, remind_mark = leading(words.remind_to), leading(words.remind)
+local remind_mark = leading(words.remind)
 local bullet = lpeg.S("-*+") * lpeg.S(" \t") ^ 1 + "\226\128\162" * lpeg.S(" \t") ^ 0
   + lpeg.P("[") * lpeg.S(" xX") * "]" * lpeg.S(" \t") ^ 0
   + lpeg.R("09") * lpeg.R("09") ^ -1 * lpeg.S(".)") * lpeg.S(" \t") ^ 1
@@ -127,88 +128,6 @@ local function strip(s)
   return s
 end
 
--- New tasks.
-
-local function add_call(read)
-  local args = { title = read.title }
-  for name, value in pairs(read.args) do
-    args[name] = value
-  end
-  return { tool = "add_task", args = args }
-end
-
--- "remind me to …": what was the due date is the time of the reminder.
-local function reminder_call(read)
-  local call = add_call(read)
-  local args = call.args
-  if args.reminder_offset_minutes and args.due then
-    args.remind_at = nil
-  elseif args.due then
-    args.remind_at, args.due = args.due, nil
-  elseif not args.remind_at then
-    args.remind_at = true
-  end
-  return call
-end
-
-local function ask_title(args)
-  return { kind = "title", text = answers.text("which_title"), args = args or {} }
-end
-
-local function new_task(s, now, make)
-  local read = details.read(s, now)
-  if read.title == "" then
-    local call = make(read)
-    call.args.title = nil
-    return nil, ask_title(call.args)
-  end
-  return make(read)
-end
-
-local add_noun, quoted_noun = leading(words.add_nouns), leading({ "task", "todo", "item" })
-
-local function understand_add(s, now)
-  local rest = remind_to(s)
-  if rest then
-    return new_task(rest, now, reminder_call)
-  end
-  local verb
-  rest, verb = add(s)
-  if rest then
-    if verb ~= "add" and verb ~= "create" or named(rest) then
-      rest = add_link(rest) or rest
-    end
-    return new_task(rest, now, function(read)
-      local noun = add_noun(read.title)
-      local quoted = quoted_noun(read.title)
-      quoted = quoted and text.unquote(quoted)
-      read.title = quoted or noun and noun ~= "" and (text.unquote(noun) or noun) or read.title
-      return add_call(read)
-    end)
-  end
-  -- "remind me tomorrow at 9 to call mom"
-  rest = remind_mark(s)
-  if rest then
-    local read = details.read(rest, now)
-    if read.title ~= "" and read.marked then
-      return reminder_call(read)
-    end
-  end
-end
-
-local function quick_add(read)
-  if not read.marked or read.title == "" then
-    return nil
-  end
-  -- "in 10 minutes remind me to check the oven"
-  local rest = remind_to(read.title)
-  if rest and rest ~= "" then
-    read.title = rest
-    return reminder_call(read)
-  end
-  return add_call(read)
-end
-
 -- A message that is nothing but a time: for the task of the last answer.
 local function only_time(s, now, context)
   local found = context.last_task and dates.only(s, now)
@@ -237,7 +156,7 @@ local function understand_one(s, now, context)
     return call
   end
   local question
-  call, question = understand_add(bare, now)
+  call, question = add.understand(bare, now)
   if call or question then
     return call, question
   end
@@ -253,7 +172,7 @@ local function understand_one(s, now, context)
     return call
   end
   local read = details.read(bare, now)
-  return quick_add(read), nil, read
+  return add.quick(read), nil, read
 end
 
 -- Answers to what the last answer asked.
@@ -287,7 +206,7 @@ local function answer_title(s, now, pending, context)
   end
   local read = details.read(s, now)
   if read.title ~= "" then
-    return { tool = "add_task", args = merged(pending.args, add_call(read).args) }
+    return { tool = "add_task", args = merged(pending.args, add.call(read).args) }
   end
 end
 
@@ -389,7 +308,7 @@ local function calls_of(message, context)
       return nil, question
     end
     if not call and (adding or line) and not question then
-      call = read.title ~= "" and add_call(read) or nil
+      call = read.title ~= "" and add.call(read) or nil
     end
     if call then
       adding = adding or call.tool == "add_task"
@@ -415,6 +334,14 @@ end
 function chat.understand(message, context)
   local calls, question = calls_of(message, context)
   return { calls = calls, question = question }
+end
+
+---The task that a line makes where tasks are added; such a line is no command.
+---@param line string
+---@param context {now: table}
+---@return chat_preview.Preview
+function chat.quick_add(line, context)
+  return preview.read(line, context.now)
 end
 
 ---The moment that a due date becomes. What is not said of its day and time stays as it was.

@@ -145,6 +145,16 @@ local function moment(date, now)
   return "on " .. date.day .. " " .. MONTHS[date.month] .. year .. " " .. clock
 end
 
+---A day and time in few letters: "Wed, 2 Dec, 15:00".
+---@param date table
+---@param now table
+---@return string
+function chat_answers.day_label(date, now)
+  local year = date.year ~= now.year and " " .. date.year or ""
+  return string.format("%s, %d %s%s, %02d:%02d", DAYS[civil.weekday(date)]:sub(1, 3), date.day,
+    MONTHS[date.month]:sub(1, 3), year, date.hour, date.min)
+end
+
 local RULES = { DAILY = "every day", WEEKLY = "every week", MONTHLY = "every month",
   YEARLY = "every year" }
 local RULE_DAYS = { MO = "Monday", TU = "Tuesday", WE = "Wednesday", TH = "Thursday", FR = "Friday",
@@ -182,7 +192,10 @@ local function series_text(rule)
   return freq and UNITS[freq] and "every " .. UNITS[freq]:sub(1, -2)
 end
 
-local function rule_text(rule)
+---A recurrence rule in words.
+---@param rule string
+---@return string
+function chat_answers.rule_text(rule)
   local days = rule:match("^INTERVAL:(%d+)$")
   if RULES[rule] then
     return RULES[rule]
@@ -199,6 +212,14 @@ local function rule_text(rule)
   return text
 end
 
+---@param minutes integer
+---@return string  "2 hours before"
+function chat_answers.offset_text(minutes)
+  local amount = minutes % 1440 == 0 and minutes / 1440 .. " day"
+    or minutes % 60 == 0 and minutes / 60 .. " hour" or minutes .. " minute"
+  return amount .. (amount:find("^1 ") and "" or "s") .. " before"
+end
+
 -- "buy milk", due tomorrow at 09:00, high priority, every week, reminder 1 hour before, #home
 local function describe(task, now)
   local parts = { '"' .. task.title .. '"' }
@@ -209,13 +230,10 @@ local function describe(task, now)
     parts[#parts + 1] = task.priority .. " priority"
   end
   if task.recurrence_rule then
-    parts[#parts + 1] = rule_text(task.recurrence_rule)
+    parts[#parts + 1] = chat_answers.rule_text(task.recurrence_rule)
   end
   if task.reminder_offset_minutes then
-    local minutes = task.reminder_offset_minutes
-    local amount = minutes % 1440 == 0 and minutes / 1440 .. " day"
-      or minutes % 60 == 0 and minutes / 60 .. " hour" or minutes .. " minute"
-    parts[#parts + 1] = "reminder " .. amount .. (amount:find("^1 ") and "" or "s") .. " before"
+    parts[#parts + 1] = "reminder " .. chat_answers.offset_text(task.reminder_offset_minutes)
   end
   for _, tag in ipairs(task.tags) do
     parts[#parts + 1] = "#" .. tag

@@ -92,7 +92,7 @@ end
 
 local function scan(s, now, phrase_at, part_at)
   local lower = s:lower()
-  local found, rest = {}, {}
+  local found, rest, places = {}, {}, {}
   local at, first = to_word:match(lower), 1
   local after_day = false
   while at <= #s do
@@ -100,8 +100,11 @@ local function scan(s, now, phrase_at, part_at)
     if not kept:match(lower, at) then
       match = phrase_at:match(lower, at) or after_day and part_at:match(lower, at)
     end
+    local reminds = found.remind ~= nil
     if match and take(found, match[1], now) then
       rest[#rest + 1] = s:sub(first, at - 1)
+      places[#places + 1] = { kind = match[1].kind, first = at, behind = match[2],
+        reminds = reminds, value = match[1].value }
       first = match[2]
       at = to_word:match(lower, first)
       after_day = match[1].kind == "day"
@@ -111,14 +114,15 @@ local function scan(s, now, phrase_at, part_at)
     end
   end
   rest[#rest + 1] = s:sub(first)
-  return found, rest
+  return found, rest, places
 end
 
----Makes a function that finds the phrases, in any order and place: finder(s, now) -> found, rest.
----found has day, time, part, recurrence, offset, until_day, times, remind, and what the others
----name; rest is the pieces of the text between the phrases. Quoted text and addresses are left
----alone. @param others any|nil  a pattern of more phrases, each {kind, value, many}
----@return fun(s: string, now: table): table, string[]
+---Makes a function that finds the phrases, in any order and place: finder(s, now) -> found, rest,
+---places. found has day, time, part, recurrence, offset, until_day, times, remind, and what the
+---others name; rest is the pieces of the text between the phrases, places where those stand: {kind,
+---first, behind, reminds}, in bytes. Quoted text and addresses are left alone.
+---@param others any|nil  a pattern of more phrases, each {kind, value, many}
+---@return fun(s: string, now: table): table, string[], table[]
 function dates.finder(others)
   local phrase_at = Ct((others and others + DATE_PHRASES or DATE_PHRASES) * Cp())
   local part_at = Ct(BARE_PART * Cp())

@@ -156,6 +156,7 @@ local MAX_LINE = 1500
 ---@field found table    of dates.find
 ---@field marked boolean something other than a title was said
 ---@field args table     of a task: without title
+---@field places table    of dates.find, in `line` from `offset` on; urgent: that begins the line
 
 ---@param s string
 ---@param now table
@@ -172,10 +173,12 @@ function details.read(s, now)
     s, description = before, text.unquote(without_stop(behind)) or behind
   end
   local without_urgent, urgent = urgent_first(s)
-  local found, pieces = {}, { s }
+  local found, pieces, places = {}, { s }, {}
   if #s <= MAX_LINE then
-    found, pieces = find(without_urgent or s, now)
+    found, pieces, places = find(without_urgent or s, now)
   end
+  places.line, places.urgent = s, urgent
+  places.offset = without_urgent and #s - #without_urgent or 0
   local due = dates.due(found, now)
   local remind_at = reminder_time(found, due, now)
   local moment = found.remind and found.remind.day
@@ -188,7 +191,7 @@ function details.read(s, now)
     reminder_offset_minutes = found.offset, remind_at = remind_at,
     recurrence_rule = dates.rule(found),
   }
-  return { title = clean_title(pieces), found = found, args = args,
+  return { title = clean_title(pieces), found = found, args = args, places = places,
     marked = next(found) ~= nil or urgent ~= nil }
 end
 

@@ -136,3 +136,34 @@ class Chat(HostCase):
             self.say(message)
         for message in ("\"" * 3000, "and " * 900, "'" * 500 + " add", "every " * 600, ";" * 4000, "#" * 4000, "1 " * 1900):
             self.say(message)
+
+    def preview(self, body, status=200):
+        reply = self.host.post("/api/tasks/preview", body, token=token(self.user))
+        self.assertEqual(reply.status, status, reply.body)
+        return reply
+
+    def test_a_preview_says_what_a_line_means_and_changes_nothing(self):
+        line = "Water 🌵 every monday at 9am #home p1 +30m"
+        answer = self.preview({"text": line, "timezone": "Asia/Kolkata"}).json
+        self.assertEqual(self.tasks(), [])
+        wide = line.encode("utf-16-le")
+        for part in answer["parts"]:
+            self.assertEqual(wide[2 * part["start"]:2 * part["end"]].decode("utf-16-le"), part["text"])
+        self.assertEqual([p["kind"] for p in answer["parts"]], ["recurrence", "due", "tag", "priority", "reminder"])
+        created = self.host.post("/api/tasks", answer["task"], token=token(self.user))
+        self.assertEqual(created.status, 201, created.body)
+        for name, value in answer["task"].items():
+            self.assertEqual(created.json[name], value, name)
+        self.assertEqual(created.json["title"], "Water 🌵")
+
+    def test_a_preview_without_a_title_has_no_task(self):
+        self.assertIsNone(self.preview({"text": "tomorrow"}).json["task"])
+
+    def test_a_preview_refuses_bad_input_by_name(self):
+        for body, word in (({}, "text"), ({"text": ""}, "text"), ({"text": " "}, "text"), ({"text": "x" * 1001}, "text"), ({"text": 5}, "text"),
+                           ([], "body"), ({"text": "x", "timezone": "Mars/Base"}, "timezone"), ({"text": "x", "timezone": 5}, "timezone")):
+            with self.subTest(str(body)[:60]):
+                reply = self.preview(body, 422)
+                self.assert_problem(reply, 422)
+                self.assertIn(word, reply.json["detail"])
+        self.preview({"text": "ü" * 1000, "timezone": None})
