@@ -32,7 +32,8 @@ local filter = record({ search = optional(text), priority = optional(priority),
   status = optional(one_of("pending", "in_progress", "completed", "active", "all")),
   tags = optional(tags), due_before = optional(day), due_after = optional(day),
   overdue = optional(boolean()), has_due_date = optional(boolean()),
-  is_recurring = optional(boolean()), limit = optional(integer(1, 9999)),
+  is_recurring = optional(boolean()), has_reminder = optional(boolean()), count = optional(boolean()),
+  topic = optional(text), limit = optional(integer(1, 9999)),
   sort = optional(one_of("created_at", "due_date", "priority", "title")),
   order = optional(one_of("asc", "desc")) })
 
@@ -40,11 +41,12 @@ local filter = record({ search = optional(text), priority = optional(priority),
 local match = either(
   record({ words = text, text = optional(text) }),
   record({ number = integer(0, 9999), text = text }),
+  record({ numbers = list(integer(0, 9999), 100), text = text }),
   record({ last = literal(true) }),
   record({ all = literal(true), filter = filter }))
 
 local changes = record({ title = optional(text), priority = optional(priority),
-  status = optional(status), description = optional(text), recurrence_rule = optional(text),
+  status = optional(status), description = optional(text), note = optional(text), recurrence_rule = optional(text),
   reminder_offset_minutes = optional(either(integer(), clear)), due = optional(either(day, clear)),
   due_shift = optional(record({ count = shape.number(-1e6, 1e6), unit = one_of("second", "minute",
     "hour", "day", "week", "month", "year") })),
@@ -69,7 +71,9 @@ local ARGS = {
   complete_task = record({ match = match }),
   delete_task = record({ match = match }),
   update_task = record({ match = match, changes = changes }),
-  help = record({ greeting = optional(boolean()) }),
+  get_task = record({ match = match, field = optional(text) }),
+  help = record({}),
+  talk = record({ kind = text }),
   undo = record({}),
   answer_yes = record({}),
   answer_no = record({}),
@@ -93,15 +97,17 @@ end
 local TOOLS = { "add_task", "list_tasks", "complete_task", "delete_task", "update_task" }
 local simple = call_of(TOOLS, {})
 local call = call_of({ "add_task", "list_tasks", "complete_task", "delete_task", "update_task",
-  "help", "undo", "answer_yes", "answer_no", "pick" }, { otherwise = optional(simple) })
+  "get_task", "help", "talk", "undo", "answer_yes", "answer_no", "pick" }, { otherwise = optional(simple) })
 
 local question = either(
   record({ kind = literal("unclear"), text = line }),
   record({ kind = literal("title"), text = line,
     args = record(with(NEW_TASK, "title", optional(line))) }),
+  record({ kind = literal("repeat"), text = line, args = record(NEW_TASK) }),
   record({ kind = literal("confirm"), text = line, calls = list(simple, 20) }))
 
 local context = record({ now = day, last_task = optional(boolean()),
+  last_call = optional(record({ tool = text, changes = optional(shape.table()) })),
   pending = optional(record({ kind = text, args = optional(shape.table()) })) })
 
 rule_api_chat.understand = {

@@ -18,8 +18,10 @@ local change = require("rules.chat_change")
 local civil = require("rules.civil")
 local dates = require("rules.chat_dates")
 local details = require("rules.chat_details")
+local follow = require("rules.chat_follow")
 local list = require("rules.chat_list")
 local preview = require("rules.chat_preview")
+local sentences = require("rules.chat_sentences")
 local target = require("rules.chat_target")
 local text = require("rules.chat_text")
 local values = require("rules.chat_values")
@@ -33,9 +35,11 @@ chat.null = values.null
 local MAX_BYTES = 16384
 local MAX_COMMANDS = 20
 local MAX_TITLE_WORDS, MAX_TITLE = 25, 255
+local MAX_NUMBER = 60 -- bytes
 
 local UNCLEAR = { kind = "unclear", text = answers.text("unclear") }
 
+local P = lpeg.P
 local any, leading = text.any, text.leading
 
 local polite, closing = leading(words.polite), text.trailing(words.closing)
@@ -48,30 +52,22 @@ local controls = lpeg.Cs((lpeg.R("\1\8", "\11\12", "\14\31") / " " + lpeg.P("\0"
   + lpeg.P("\127") / " " + lpeg.P("\194\160") / " " + lpeg.P("\r\n") / "\n" + lpeg.P("\r") / "\n"
   + 1) ^ 0)
 
-local function whole(phrases)
-  local pattern = text.gap * any(phrases) * lpeg.S(" !.,?") ^ 0 * -1
-  return function(s)
-    return pattern:match(s:lower()) ~= nil
-  end
-end
-
-local is_help, is_greeting, is_undo = whole(words.help), whole(words.greeting), whole(words.undo)
-local is_yes, is_no = whole(words.yes), whole(words.no)
-local is_all = whole({ "all", "all of them", "both", "both of them", "all of those", "every one" })
-
 -- Commands of one message.
 
 local command_start = text.gap * any(words.commands)
 local separator = lpeg.C(lpeg.S("\n;") ^ 1) + lpeg.S(",") ^ -1 * text.space
-  * lpeg.C(any(words.next_command))
+  * (lpeg.C(any(words.next_command)) + lpeg.C("and") * text.space
+    * (P("then") * text.space) ^ -1 * #any(words.and_commands))
   + lpeg.P(".") * text.space * lpeg.C(lpeg.Cc("") * #any(words.commands))
 local piece = lpeg.Cp() * (text.quoted + (1 - separator)) ^ 0 * lpeg.Cp() * separator ^ -1
 local next_piece = lpeg.Ct(piece * lpeg.Cp())
+local changing = text.gap * (any(words.polite) * text.gap * lpeg.S(",") ^ -1 * text.gap) ^ 0
+  * any(words.changing)
 local keeps_words = { ["then"] = true, ["and then"] = true, ["and after that"] = true }
 
 local function split(s)
   local lower = s:lower()
-  local result, glue = {}, nil
+  local result, glue, forced = {}, nil, false
   local at = 1
   while at <= #s do
     local found = next_piece:match(lower, at)
@@ -79,7 +75,7 @@ local function split(s)
     at = found[#found]
     local mark = type(found[3]) == "string" and found[3] or nil
     local part = s:sub(first, last - 1)
-    if glue and not command_start:match(lower, first) then
+    if glue and (forced or not command_start:match(lower, first)) then
       result[#result] = result[#result] .. glue .. part
     else
       if #result > 0 and result.words then
@@ -87,10 +83,15 @@ local function split(s)
       end
       result[#result + 1] = part
     end
-    glue, result.words = nil, nil
+    glue, forced, result.words = nil, false, nil
     if mark and mark:find("%a") then
       local behind = found[#found]
-      if keeps_words[mark] then
+      if mark == "and" then
+        -- "wash and remove stains" is one task, "complete gym and delete it" two commands.
+        if not changing:match(lower, first) then
+          glue, forced = s:sub(last, behind - 1), true
+        end
+      elseif keeps_words[mark] then
         glue = s:sub(last, behind - 1)
       else
         -- The words that ended this command begin the next one.
@@ -128,60 +129,79 @@ local function strip(s)
   return s
 end
 
--- A message that is nothing but a time: for the task of the last answer.
-local function only_time(s, now, context)
-  local found = context.last_task and dates.only(s, now)
-  if found and (found.time or found.part or found.recurrence or found.offset) then
-    local changes = { due = dates.due(found, now), recurrence_rule = dates.rule(found),
-      reminder_offset_minutes = found.offset }
-    return { tool = "update_task", args = { match = { last = true }, changes = changes } }
+-- A task of the list that was shown last: "the second one".
+local function only_number(s)
+  local n = #s <= MAX_NUMBER and target.number(s)
+  return n and { tool = "get_task", args = { match = { number = n, text = s } } } or nil
+end
+
+-- What is said of tasks that are there, and of those that are wanted: the first that fits counts.
+local function understand_command(bare, now)
+  local call = sentences.understand(bare, now)
+  if call then
+    return call
   end
+  local verb
+  call, verb = list.understand(bare, now)
+  if call and not (verb and target.is_title(verb, bare:sub(#verb + 1), now)) then
+    return call
+  end
+  return not command_start:match(bare:lower()) and list.bare(bare, now)
+    or add.put(bare, now) or change.understand(bare, now)
 end
 
 -- A call, or a question; the line as a task as well where that is not certain.
 local function understand_one(s, now, context)
-  if is_help(s) then
+  if follow.asks_for_help(s) then
     return { tool = "help", args = {} }
-  elseif is_undo(s) then
+  elseif follow.is_undo(s) then
     return { tool = "undo", args = {} }
   end
-  local bare = strip(s)
-  local call, verb = list.understand(bare, now)
-  if call and not (verb and target.is_title(verb, bare:sub(#verb + 1), now)) then
-    return call
+  local kind = follow.talk(s)
+  if kind then
+    return { tool = "talk", args = { kind = kind } }
   end
-  call = not command_start:match(bare:lower()) and list.bare(bare, now)
-    or change.understand(bare, now)
+  local bare = strip(s)
+  local call, question = follow.correction(s, now, context)
   if call then
     return call
   end
-  local question
+  local calls = add.several(bare, now)
+  if calls then
+    return calls
+  end
+  call = understand_command(bare, now)
+  if call then
+    return call
+  end
   call, question = add.understand(bare, now)
   if call or question then
     return call, question
-  end
-  if is_greeting(s) then
-    return { tool = "help", args = { greeting = true } }
-  elseif is_yes(s) then
+  elseif follow.is_yes(s) then
     return { tool = "answer_yes", args = {} }
-  elseif is_no(s) then
+  elseif follow.is_no(s) then
     return { tool = "answer_no", args = {} }
   end
-  call = only_time(bare, now, context)
+  call = follow.again(s, now, context) or follow.values(bare, now, context) or only_number(bare)
+    or add.fact(bare, now) or follow.past(bare, now)
   if call then
     return call
   end
   local read = details.read(bare, now)
-  return add.quick(read), nil, read
+  call = add.quick(read)
+  if not call then
+    call, question = add.plain(bare, now)
+  end
+  return call, question, read
 end
 
 -- Answers to what the last answer asked.
 
 local function answer_pick(s)
-  local n = target.number(s)
+  local n = target.number(strip(s))
   if n then
     return { tool = "pick", args = { number = n } }
-  elseif is_all(s) then
+  elseif follow.is_all(s) then
     return { tool = "pick", args = { all = true } }
   end
 end
@@ -210,15 +230,30 @@ local function answer_title(s, now, pending, context)
   end
 end
 
+-- "mondays and thursdays": how often the new task comes.
+local function answer_repeat(s, now, pending)
+  local found = dates.only(strip(s), now) or dates.only("every " .. strip(s), now)
+  if found and not found.recurrence then
+    found = dates.only("every " .. strip(s), now)
+  end
+  if found and found.recurrence then
+    local args = merged(pending.args, { recurrence_rule = dates.rule(found) })
+    args.due = dates.due(found, now)
+    return { tool = "add_task", args = args }
+  end
+end
+
 local function answer_pending(s, now, pending, context)
-  if is_yes(s) and pending.kind ~= "title" then
+  if follow.is_yes(s) and pending.kind ~= "title" then
     return { tool = "answer_yes", args = {} }
-  elseif is_no(s) then
+  elseif follow.is_no(s) then
     return { tool = "answer_no", args = {} }
   elseif pending.kind == "pick" then
     return answer_pick(s)
   elseif pending.kind == "title" then
     return answer_title(s, now, pending, context)
+  elseif pending.kind == "repeat" then
+    return answer_repeat(s, now, pending)
   elseif pending.kind == "when" then
     local found = dates.only(remind_mark(s) or s, now)
     if found then
@@ -254,13 +289,14 @@ local function pick_by_words(s, pending)
 end
 
 ---@class chat.Call
----@field tool string      add_task, list_tasks, complete_task, update_task, delete_task, help,
----                        undo, answer_yes, answer_no, pick
+---@field tool string      add_task, list_tasks, get_task, complete_task, update_task, delete_task,
+---                        help, talk, undo, answer_yes, answer_no, pick
 ---@field args table
 ---@field otherwise chat.Call|nil  to be done where the task that `args.match` names is not there
 
 ---@class chat.Question
----@field kind string      confirm (calls: done on yes), title (args of the new task), unclear
+---@field kind string      confirm (calls: done on yes), title and repeat (args of the new task),
+---                        unclear
 ---@field text string
 
 ---@class chat.Context
@@ -268,6 +304,7 @@ end
 ---@field pending {kind: string, args: table|nil}|nil  what the last answer asked: confirm, pick,
 ---                        title (args: of the new task, as far as they are known) or when
 ---@field last_task boolean|nil  there is a task that "it" can mean
+---@field last_call {tool: string, changes: table|nil}|nil  what was done last
 
 ---@class chat.Understood
 ---@field calls chat.Call[]|nil
@@ -311,8 +348,10 @@ local function calls_of(message, context)
       call = read.title ~= "" and add.call(read) or nil
     end
     if call then
-      adding = adding or call.tool == "add_task"
-      calls[#calls + 1] = call
+      for _, one in ipairs(call.tool and { call } or call) do
+        adding = adding or one.tool == "add_task"
+        calls[#calls + 1] = one
+      end
     elseif not question and #calls == 0 then
       local picked = pick_by_words(s, pending)
       if picked then
@@ -323,6 +362,8 @@ local function calls_of(message, context)
   end
   if #calls == 0 then
     return nil, UNCLEAR
+  elseif #calls > MAX_COMMANDS then
+    return nil, { kind = "unclear", text = answers.text("too_much", { count = MAX_COMMANDS }) }
   end
   return calls
 end

@@ -32,6 +32,7 @@ local TEXTS = {
   too_much = "That is too much at once; please give me at most {count} things in a message. "
     .. HINT,
   which_title = "What is the task called?",
+  which_days = 'On which days? For example "every monday and thursday".',
   offer = 'Shall I add "{title}"?',
   nothing_asked = "I did not ask for a choice. " .. HINT,
   nothing_to_confirm = "There is nothing to confirm. " .. HINT,

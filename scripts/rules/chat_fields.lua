@@ -101,7 +101,7 @@ function fields.tags(s, now)
   if rest then
     local what, _, names_behind = with_tag(rest)
     if what and what ~= "" and tags_of(names_behind) then
-      return update(target.match(what), { tags_add = tags_of(names_behind) })
+      return update(target.of(what, now), { tags_add = tags_of(names_behind) })
     end
   end
 end
@@ -143,6 +143,7 @@ local set_field_name = any({ "set", "change", "update", "edit", "make", "put", "
   "write" })
   * space * (any({ "the", "a", "its", "my" }) * space) ^ -1 * field
 local set_last = leading(set_field_name * (space * any({ "to", "as", "for" })) ^ -1)
+local adds_to = any({ "add", "put", "write", "give" })
 local value_link = splitter(C(any({ "to", "as", "=" }) + S(":")))
 local nothing = any({ "none", "never", "nothing", "no" })
 local raise = { raise = "high", increase = "high", lower = "low", decrease = "low" }
@@ -195,10 +196,14 @@ function fields.field(s, now)
     return nil
   end
   local name = set_field_name:match(phrase)
+  local adds = adds_to:match(phrase)
   for _, place in ipairs(values.splits(rest, value_link)) do
     local changes = place[1] ~= "" and place[2] ~= "" and fields.value(name, place[2], now)
+    if changes and adds and changes.description then
+      changes = { note = changes.description }
+    end
     if changes then
-      return fields.call(target.match(place[1]), changes)
+      return fields.call(target.of(place[1], now), changes)
     end
   end
 end

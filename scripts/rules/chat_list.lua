@@ -38,7 +38,8 @@ local priority = (any({ "with", "of", "at" }) * space) ^ -1
   + P("high") * #P("-") * "-priority" * Cc("high") + P("low-priority") * Cc("low")
   + P("medium-priority") * Cc("medium")
 local until_end = C(P(1) ^ 1)
-local search = any({ "about", "containing", "matching", "mentioning", "that contain",
+local search = any({ "about", "containing", "mention", "mentions", "contain", "with the text", "that say",
+  "involving", "having to do with", "referring to", "for anything about", "with the title", "matching", "mentioning", "that contain",
   "with the word",
   "called", "named", "that mention", "with the words", "related to", "including", "regarding",
   "with the text", "that say", "titled", "contains", "concerning" }) * space * until_end
@@ -87,13 +88,23 @@ local TOKENS = token("filler", any(words.list_names)) + token("search", search) 
   + token("due", any({ "due", "have a deadline", "with a deadline", "with deadlines",
   "with due dates",
     "that have a due date" }))
+  + token("reminders", any({ "reminders", "with a reminder", "with reminders", "that have a reminder",
+    "with an alarm" }))
   + token("filler", any(words.list_filler)) + token("filler", S(",.!?:;()") ^ 1)
 local singular = any({ "task", "todo", "list", "agenda", "schedule", "plate", "my list",
   "todo list",
   "task list", "to-do list", "to do", "on my plate", "on my list" })
+local count_verb = any(words.count)
+local overdue_question = any(words.overdue_questions)
 local opening_due = gap * any(words.list_openings)
 local open_question = any(words.open_questions)
-local plural = any({ "tasks", "todos", "to-dos", "items", "things", "reminders", "to dos" })
+local plural = any({ "tasks", "todos", "to-dos", "items", "things", "reminders", "to dos", "stuff",
+  "taks", "todoes", "tsks", "ones", "everything" })
+-- "work tasks", "shopping list": a tag, or a word in the title.
+local topic = -any({ "task", "todo", "to-do", "to do" }) * C(tag_name) * space
+  * #(any({ "tasks", "todos", "to-dos", "items", "things", "to dos", "stuff", "reminders" })
+    + any({ "list" }))
+local TOPIC = token("topic", topic)
 
 local function midnight(date, plus)
   local moved = civil.add_days(date, plus or 0)
@@ -176,6 +187,8 @@ local APPLY = {
   recurring = function(filter) filter.is_recurring = true end,
   status = function(filter, value) filter.status = value end,
   due = function(filter) filter.has_due_date = true end,
+  reminders = function(filter) filter.has_reminder = true end,
+  topic = function(filter, value) filter.topic = filter.topic or value end,
 }
 
 local word = (text.alnum ^ 1 * (S("-/_.@:&") ^ 1 * text.alnum ^ 1) ^ 0) + 1
@@ -209,7 +222,7 @@ function list.filter(s, now, whole)
   local filter, rest, named, many = {}, {}, false, false
   local at = to_token:match(lower)
   while at <= #s do
-    local found = TOKENS:match(lower, at)
+    local found = TOKENS:match(lower, at) or TOPIC:match(lower, at)
     if found then
       local kind, place = found[1], found[#found]
       local value = found[2]
@@ -250,13 +263,17 @@ end
 
 local function answer_question(s, now, verb)
   local filter, left, named = list.filter(s, now)
-  local open = open_question:match(verb)
+  local open = open_question:match(verb) or overdue_question:match(verb)
   if left ~= "" or not (named or open) then
     return nil
   end
-  if open and not filter.status then
+  if overdue_question:match(verb) then
+    filter.overdue = true
+    settle(filter)
+  elseif open and not filter.status and not filter.overdue then
     filter.status = "active"
   end
+  filter.count = count_verb:match(verb) and true or nil
   return { tool = "list_tasks", args = filter }
 end
 
@@ -291,6 +308,9 @@ function list.understand(s, now)
   end
 end
 
+local lists_all = any({ "tasks", "todo", "todos", "ls", "list", "to do", "to-do", "my list", "all",
+  "all tasks", "list please", "overview", "everything", "tasks please", "/list", "/tasks" }) * -1
+
 ---A list without a verb: "overdue tasks", "my tasks", "due this week".
 ---@param s string
 ---@param now table
@@ -300,6 +320,9 @@ function list.bare(s, now)
     return nil
   end
   s = text.trim_end(s, "?")
+  if lists_all:match(s:lower()) then
+    return { tool = "list_tasks", args = {} }
+  end
   local filter, left, named, many = list.filter(s, now, true)
   if left == "" and named and (many or filter.overdue or s:lower():find("list", 1, true)
     or opening_due:match(s:lower())) then

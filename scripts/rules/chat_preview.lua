@@ -12,7 +12,7 @@ local chat_preview = {}
 local remind_to = text.leading(words.remind_to)
 
 local KINDS = { day = "due", time = "due", part = "due", recurrence = "recurrence",
-  until_day = "recurrence", times = "recurrence", offset = "reminder", mark = "reminder",
+  until_day = "recurrence", times = "recurrence", during = "recurrence", offset = "reminder", mark = "reminder",
   priority = "priority", tags = "tag" }
 
 ---@class chat_preview.Part

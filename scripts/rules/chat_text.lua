@@ -22,12 +22,13 @@ text.quoted = P('"') * (1 - P('"')) ^ 0 * '"'
   + P("'") * (1 - S("'\n")) ^ 1 * "'" * -letter
 text.url = P("http") * P("s") ^ -1 * "://" * (1 - S(" \t\r\n")) ^ 1
 
--- One phrase, ready to be looked for: a Lua pattern where it has spaces or apostrophes.
+-- One phrase, ready to be looked for: a Lua pattern where it has spaces or apostrophes. On phones
+-- apostrophes are left out.
 local function prepare(phrase)
   local entry = { phrase = phrase, open = phrase:find("%w$") ~= nil }
   if phrase:find("[ ']") then
     entry.pattern = "^" .. phrase:gsub("[^%w ']", "%%%0"):gsub(" ", "[ \t\n\r]+")
-      :gsub("'", "[\226']\128?\153?")
+      :gsub("'", "[\226']?\128?\153?")
   end
   return entry
 end
@@ -53,7 +54,7 @@ local NONE = {}
 -- What the second character of a phrase may look like in a text.
 local function second_of(phrase)
   local second = phrase:sub(2, 2)
-  return second == " " and " \t\n\r" or second == "'" and "'\226" or second
+  return second == " " and " \t\n\r" or second == "'" and "'\226" .. phrase:sub(3, 3) or second
 end
 
 -- A look at the first two characters, which costs no call of a function. Takes the first.
@@ -140,9 +141,13 @@ function text.keyed(map, ending)
       phrases[#phrases + 1] = key
     end
   end
+  local bare = {}
+  for phrase, value in pairs(meaning) do
+    bare[phrase:gsub("'", "")] = value
+  end
   local spaces = lpeg.Cs((text.space / " " + apostrophe / "'" + 1) ^ 0)
   return C(text.any(phrases, ending)) / function(found)
-    return meaning[spaces:match(found)]
+    return meaning[spaces:match(found)] or bare[spaces:match(found)]
   end
 end
 
