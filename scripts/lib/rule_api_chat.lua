@@ -149,9 +149,10 @@ local answer = record({ say = text, text = optional(text), task = optional(told)
   next = optional(told), tasks = optional(list(told)), titles = optional(list(text)),
   more = optional(integer(0)), total = optional(integer(0)), count = optional(integer(0)),
   number = optional(integer()), tool = optional(text), at = optional(day), title = optional(text),
-  before = optional(text), words = optional(text), detail = optional(text),
+  before = optional(text), words = optional(text), detail = optional(text), field = optional(text),
   filter = optional(record({ priority = optional(text), status = optional(text),
-    overdue = optional(boolean()), search = optional(text), dated = optional(boolean()) })) })
+    overdue = optional(boolean()), search = optional(text), dated = optional(boolean()), count = optional(boolean()),
+    has_reminder = optional(boolean()) })) })
 
 local function bare_words(said)
   local words = { said.text or (said.say:gsub("_", " ")) }

@@ -102,7 +102,7 @@ local function split(s)
   local commands = {}
   for _, part in ipairs(result) do
     part = text.trim(part)
-    if part ~= "" then
+    if part ~= "" and (#result == 1 or polite(part) ~= "") then
       commands[#commands + 1] = part
     end
   end
@@ -274,7 +274,7 @@ local function ask_whether_to_add(s, now)
     return UNCLEAR
   end
   local title = details.read(bare, now).title
-  if title == "" or #title > MAX_TITLE or bare:sub(-1) == "?" or question_like:match(bare:lower())
+  if title == "" or polite(bare) == "" or #title > MAX_TITLE or bare:sub(-1) == "?" or question_like:match(bare:lower())
     or not bare:find("[%w\128-\255]") then
     return UNCLEAR
   end

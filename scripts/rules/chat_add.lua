@@ -139,6 +139,9 @@ local function understand_put(s, now)
   end
 end
 
+local add_command = leading({ "add", "create", "add a task", "create a task", "add a new task", "put",
+  "create a new task", "add a todo", "add task", "set up a task", "make a task" })
+
 ---A new task that is asked for as one.
 ---@param s string
 ---@param now table
@@ -152,6 +155,10 @@ function chat_add.understand(s, now)
   local verb
   rest, verb = add(s)
   if rest then
+    local command = add_command(rest)
+    if command then
+      rest, verb = command, "add" -- "i need to add …"
+    end
     if verb ~= "add" and verb ~= "create" or named(rest) then
       rest = add_link(rest) or rest
     end

@@ -1,5 +1,6 @@
 -- What is to become of a task: complete, delete, rename, move, and every other change.
 local lpeg = require("lpeg")
+local add = require("rules.chat_add")
 local dates = require("rules.chat_dates")
 local details = require("rules.chat_details")
 local fields = require("rules.chat_fields")
@@ -229,10 +230,17 @@ local after_before = leading({ "before", "before the", "before my", "ahead of", 
   "in advance", "beforehand", "earlier", "before it", "before it's due", "before it is due",
   "before that", "before the due date", "before the deadline", "ahead" })
 
+local to_do = text.gap * any({ "to", "that" }) * space
+
 local function understand_reminder(s, now)
   local rest = remind_about(s)
   if rest and rest ~= "" then
     local read = details.read(rest, now)
+    local first = read.places[1]
+    if first and first.first == 1 and to_do:match(rest:lower(), read.places[#read.places].behind)
+    then
+      return add.reminder(read) -- "a reminder for tomorrow at 8 to …"
+    end
     local changes = { reminder_offset_minutes = read.args.reminder_offset_minutes,
       remind_at = read.args.due }
     if changes.reminder_offset_minutes then
@@ -289,6 +297,13 @@ local function understand_delete(s, now)
   return { tool = "delete_task", args = { match = target.of(rest, now) } }
 end
 
+-- "delete all completed": that is no "… completed".
+local function delete_many(s, now)
+  local rest = delete(s)
+  local match = rest and not without(rest) and target.many(rest, now)
+  return match and { tool = "delete_task", args = { match = match } } or nil
+end
+
 ---@param s string
 ---@param now table
 ---@return table|nil call
@@ -298,8 +313,8 @@ function change.understand(s, now)
   end
   return fields.tags(s, now) or fields.clearing(s) or understand_rename(s)
     or fields.field(s, now) or fields.priority(s) or understand_reminder(s, now)
-    or understand_move(s, now) or understand_make(s, now) or understand_status(s, now)
-    or understand_delete(s, now)
+    or understand_move(s, now) or understand_make(s, now) or delete_many(s, now)
+    or understand_status(s, now) or understand_delete(s, now)
 end
 
 return change

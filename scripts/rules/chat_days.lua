@@ -114,8 +114,8 @@ local named = keyed({ noon = 12, midday = 12, midnight = 0 })
   / function(hour) return clock(hour, 0) end
 local at = any(words.before_time) * blank
 -- "1500" and "17h": only where a time is due.
-local whole_hours = exactly_two * exactly_two * edge
-    / function(hour, min) return clock(hour, min) end
+local whole_hours = C(digit * digit) * C(digit * digit) * not_number * edge
+    / function(hour, min) return clock(tonumber(hour), tonumber(min)) end
   + two * "h" * edge / function(hour) return clock(hour, 0) end
 local not_amount = -(P("for") * blank)
 -- "for two": how many, unless nothing follows.

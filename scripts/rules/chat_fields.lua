@@ -196,6 +196,9 @@ function fields.field(s, now)
     return nil
   end
   local name = set_field_name:match(phrase)
+  if name == "description" and phrase:find("^make") then
+    return nil -- "make a note to …"
+  end
   local adds = adds_to:match(phrase)
   for _, place in ipairs(values.splits(rest, value_link)) do
     local changes = place[1] ~= "" and place[2] ~= "" and fields.value(name, place[2], now)

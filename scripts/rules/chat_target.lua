@@ -51,7 +51,7 @@ function target.numbers(s)
   end
   local lower = text.trim_end(s:lower(), ".!")
   local count = first_few:match(lower)
-  if not count then
+  if not count or count < 2 then
     return several_numbers:match(lower)
   end
   local list = {}

@@ -147,7 +147,7 @@ chat_words.add_nouns_behind = {
 -- What is no title.
 chat_words.empty_titles = {
   "something", "a thing", "sth", "stuff", "a task", "task", "a new task", "new one", "another one",
-  "another", "one more", "an item", "item", "todo", "a todo", "one", "it", "this", "that", "a reminder",
+  "another", "one more", "an item", "item", "todo", "a todo", "it", "this", "that", "a reminder",
   "reminder", "tasks", "some tasks", "something to my list", "some things", "things", "an entry",
   "me", "myself", "about it", "a new todo", "something new", "new task", "another task", "of it",
 }

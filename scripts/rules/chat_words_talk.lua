@@ -22,7 +22,7 @@ chat_words.help_openings = {
 chat_words.talk = {
   hello = { "hi", "hello", "hey", "good morning", "good evening", "good afternoon", "hi there",
     "hello there", "hey there", "hello bot", "yo", "heya", "hiya", "morning", "howdy", "greetings",
-    "hallo", "hi bot", "hey bot", "sup", "what's up", "wassup", "hola", "servus", "salut",
+    "hallo", "hi bot", "hey bot", "sup", "wassup", "hola", "servus", "salut",
     "evening", "afternoon", "g'day", "good day", "hi again", "hello again", "moin", "ping",
     "anybody there", "anyone there", "are you there", "you there", "test", "testing" },
   thanks = { "thanks", "thank you", "thx", "ty", "cheers", "thanks a lot", "thank you very much",
@@ -66,8 +66,8 @@ chat_words.talk = {
 -- Beside one of those, and left out.
 chat_words.talk_links = {
   "so", "very", "much", "and", "then", "for", "that", "now", "you", "again", "bot", "friend", "my",
-  "dear", "everyone", "all", "there", "today", "please", "ok", "okay", "oh", "ah", "well", "yes",
-  "no", "buddy", "mate", "man", "that's", "it's", "really", "just",
+  "dear", "everyone", "there", "please", "ok", "okay", "oh", "ah", "well",
+  "buddy", "mate", "man", "that's", "it's", "really", "just",
 }
 chat_words.yes = {
   "yes", "y", "yes please", "yep", "yeah", "yup", "sure", "ok", "okay", "do it", "confirm",

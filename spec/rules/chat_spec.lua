@@ -126,9 +126,9 @@ describe("a question of the chat", function()
   end)
 
   it("offers to add what has no sign of a command, without date words in the title", function()
-    local _, question = understand("buy milk")
-    assert.are.equal('Shall I add "buy milk"?', question.text)
-    assert.are.equal("buy milk", question.calls[1].args.title)
+    local _, question = understand("oat milk")
+    assert.are.equal('Shall I add "oat milk"?', question.text)
+    assert.are.equal("oat milk", question.calls[1].args.title)
   end)
 end)
 
