@@ -182,7 +182,8 @@ local function understand_one(s, now, context)
   elseif follow.is_no(s) then
     return { tool = "answer_no", args = {} }
   end
-  call = follow.again(s, now, context) or follow.values(bare, now, context) or only_number(bare)
+  call = follow.again(s, now, context) or follow.values(bare, now, context)
+    or list.named(bare, now) or only_number(bare)
     or add.fact(bare, now) or follow.past(bare, now)
   if call then
     return call

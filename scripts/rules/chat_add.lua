@@ -139,6 +139,7 @@ local function understand_put(s, now)
   end
 end
 
+local without_dash = lpeg.S("-:") ^ 1 * text.space * lpeg.C(lpeg.P(1) ^ 1)
 local add_command = leading({ "add", "create", "add a task", "create a task", "add a new task", "put",
   "create a new task", "add a todo", "add task", "set up a task", "make a task" })
 
@@ -163,6 +164,7 @@ function chat_add.understand(s, now)
       rest = add_link(rest) or rest
     end
     rest = to_my_list(rest) or rest
+    rest = without_dash:match(rest) or rest
     return new_task(rest, now, function(read) return chat_add.call(clean_nouns(read)) end)
   end
   -- "remind me tomorrow at 9 to call mom"

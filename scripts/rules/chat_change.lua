@@ -20,7 +20,7 @@ local update = fields.update
 local MAX_CHANGE = 2400
 
 -- Said before the verb of a new value.
-local value_link = splitter(C(any({ "to", "as", "=" }) + lpeg.S(":")))
+local value_link = splitter(C(any({ "to", "as", "into", "=" }) + lpeg.S(":")))
 local make = leading(words.make)
 
 -- Complete, start, reopen.
@@ -161,11 +161,14 @@ local of_it = leading(any(words.it) * (space * any({ "to", "as", "for", "a", "du
   "is" })) ^ -1)
 local renames = any({ "change", "update", "edit", "modify" })
 
+local again = trailing({ "again", "once more", "now", "for me", "please" })
+
 local function understand_make(s, now)
   local rest, verb = make(s)
   if not rest or rest == "" then
     return nil
   end
+  rest = again(rest) or rest
   local of_last = of_it(rest)
   local of_last_task = of_last and of_last ~= "" and values.read(of_last, now)
   if of_last_task then
@@ -221,6 +224,7 @@ end
 
 -- Reminders for a task that is there.
 
+local remind_to = leading(words.remind_to)
 local remind_about = leading(words.remind_about)
 local remind_me = leading(words.remind)
 
@@ -233,6 +237,10 @@ local after_before = leading({ "before", "before the", "before my", "ahead of", 
 local to_do = text.gap * any({ "to", "that" }) * space
 
 local function understand_reminder(s, now)
+  local told, phrase = remind_to(s)
+  if told and told ~= "" and phrase:sub(-1) == ":" then
+    return add.reminder(details.read(told, now)) -- "set reminder: …"
+  end
   local rest = remind_about(s)
   if rest and rest ~= "" then
     local read = details.read(rest, now)
@@ -311,8 +319,8 @@ function change.understand(s, now)
   if #s > MAX_CHANGE then
     return nil
   end
-  return fields.tags(s, now) or fields.clearing(s) or understand_rename(s)
-    or fields.field(s, now) or fields.priority(s) or understand_reminder(s, now)
+  return fields.tags(s, now) or fields.priority(s, true) or fields.clearing(s)
+    or understand_rename(s) or fields.field(s, now) or fields.priority(s) or understand_reminder(s, now)
     or understand_move(s, now) or understand_make(s, now) or delete_many(s, now)
     or understand_status(s, now) or understand_delete(s, now)
 end

@@ -120,15 +120,16 @@ local function pieces_between(s, places)
   return rest
 end
 
-local function scan(s, now, phrase_at, part_at)
+local function scan(s, now, phrase_at, part_at, behind_at)
   local lower = s:lower()
   local found, places = {}, {}
   local at = to_word:match(lower)
-  local after_day = false
+  local after_day, after_any = false, false
   while at <= #s do
     local match
     if not kept:match(lower, at) then
       match = phrase_at:match(lower, at) or after_day and part_at:match(lower, at)
+        or after_any and behind_at and behind_at:match(lower, at)
     end
     local reminds = found.remind ~= nil
     if match and take(found, match[1], now) then
@@ -136,9 +137,10 @@ local function scan(s, now, phrase_at, part_at)
         reminds = reminds, value = match[1].value }
       at = to_word:match(lower, match[2])
       after_day = match[1].kind == "day" or match[1].kind == "recurrence"
+      after_any = true
     else
       at = skip:match(lower, at)
-      after_day = false
+      after_day, after_any = false, false
     end
   end
   return found, pieces_between(s, places), places
@@ -149,12 +151,14 @@ end
 ---others name; rest is the pieces of the text between the phrases, places where those stand: {kind,
 ---first, behind, reminds}, in bytes. Quoted text and addresses are left alone.
 ---@param others any|nil  a pattern of more phrases, each {kind, value, many}
+---@param behind any|nil  the same, for those that count right behind another one only
 ---@return fun(s: string, now: table): table, string[], table[]
-function dates.finder(others)
+function dates.finder(others, behind)
   local phrase_at = Ct((others and others + DATE_PHRASES or DATE_PHRASES) * Cp())
   local part_at = Ct(BARE_PART * Cp())
+  local behind_at = behind and Ct(behind * Cp())
   return function(s, now)
-    return scan(s, now, phrase_at, part_at)
+    return scan(s, now, phrase_at, part_at, behind_at)
   end
 end
 

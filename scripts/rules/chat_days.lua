@@ -69,7 +69,11 @@ local function clock(hour, min, half_day)
 end
 
 local function loose(hour, min)
-  return clock(hour, min, hour >= 1 and hour <= 6 and "pm" or nil)
+  local time = clock(hour, min, hour >= 1 and hour <= 6 and "pm" or nil)
+  if time and hour >= 7 and hour <= 11 then
+    time.open = true -- "dinner at 8" is in the evening
+  end
+  return time
 end
 
 local function in_part(hour, min, part)
@@ -90,8 +94,11 @@ local exact = two * S(":.") * minutes * blank * "uhr" * edge
     / function(hour, min) return clock(hour, min) end
   + two * S(":.") * minutes * (P(":") * minutes / 0) ^ -1 * am_pm / clock
   + two * ":" * minutes * part_tail / in_part
+  -- "05:30" is in the morning, "5:30" as "5" in the afternoon.
+  + P("0") * two * ":" * minutes * (P(":") * minutes / 0) ^ -1 * edge
+    / function(hour, min) return hour < 10 and clock(hour, min) end
   + two * ":" * minutes * (P(":") * minutes / 0) ^ -1 * edge
-    / function(hour, min) return clock(hour, min) end
+    / function(hour, min) return loose(hour, min) end
   + two * am_pm / function(hour, half_day)
     return hour >= 1 and hour <= 12 and clock(hour, 0, half_day)
   end

@@ -74,7 +74,11 @@ local level_of = lpeg.P(blank * at_edge)
 
 local find = dates.finder(tags / function(list) return { kind = "tags", value = list,
   many = true } end
-  + priority / function(value) return { kind = "priority", value = value } end)
+  + priority / function(value) return { kind = "priority", value = value } end,
+  any({ "tag", "tags", "label", "labels" }) * blank * Ct(tag_word * (both * tag_word) ^ 0)
+    * #(blank * (P(-1) + S(",.;!"))) / function(list)
+    return { kind = "tags", value = list, many = true }
+  end)
 
 local split_description = text.splitter(C(any(words.description)) * (blank * ":") ^ -1)
 
@@ -157,6 +161,10 @@ local function reminder_time(found, due, now)
   return dates.due(remind, now)
 end
 
+-- What is in the evening, when its hour is not told more exactly.
+local evening_word = any(words.evening)
+local evening = lpeg.P({ evening_word + R("az") ^ 1 * lpeg.V(1) + P(1) * lpeg.V(1) })
+
 -- What is longer is no line with a title, and not looked through: bytes.
 local MAX_LINE = 1500
 
@@ -189,6 +197,10 @@ function details.read(s, now)
   end
   places.line, places.urgent = s, urgent
   places.offset = without_urgent and #s - #without_urgent or 0
+  local time = found.time
+  if time and time.open and evening:match(s:lower()) then
+    found.time = { hour = time.hour + 12, min = time.min }
+  end
   local due = dates.due(found, now)
   local remind_at = reminder_time(found, due, now)
   local moment = found.remind and found.remind.day

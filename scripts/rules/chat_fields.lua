@@ -146,7 +146,8 @@ local set_last = leading(set_field_name * (space * any({ "to", "as", "for" })) ^
 local adds_to = any({ "add", "put", "write", "give" })
 local value_link = splitter(C(any({ "to", "as", "=" }) + S(":")))
 local nothing = any({ "none", "never", "nothing", "no" })
-local raise = { raise = "high", increase = "high", lower = "low", decrease = "low" }
+local raise = { raise = "high", increase = "high", bump = "high", lower = "low", decrease = "low",
+  drop = "low", reduce = "low" }
 
 -- A field by its name, with a value: null when the value does not fit.
 function fields.value(name, value, now)
@@ -170,13 +171,15 @@ function fields.value(name, value, now)
   return changes
 end
 
+local article_alone = any({ "a", "an", "the", "my" }) * -1
+
 -- "buy milk's priority", "buy milk due date": the task and the field.
 function fields.split(s)
   for _, name in ipairs({ "title", "due", "priority", "description", "tags", "reminder",
     "recurrence",
     "status" }) do
     local what = field_behind[name](s)
-    if what and what ~= "" then
+    if what and what ~= "" and not article_alone:match(what:lower()) then
       what = what:gsub("'s$", ""):gsub("\226\128\153s$", "")
       return what, name
     end
@@ -211,7 +214,10 @@ function fields.field(s, now)
   end
 end
 
-function fields.priority(s)
+---@param s string
+---@param told boolean|nil  only where the new one is told
+---@return table|nil call
+function fields.priority(s, told)
   local rest, verb = priority_of(s)
   if not rest then
     return nil
@@ -222,7 +228,7 @@ function fields.priority(s)
       return update(target.match(place[1]), { priority = level })
     end
   end
-  local level = raise[verb:match("^%a+")]
+  local level = not told and raise[verb:match("^%a+")]
   return level and update(target.match(rest), { priority = level }) or nil
 end
 

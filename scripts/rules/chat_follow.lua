@@ -34,10 +34,20 @@ end
 
 local polite_words = { "please", "pls", "plz", "thanks", "thank you", "then", "now", "just", "oh", "ok",
   "okay", "sorry", "can you", "could you", "and", "hey", "i", "ah", "well", "um" }
-follow.is_yes = only(words.yes, { "please", "thanks", "thank you", "now", "then", "oh", "and", "all" })
+follow.is_yes = only(words.yes, { "all of them", "them", "it", "them all", "both", "both of them", "please", "thanks", "thank you", "now", "then", "oh", "and", "all" })
 follow.is_no = only(words.no, { "please", "thanks", "thank you", "now", "then", "oh", "all", "actually",
   "ok", "okay", "just", "sorry" })
-follow.is_undo = only(words.undo, polite_words)
+local is_undo = only(words.undo, polite_words)
+local undoes = only({ "undo", "revert", "reverse", "take back", "roll back" }, { "the", "my", "last",
+  "previous", "thing", "things", "you", "did", "just", "change", "changes", "action", "that", "it", "this",
+  "step", "everything", "all", "what", "i", "command", "one", "please", "was", "done", "said", "edit",
+  "most recent", "latest", "oops", "can you", "could you", "move", "deletion", "completion", "again" })
+
+---@param s string
+---@return boolean
+function follow.is_undo(s)
+  return is_undo(s) or undoes(s)
+end
 follow.is_help = only(words.help, { "please", "pls", "hi", "hey", "hello", "thanks", "bot", "so", "ok" })
 follow.is_all = only({ "all", "all of them", "both", "both of them", "all of those", "every one",
   "everything", "them all", "all three", "all of these", "the lot", "each of them", "every one of them",
@@ -168,6 +178,13 @@ local past_verb = text.keyed(words.past)
 local past_opening = leading(words.past_openings)
 local past = text.gap * past_verb * lpeg.Cp()
 
+-- "gas bill paid"
+local participles = {}
+for verb in pairs(words.past) do
+  participles[#participles + 1] = verb
+end
+local done_behind = trailing(participles)
+
 ---"paid the rent": the task "pay the rent" is done.
 ---@param s string
 ---@param now table
@@ -175,6 +192,11 @@ local past = text.gap * past_verb * lpeg.Cp()
 function follow.past(s, now)
   if #s > MAX_FOLLOW or s:sub(-1) == "?" then
     return nil
+  end
+  local thing = done_behind(s)
+  if thing and thing ~= "" and not starts_command:match(s:lower()) and not details.read(s, now).marked
+  then
+    return { tool = "complete_task", args = { match = target.match(thing) } }
   end
   local rest = past_opening(s) or s
   local verb, behind = past:match(rest:lower())

@@ -59,7 +59,9 @@ local due_word = any({ "due", "for", "on", "with a due date", "due date", "that 
   "scheduled for",
   "scheduled", "planned for", "planned", "due on", "due in", "with due date", "in", "due for",
   "due at" })
-local due = (due_word * space) ^ -1 * (P("the") * space) ^ -1
+local due = (due_word * space) ^ -2 * (P("the") * space) ^ -1
+local month = (any({ "in", "for", "during", "of", "due in", "through", "throughout" }) * space) ^ 1
+  * keyed(words.months) * text.edge * -(space * R("09"))
 local sort = any({ "sorted by", "sort by", "ordered by", "order by", "sort them by", "by" }) * space
   * keyed({ due_date = { "due date", "date", "deadline", "due" }, priority = { "priority",
   "importance" },
@@ -80,7 +82,7 @@ local TOKENS = token("filler", any(words.list_names)) + token("search", search) 
   + token("by", any({ "due by", "by", "no later than", "due until" }) * space * day)
   + token("after", any({ "due after", "after", "since", "from", "later than", "due from" }) * space
   * day)
-  + token("in_days", due * in_days) + token("period", due * period)
+  + token("month", month) + token("in_days", due * in_days) + token("period", due * period)
   + token("day", due * day) + token("order", sort_word)
   + token("overdue", any(words.overdue))
   + token("priority", priority) + token("recurring", any(words.recurring))
@@ -174,6 +176,10 @@ local APPLY = {
   in_days = function(filter, value, now)
     local last = civil.add(now, value[1], value[2])
     filter.due_after, filter.due_before = midnight(now), midnight(last, 1)
+  end,
+  month = function(filter, value, now)
+    local year = value >= now.month and now.year or now.year + 1
+    between(filter, { year = year, month = value, day = 1 }, civil.days_in_month(year, value))
   end,
   period = function(filter, value, now) between(filter, PERIODS[value](now)) end,
   day = function(filter, value, now)
@@ -310,6 +316,18 @@ end
 
 local lists_all = any({ "tasks", "todo", "todos", "ls", "list", "to do", "to-do", "my list", "all",
   "all tasks", "list please", "overview", "everything", "tasks please", "/list", "/tasks" }) * -1
+
+---A list that is named by what to filter by alone: "high priority", "#home".
+---@param s string
+---@param now table
+---@return table|nil call
+function list.named(s, now)
+  if #s > MAX_FILTER then
+    return nil
+  end
+  local filter, left, named = list.filter(text.trim_end(s, "?!."), now, true)
+  return left == "" and named and next(filter) and not filter.search and { tool = "list_tasks", args = filter } or nil
+end
 
 ---A list without a verb: "overdue tasks", "my tasks", "due this week".
 ---@param s string

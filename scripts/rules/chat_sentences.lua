@@ -143,6 +143,11 @@ local MEANINGS = {
     return update(gaps.tasks or gaps.task, { tags_add = gaps.tags or gaps.tag })
   end,
   tag_last = function(gaps) return update(LAST, { tags_add = gaps.tags }) end,
+  untag = function(gaps)
+    return update(gaps.tasks or gaps.task, { tags_remove = gaps.tags or gaps.tag })
+  end,
+  -- A list that is asked for in other words: the value says which.
+  show = function(_, value, now) return list.understand("show " .. value, now) end,
   delete = function(gaps) return { tool = "delete_task", args = { match = gaps.task } } end,
 }
 
@@ -226,7 +231,7 @@ local function fill(frame, i, s, masked, place, gaps, now)
   local step, following = frame.steps[i], frame.steps[i + 1]
   local name = step.gap
   if not name then
-    return frame.meaning(gaps, frame.value)
+    return frame.meaning(gaps, frame.value, now)
   end
   local from = place
   for _ = 1, MAX_TRIES do

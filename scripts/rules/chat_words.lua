@@ -43,6 +43,7 @@ chat_words.show = {
 }
 -- The same, but what follows must be about tasks and nothing else.
 chat_words.ask = {
+  "what still", "what all do i have", "what all do i need", "what do we still",
   "is anything", "what about", "how about", "what now", "what is next", "what's next",
   "what should i do next", "what's up next", "what comes next", "anything planned", "am i free",
   "am i busy", "am i doing anything", "is anything planned", "got anything", "got any", "wats",
@@ -84,6 +85,7 @@ chat_words.list_openings = {
 }
 -- Questions that are about tasks whatever follows, and about those that are not done.
 chat_words.open_questions = {
+  "what still", "what all do i have", "what all do i need", "what do we still",
   "what's next", "what is next", "what now", "what should i do next", "what's up next",
   "what comes next", "what do i got", "what i got", "what do we have", "what have we got",
   "what should i focus on", "what should i work on", "what do i do", "what am i supposed to do",
@@ -115,6 +117,8 @@ chat_words.list_names = {
 }
 -- Words of a question about tasks that say nothing by themselves.
 chat_words.list_filler = {
+  "needs doing", "to be doing", "to take care of", "to finish", "to complete", "to handle",
+  "get to", "going", "to get to", "to tackle", "to look at", "my day", "day",
   "yet", "plans", "free", "else", "we", "our", "us", "things to do", "thing to do", "stuff to do",
   "tasks to do", "taks", "taskes", "tasl", "takss", "tsks", "tassk", "todoes", "need to do",
   "have to do", "got to do", "that's", "is there", "so far", "already", "your", "some", "more",
@@ -143,6 +147,10 @@ chat_words.list_filler = {
   "that are", "that is", "that have", "created", "labelled", "going", "happening", "where",
 }
 chat_words.complete = {
+  "we're done with", "we are done with", "i'm now done with", "i am now done with", "we did",
+  "we completed", "we've completed", "we've done", "we have finished", "we have done",
+  "i'm already done with", "i'm finally done with", "i'm all done with", "i was able to finish",
+  "i managed to finish", "tick the box for", "check the box for", "check the box on",
   "mark as being done", "i am finished with", "got done with", "im finished with",
   "i am through with", "i've checked off", "i checked off", "i crossed off", "i ticked off",
   "finsh", "finsih", "finised", "complet", "compleet", "comlete", "complte", "compelte",
@@ -223,6 +231,10 @@ chat_words.move = {
 -- The same, but to an earlier time.
 chat_words.move_earlier = { "bring forward", "pull forward", "move forward", "advance", "bring" }
 chat_words.priority_of = {
+  "drop the priority of", "bring the priority of", "put the priority of", "reduce the priority of",
+  "bump the priority of", "bump up the priority of", "edit the priority of", "make the priority of",
+  "adjust the priority of", "raise priority of", "lower priority of", "increase priority of",
+  "decrease priority of", "raise the importance of", "lower the importance of",
   "change the priority of", "change priority of", "set the priority of", "set priority of",
   "change the priority for", "set the priority for", "update the priority of",
   "raise the priority of", "lower the priority of", "set priority for", "change priority for",

@@ -81,6 +81,8 @@ chat_words.add_nouns = {
   "a recurring task called", "a reminder to", "new task to", "a new task to", "task about",
 }
 chat_words.remind_to = {
+  "set reminder:", "set a reminder:", "reminder set:", "new reminder:", "add reminder:",
+  "add a reminder:", "create a reminder:", "create reminder:", "new reminder to", "remind me:",
   "reminder:", "reminder -",
   "remind me 2", "remind me we need to", "remind me that we need to", "remind me that we have to",
   "remind me please to", "please remind me to", "rmd me to", "remind to",

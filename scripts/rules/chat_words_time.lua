@@ -195,6 +195,9 @@ chat_words.dayparts = {
   ["early afternoon"] = 13, ["mid afternoon"] = 15, ["mid-afternoon"] = 15, ["early evening"] = 17,
   dinnertime = 18,
 }
+-- With these an hour from 7 to 11 is in the evening.
+chat_words.evening = { "dinner", "party", "movie", "cinema", "concert", "drinks", "pub", "theatre",
+  "theater", "opera", "date night", "poker night", "bedtime", "supper", "nightclub", "film" }
 -- These mean an hour wherever they stand.
 chat_words.part_phrases = {
   ["after work"] = 18, ["before work"] = 8, ["after lunch"] = 13, ["before lunch"] = 11,
