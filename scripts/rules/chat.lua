@@ -22,6 +22,7 @@ local follow = require("rules.chat_follow")
 local list = require("rules.chat_list")
 local preview = require("rules.chat_preview")
 local sentences = require("rules.chat_sentences")
+local spelling = require("rules.chat_spelling")
 local target = require("rules.chat_target")
 local text = require("rules.chat_text")
 local values = require("rules.chat_values")
@@ -43,7 +44,7 @@ local P = lpeg.P
 local any, leading = text.any, text.leading
 
 local polite, closing = leading(words.polite), text.trailing(words.closing)
-local remind_mark = leading(words.remind)
+local remind_mark, remind_to = leading(words.remind), leading(words.remind_to)
 local bullet = lpeg.S("-*+") * lpeg.S(" \t") ^ 1 + "\226\128\162" * lpeg.S(" \t") ^ 0
   + lpeg.P("[") * lpeg.S(" xX") * "]" * lpeg.S(" \t") ^ 0
   + lpeg.R("09") * lpeg.R("09") ^ -1 * lpeg.S(".)") * lpeg.S(" \t") ^ 1
@@ -137,6 +138,10 @@ end
 
 -- What is said of tasks that are there, and of those that are wanted: the first that fits counts.
 local function understand_command(bare, now)
+  local _, phrase = remind_to(bare)
+  if phrase and phrase:sub(-1) == ":" then
+    return nil -- "set reminder: …" is a new one
+  end
   local call = sentences.understand(bare, now)
   if call then
     return call
@@ -357,6 +362,11 @@ local function calls_of(message, context)
       local picked = pick_by_words(s, pending)
       if picked then
         return { picked }
+      end
+      local mended = spelling.mend(strip(command))
+      call = mended and understand_one(mended, now, context)
+      if call then
+        return call.tool and { call } or call
       end
       return nil, ask_whether_to_add(#commands > 1 and command or s, now)
     end

@@ -12,7 +12,7 @@ local leading = text.leading
 local add, add_link = leading(words.add), leading(words.add_links)
 local named = leading({ "called", "named", "titled" })
 local leading_link = leading({ "to", "for", "called", "named", "titled", "that says", "saying", ":" })
-local asks = text.any(words.question_starts)
+local asks, questions = text.any(words.question_starts), text.any(words.questions)
 -- Longer lines are no such sentences: bytes.
 local MAX_TITLE_LINE, MAX_LIST_LINE, MAX_MANY = 600, 1200, 20
 local remind_to, remind_mark = leading(words.remind_to), leading(words.remind)
@@ -139,6 +139,18 @@ local function understand_put(s, now)
   end
 end
 
+-- "one more task: …", "a new todo called …"
+local noun_phrase = text.gap * (text.any(words.articles) * text.space) ^ 0 * text.any(words.task_nouns)
+  * (text.gap * lpeg.S(":-") ^ 1 * text.space
+    + text.space * text.any({ "to", "called", "named", "titled", "saying", "that says", "for me to",
+      "of", "about", "which says", "that i need to", "that i have to" }) * text.space) * lpeg.Cp()
+
+local function behind_noun(s)
+  local behind = noun_phrase:match(s:lower())
+  local rest = behind and text.trim(s:sub(behind))
+  return rest ~= "" and rest or nil
+end
+
 local without_dash = lpeg.S("-:") ^ 1 * text.space * lpeg.C(lpeg.P(1) ^ 1)
 local add_command = leading({ "add", "create", "add a task", "create a task", "add a new task", "put",
   "create a new task", "add a todo", "add task", "set up a task", "make a task" })
@@ -163,6 +175,7 @@ function chat_add.understand(s, now)
     if verb ~= "add" and verb ~= "create" or named(rest) then
       rest = add_link(rest) or rest
     end
+    rest = behind_noun(rest) or rest
     rest = to_my_list(rest) or rest
     rest = without_dash:match(rest) or rest
     return new_task(rest, now, function(read) return chat_add.call(clean_nouns(read)) end)
@@ -209,7 +222,7 @@ function chat_add.plain(s, now)
     return new_task(rest, now, chat_add.call)
   end
   rest = task_verb(s)
-  if rest and rest ~= "" and s:sub(-1) ~= "?" and #s <= MAX_TITLE_LINE
+  if rest and rest ~= "" and s:sub(-1) ~= "?" and not questions:match(s:lower()) and #s <= MAX_TITLE_LINE
     and not is_empty:match(rest:lower()) then
     return new_task(s, now, function(read)
       take_list_tag(read)

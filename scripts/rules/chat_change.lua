@@ -44,6 +44,7 @@ local function understand_status(s, now)
     return { tool = "complete_task", args = { match = target.of(rest, now) } }
   end
   rest = is_done(s)
+  rest = rest and is_done(rest) or rest
   if rest and rest ~= "" and not asks:match(s:lower()) then
     return { tool = "complete_task", args = { match = target.of(rest, now) } }
   end
@@ -55,10 +56,16 @@ local to = splitter(C(any({ "to", "into", "->", "=>", "as", "=", "to be", "to re
   + "->" + "=>"))
 local rename = leading(words.rename)
 
+local two_quoted = C(text.quoted) * space * C(text.quoted) * text.gap * -1
+
 local function understand_rename(s)
   local rest = rename(s)
   if not rest then
     return nil
+  end
+  local before, title = two_quoted:match(rest)
+  if before then
+    return update(target.match(before), { title = text.unquote(title) })
   end
   local places = values.splits(rest, to)
   local calls = {}
@@ -114,6 +121,9 @@ local function trailing_shift(s, sign)
   end
 end
 
+-- "… until" something that is no date: not simply a day later.
+local says_when = splitter(C(any({ "until", "till" })))
+
 local function understand_move(s, now)
   local rest, verb = move_earlier(s)
   local sign = rest and -1 or 1
@@ -150,7 +160,7 @@ local function understand_move(s, now)
   local read = details.read(rest, now)
   if read.marked and read.args.due then
     return update(target.match(read.title), values.from_details(read))
-  elseif postpones:match(verb) and rest ~= "" then
+  elseif postpones:match(verb) and rest ~= "" and not says_when(rest) then
     return update(target.match(rest), { due_shift = { count = 1, unit = "day" } })
   end
 end
@@ -204,7 +214,7 @@ local function understand_make(s, now)
     return fields.call(target.match(read.title), values.from_details(read))
   end
   -- "make it urgent", "make buy milk important"
-  local at = #rest
+  local at, named = #rest, nil
   for _ = 1, 4 do
     local head = rest:sub(1, at):match("^(.*)%s%S+$")
     if not head then
@@ -213,8 +223,11 @@ local function understand_make(s, now)
     at = #head
     local level = details.priority(rest:sub(at + 1))
     if level then
-      return update(target.match(head), { priority = level })
+      named = update(target.match(head), { priority = level }) -- "more important", not "important"
     end
+  end
+  if named then
+    return named
   end
   if renames:match(verb) and places[1] and places[1][1] ~= "" and places[1][2] ~= "" then
     return update(target.match(places[1][1]),
@@ -224,7 +237,6 @@ end
 
 -- Reminders for a task that is there.
 
-local remind_to = leading(words.remind_to)
 local remind_about = leading(words.remind_about)
 local remind_me = leading(words.remind)
 
@@ -237,10 +249,6 @@ local after_before = leading({ "before", "before the", "before my", "ahead of", 
 local to_do = text.gap * any({ "to", "that" }) * space
 
 local function understand_reminder(s, now)
-  local told, phrase = remind_to(s)
-  if told and told ~= "" and phrase:sub(-1) == ":" then
-    return add.reminder(details.read(told, now)) -- "set reminder: …"
-  end
   local rest = remind_about(s)
   if rest and rest ~= "" then
     local read = details.read(rest, now)

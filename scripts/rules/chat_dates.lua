@@ -110,6 +110,10 @@ local function take(found, phrase, now)
   return true
 end
 
+local function taken(found, match, now)
+  return match and take(found, match[1], now) and match or nil
+end
+
 local function pieces_between(s, places)
   local rest, first = {}, 1
   for i, place in ipairs(places) do
@@ -126,13 +130,14 @@ local function scan(s, now, phrase_at, part_at, behind_at)
   local at = to_word:match(lower)
   local after_day, after_any = false, false
   while at <= #s do
+    local reminds = found.remind ~= nil
     local match
     if not kept:match(lower, at) then
-      match = phrase_at:match(lower, at) or after_day and part_at:match(lower, at)
-        or after_any and behind_at and behind_at:match(lower, at)
+      match = taken(found, phrase_at:match(lower, at), now)
+        or after_day and taken(found, part_at:match(lower, at), now)
+        or after_any and behind_at and taken(found, behind_at:match(lower, at), now)
     end
-    local reminds = found.remind ~= nil
-    if match and take(found, match[1], now) then
+    if match then
       places[#places + 1] = { kind = match[1].kind, first = at, behind = match[2],
         reminds = reminds, value = match[1].value }
       at = to_word:match(lower, match[2])

@@ -50,7 +50,10 @@ local follows = blank * (P(-1) + S("\n,;.!?)#@+") + digit
     "daily", "weekly", "monthly", "yearly", "next", "please", "description", "note", "for", "on",
     "in", "because", "about", "noon", "instead", "urgently", "if", "so", "when", "or", "w/", "this",
     "after", "early", "late", "first", "lunchtime", "prio", "p4", "asap", "important", "eod", "tag",
-    "@", "!", "!!", "*" , "before" }))
+    "@", "!", "!!", "*", "before",
+    "starting", "beginning", "ending", "except", "each", "till", "through" }))
+
+days.follows = follows
 
 -- Times of day.
 
@@ -144,7 +147,9 @@ days.part = any({ "in the", "at", "around", "in", "during the", "by" }) * space 
   + keyed(words.part_phrases)
 days.bare_part = blank * daypart
 -- A time right behind a day: "friday 5ish", "tomorrow 1500", "monday 9".
-days.bare_time = blank * P(",") ^ -1 * blank * (exact + whole_hours * #follows
+days.bare_time = blank * P(",") ^ -1 * blank
+  * (two * blank * P("-") * blank * two * edge * #follows / function(hour) return loose(hour, 0) end
+  + exact + whole_hours * #follows
   + two * edge * #follows / function(hour) return loose(hour, 0) end)
 
 -- Days.
@@ -307,6 +312,16 @@ local month_start = any(words.before_month) * space * month * edge * -(space * d
     end
   end
 
+local holiday = keyed(words.holidays) / function(date)
+  return calendar_day(date[2], date[1])
+end
+local day_after = P("after") * space * holiday / function(day)
+  return function(now)
+    local date = day(now)
+    return date and civil.add_days(date, 1)
+  end
+end
+
 local certain = relative_day + fixed_day + week_day
   + any({ "coming", "this coming", "the coming" }) * space * weekday / plain_weekday
   + named_day + iso_day + slashed_year
@@ -318,9 +333,10 @@ local uncertain = weekday / plain_weekday + dotted_day + slashed_day
 local prefix = any(words.before_day) * (blank * P(":")) ^ -1 * text.gap
 days.day = prefix ^ -1 * certain + prefix * (uncertain + of_month) + opening_day
   + uncertain * #follows + month_start
+  + any(words.before_holiday) * space * (holiday + day_after) + day_after
 
 -- A day alone, where nothing but a day can come.
-days.any_day = prefix ^ -1 * (certain + uncertain + of_month)
+days.any_day = prefix ^ -1 * (certain + uncertain + of_month + holiday)
   + any(words.before_month) ^ -1 * text.gap * month * edge * -(space * digit) / function(number)
     return function(now)
       return { year = number > now.month and now.year or now.year + 1, month = number, day = 1 }

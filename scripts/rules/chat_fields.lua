@@ -32,7 +32,7 @@ end
 
 local field = keyed(words.fields)
 local link = any({ "from", "of", "for", "on", "off", "to" })
-local clear_verb = any({ "remove", "clear", "delete", "drop", "cancel", "unset", "take off",
+local clear_verb = any({ "forget", "ignore", "lift", "scrap", "kill", "strip", "reset", "remove", "clear", "delete", "drop", "cancel", "unset", "take off",
   "turn off",
   "get rid of", "erase", "stop", "disable", "take" })
 local article = (any({ "the", "my", "its", "all", "any", "all the", "a" }) * space) ^ -1
@@ -102,6 +102,11 @@ function fields.tags(s, now)
     local what, _, names_behind = with_tag(rest)
     if what and what ~= "" and tags_of(names_behind) then
       return update(target.of(what, now), { tags_add = tags_of(names_behind) })
+    end
+    -- "tag essay uni"
+    local task, name = rest:match("^(.*%S)%s+(%S+)$")
+    if task and not what and tags_of(name) then
+      return update(target.of(task, now), { tags_add = tags_of(name) })
     end
   end
 end
@@ -191,6 +196,9 @@ function fields.field(s, now)
   local rest, phrase = set_last(s)
   local changes_of_last = rest and rest ~= ""
     and fields.value(set_field_name:match(phrase), rest, now)
+  if changes_of_last and changes_of_last.tags and adds_to:match(phrase) then
+    changes_of_last = { tags_add = changes_of_last.tags }
+  end
   if changes_of_last and next(changes_of_last) ~= "title" and not changes_of_last.description then
     return fields.call({ last = true }, changes_of_last)
   end

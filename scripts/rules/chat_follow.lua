@@ -184,6 +184,8 @@ for verb in pairs(words.past) do
   participles[#participles + 1] = verb
 end
 local done_behind = trailing(participles)
+local auxiliary = trailing({ "has been", "have been", "was", "were", "is", "are", "got", "is already",
+  "has already been", "is now", "are now", "finally got", "already", "is all", "has finally been" })
 
 ---"paid the rent": the task "pay the rent" is done.
 ---@param s string
@@ -194,6 +196,7 @@ function follow.past(s, now)
     return nil
   end
   local thing = done_behind(s)
+  thing = thing and auxiliary(thing) or thing
   if thing and thing ~= "" and not starts_command:match(s:lower()) and not details.read(s, now).marked
   then
     return { tool = "complete_task", args = { match = target.match(thing) } }

@@ -55,7 +55,7 @@ local period = keyed({ this_week = { "this week", "the week", "this week's", "we
 local in_days = (any({ "in", "within", "for", "over" }) * space) ^ -1 * (P("the") * space) ^ -1
     * any({ "next", "coming", "following" }) * space * days.amount
   + any({ "within", "in less than" }) * space * days.amount
-local due_word = any({ "due", "for", "on", "with a due date", "due date", "that are due",
+local due_word = any({ "due", "for", "on", "from", "with a due date", "due date", "that are due",
   "scheduled for",
   "scheduled", "planned for", "planned", "due on", "due in", "with due date", "in", "due for",
   "due at" })
@@ -71,7 +71,9 @@ local sort_word = keyed({ newest = { "newest", "latest", "most recent", "newest 
   oldest = { "oldest", "oldest first" }, alphabetical = { "alphabetically",
     "in alphabetical order" },
   first_due = { "due next", "due first", "most urgent first", "next up", "up next" } })
-local limit = any({ "top", "first", "last" }) * space * C(R("09") ^ 1) * -R("az") / tonumber
+local limit = C(R("09") ^ 1) * #(space * any({ "most recent", "newest", "latest", "oldest", "next", "tasks",
+    "most urgent", "most important", "items", "todos", "highest", "top" })) / tonumber
+  + any({ "top", "first", "last" }) * space * C(R("09") ^ 1) * -R("az") / tonumber
 
 local TOKENS = token("filler", any(words.list_names)) + token("search", search) + token("limit",
   limit) + token("no_date",
@@ -80,7 +82,7 @@ local TOKENS = token("filler", any(words.list_names)) + token("search", search) 
   + token("before", any({ "due before", "before", "until", "till", "up to", "earlier than" })
   * space * day)
   + token("by", any({ "due by", "by", "no later than", "due until" }) * space * day)
-  + token("after", any({ "due after", "after", "since", "from", "later than", "due from" }) * space
+  + token("after", any({ "due after", "after", "since", "later than", "due from", "due after" }) * space
   * day)
   + token("month", month) + token("in_days", due * in_days) + token("period", due * period)
   + token("day", due * day) + token("order", sort_word)
@@ -93,7 +95,7 @@ local TOKENS = token("filler", any(words.list_names)) + token("search", search) 
   + token("reminders", any({ "reminders", "with a reminder", "with reminders", "that have a reminder",
     "with an alarm" }))
   + token("filler", any(words.list_filler)) + token("filler", S(",.!?:;()") ^ 1)
-local singular = any({ "task", "todo", "list", "agenda", "schedule", "plate", "my list",
+local singular = any({ "task", "todo", "list", "agenda", "schedule", "plate", "my list", "overview", "summary", "rundown", "an overview", "a summary", "a rundown",
   "todo list",
   "task list", "to-do list", "to do", "on my plate", "on my list" })
 local count_verb = any(words.count)

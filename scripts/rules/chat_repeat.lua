@@ -154,6 +154,15 @@ local weekday_word = any({ "weekday", "workday", "work day", "business day", "wo
   "week day", "weekdays", "workdays" })
 local on_the = any({ "on the", "the" }) * space
 
+-- "the quarterly audit" is a title, "quarterly", "a quarterly task" and "quarterly call" are not.
+local adverb = keyed(words.adverbs)
+local opens_line = lpeg.Cmt(P(true), function(s, at)
+  local before = s:sub(1, at - 1)
+  return before == "" or before == "a " or before == "an " or before:find("repeat") ~= nil
+end)
+local task_noun = space * any({ "task", "todo", "to-do", "reminder", "item" })
+local frequency = keyed(words.frequencies) + opens_line * adverb + adverb * #(days.follows + task_noun)
+
 repeats.recurrence = every * the * ordinal * space * weekday * of_month / nth_weekday
   + on_the ^ -1 * ordinal * space * weekday * of_month / nth_weekday
   + any({ "monthly", "every month", "each month" }) * space * on_the * ordinal * space * weekday
@@ -204,7 +213,7 @@ repeats.recurrence = every * the * ordinal * space * weekday * of_month / nth_we
   -- "swim mon wed fri": three of them are no single day.
   + Ct(weekday * (list_link * weekday) * (list_link * weekday) ^ 1) / on_weekdays
   + (any({ "repeat", "repeats", "repeating", "recurring", "recurs" }) * space) ^ -1
-    * keyed(words.frequencies) / function(text_of_rule) return rule(text_of_rule)() end
+    * frequency / function(text_of_rule) return rule(text_of_rule)() end
 
 -- The end of a series: a day, or a count.
 repeats.until_day = any({ "until", "till", "through", "ending", "ending on", "up to", "until the" })

@@ -63,13 +63,15 @@ local GAPS = {
     local level = details.priority(s)
     return level and { priority = level }
   end,
+  value = function(s, now) return values.read(s, now) end,
   due = changes_of("due"),
+  old = changes_of("due"),
   recurrence = changes_of("recurrence_rule"),
   amount = function(s)
     local amount, left = dates.leading_amount(s)
     return left == "" and amount or nil
   end,
-  tag = function(s) return details.tags(s) end,
+  tag = function(s) return not s:find("%s") and details.tags(s) or nil end,
   tags = function(s) return #s <= MAX_TASK and details.tags(s) end,
   list = function(s, now)
     local call = list.understand("show " .. s, now)
@@ -105,7 +107,13 @@ local function shifted(amount, sign)
 end
 
 local MEANINGS = {
-  detail = function(gaps, value)
+  -- "do i have to do anything today" asks for a list.
+  detail = function(gaps, value, now, s)
+    local listed = list.understand(s, now)
+    if listed and not listed.args.search and not gaps.number
+      and not (gaps.task and gaps.task.last) then
+      return listed
+    end
     return { tool = "get_task", args = { match = gaps.task or gaps.number,
       field = value or gaps.field } }
   end,
@@ -135,6 +143,12 @@ local MEANINGS = {
     return call
   end,
   ["repeat"] = function(gaps) return update(gaps.task, changes_in(gaps)) end,
+  value = function(gaps)
+    if gaps.value.status == "completed" then
+      return { tool = "complete_task", args = { match = gaps.task } }
+    end
+    return update(gaps.task, copy(gaps.value))
+  end,
   earlier = function(gaps) return update(gaps.task, shifted(gaps.amount, -1)) end,
   earlier_last = function(gaps) return update(LAST, shifted(gaps.amount, -1)) end,
   later_last = function(gaps) return update(LAST, shifted(gaps.amount, 1)) end,
@@ -143,6 +157,13 @@ local MEANINGS = {
     return update(gaps.tasks or gaps.task, { tags_add = gaps.tags or gaps.tag })
   end,
   tag_last = function(gaps) return update(LAST, { tags_add = gaps.tags }) end,
+  -- "remove uni from essay": a tag, or a task of that name.
+  untag_or_delete = function(gaps, _, _, s)
+    local call = update(gaps.task, { tags_remove = gaps.tag })
+    call.otherwise = { tool = "delete_task",
+      args = { match = { words = text.trim(s:match("^%a+%s+(.*)$") or s) } } }
+    return call
+  end,
   untag = function(gaps)
     return update(gaps.tasks or gaps.task, { tags_remove = gaps.tags or gaps.tag })
   end,
@@ -231,7 +252,7 @@ local function fill(frame, i, s, masked, place, gaps, now)
   local step, following = frame.steps[i], frame.steps[i + 1]
   local name = step.gap
   if not name then
-    return frame.meaning(gaps, frame.value, now)
+    return frame.meaning(gaps, frame.value, now, s)
   end
   local from = place
   for _ = 1, MAX_TRIES do

@@ -131,7 +131,7 @@ end
 function text.keyed(map, ending)
   local meaning, phrases = {}, {}
   for key, value in pairs(map) do
-    if type(value) == "table" then
+    if type(value) == "table" and type(value[1]) == "string" then
       for _, phrase in ipairs(value) do
         meaning[phrase] = key
         phrases[#phrases + 1] = phrase

@@ -4,6 +4,8 @@ local chat_words = {}
 
 -- Said before the point, and left out.
 chat_words.polite = {
+  "yay", "woohoo", "hooray", "phew", "yippee", "good news", "guess what", "hurray",
+  "ok great", "by the way please", "ps", "p.s.",
   "pls", "plz", "plse", "can u", "could u", "would u", "will u", "can you pls", "can u pls",
   "could you pls", "u can", "you could", "can you just", "could you just", "could you kindly",
   "would you be so kind and", "would you be so kind as to", "oh", "oh and", "ah", "um", "uh",
@@ -113,17 +115,19 @@ chat_words.search = {
   "show me tasks about", "list tasks about", "find the task about",
 }
 chat_words.list_names = {
-  "todo list", "to do list", "to-do list", "todo items", "task list", "list of tasks",
+  "todo list", "to do list", "to-do list", "todo items", "task list", "list of tasks", "overview",
+  "an overview", "summary", "a summary", "rundown", "a rundown",
 }
 -- Words of a question about tasks that say nothing by themselves.
 chat_words.list_filler = {
+  "get", "want", "wanted", "supposed", "for now", "do now",
   "needs doing", "to be doing", "to take care of", "to finish", "to complete", "to handle",
   "get to", "going", "to get to", "to tackle", "to look at", "my day", "day",
   "yet", "plans", "free", "else", "we", "our", "us", "things to do", "thing to do", "stuff to do",
   "tasks to do", "taks", "taskes", "tasl", "takss", "tsks", "tassk", "todoes", "need to do",
   "have to do", "got to do", "that's", "is there", "so far", "already", "your", "some", "more",
   "entries", "entry", "appointments", "appointment", "whole", "entire", "full", "every", "each",
-  "then", "you", "right", "need to be done", "to get done", "get done", "has to be done",
+  "then", "you", "right", "need to be done", "to get done", "has to be done",
   "have to be done", "needs to be done", "had", "here", "in total", "total", "altogether",
   "overall", "in there", "exist", "exists", "those", "these", "them", "what's", "whats", "into",
   "inside", "assigned", "planned", "lined up", "coming", "scheduled", "in store", "doing",
@@ -333,12 +337,13 @@ chat_words.soft = {
 chat_words.priority = {
   high = { "high", "urgent", "important", "critical", "top", "highest", "p1", "asap", "very high",
     "very important", "1", "max", "maximum", "vital", "crucial",
-    "essential", "super important", "super urgent", "most important", "most urgent", "very urgent",
+    "essential", "super important", "super urgent", "most important", "most urgent", "very urgent", "top priorities", "highest priorities",
+    "my priorities", "more important", "more urgent", "higher", "priorities",
     "really important", "really urgent", "extremely important", "pressing" },
   medium = { "medium", "normal", "mid", "moderate", "average", "p2", "regular", "2", "standard",
     "med", "middle" },
   low = { "low", "minor", "lowest", "unimportant", "p3", "trivial", "not important", "3", "p4", "4",
-    "not urgent", "not so important", "not that important", "lower", "least important", "minimal" },
+    "not urgent", "not so important", "not that important", "lower", "least important", "minimal", "less important", "less urgent" },
 }
 -- Those that mean a priority without the word "priority" beside them, anywhere in a new task.
 chat_words.priority_alone = {
@@ -374,6 +379,7 @@ chat_words.overdue = {
   "late with", "behind with", "behind schedule", "that i missed", "i missed", "i've missed",
   "past their due date", "past its due date", "past due date", "past the due date",
   "should have been done", "overdu", "overdued", "slipped", "slipping", "delayed",
+  "putting off", "been putting off", "procrastinating on", "neglecting",
   "overdue", "late", "past due", "missed", "behind", "behind on", "late on", "over due",
   "past the deadline",
   "past their deadline", "running late", "expired",
@@ -415,6 +421,20 @@ chat_words.question_starts = {
   "give me", "shall", "any idea",
   "what", "what's", "who", "why", "how", "when", "where", "which", "is", "are", "do", "does", "did",
   "can", "could", "should", "would", "will", "am", "was", "were", "tell me", "explain",
+}
+-- A line that begins so asks, even without a question mark.
+chat_words.questions = {
+  "what", "what's", "who", "who's", "why", "how", "when", "where", "which", "is", "are", "do i", "do you",
+  "do we", "do they", "does", "did", "can i", "can you", "could you", "should i", "will i", "will you",
+  "would you", "am i", "was", "were", "have i", "have you", "has", "thank you", "thanks", "try again",
+  "go away", "do nothing", "do it", "do that", "do so", "help me",
+}
+-- A first word that is a letter off one of these is taken for it, where nothing else is understood.
+chat_words.spelled = {
+  "delete", "remove", "complete", "finish", "finished", "remind", "rename", "postpone", "reschedule",
+  "change", "create", "search", "cancel", "schedule", "snooze", "reopen", "update", "mark", "show",
+  "what", "what's", "tasks", "list", "done", "undo", "overdue", "move", "add", "which", "delay",
+  "prioritize", "completed", "today", "tomorrow", "please", "help", "thanks", "hello",
 }
 -- Moves by a day when nothing else is said.
 chat_words.postpone = {

@@ -146,6 +146,11 @@ chat_words.add_nouns_behind = {
   "a new task", "thing to do", "task of", "task:", "todo:", "job", "reminder", "a reminder", "chore",
   "an task of", "a task of",
 }
+-- "one more task: …"
+chat_words.articles = { "a", "an", "one", "another", "new", "more", "the", "this", "following", "me", "us",
+  "extra", "additional", "quick", "small", "simple", "single", "personal" }
+chat_words.task_nouns = { "task", "todo", "to-do", "to do", "item", "entry", "job", "tasks", "todo item",
+  "list item", "thing", "to-do item" }
 -- What is no title.
 chat_words.empty_titles = {
   "something", "a thing", "sth", "stuff", "a task", "task", "a new task", "new one", "another one",

@@ -66,7 +66,7 @@ chat_words.talk = {
 -- Beside one of those, and left out.
 chat_words.talk_links = {
   "so", "very", "much", "and", "then", "for", "that", "now", "you", "again", "bot", "friend", "my",
-  "dear", "everyone", "there", "please", "ok", "okay", "oh", "ah", "well",
+  "dear", "indeed", "really", "everyone", "there", "please", "ok", "okay", "oh", "ah", "well",
   "buddy", "mate", "man", "that's", "it's", "really", "just",
 }
 chat_words.yes = {

@@ -155,12 +155,12 @@ chat_words.intervals = {
   other = 2, alternate = 2, second = 2, ["2nd"] = 2, third = 3, ["3rd"] = 3, fourth = 4, ["4th"] = 4, fifth = 5,
 }
 chat_words.frequencies = {
-  daily = "DAILY", everyday = "DAILY", weekly = "WEEKLY", biweekly = "FREQ=WEEKLY;INTERVAL=2",
-  ["bi-weekly"] = "FREQ=WEEKLY;INTERVAL=2", fortnightly = "FREQ=WEEKLY;INTERVAL=2",
-  ["every fortnight"] = "FREQ=WEEKLY;INTERVAL=2", monthly = "MONTHLY",
-  quarterly = "FREQ=MONTHLY;INTERVAL=3", ["every quarter"] = "FREQ=MONTHLY;INTERVAL=3",
-  yearly = "YEARLY", annually = "YEARLY", ["every day"] = "DAILY", ["every week"] = "WEEKLY",
-  ["every month"] = "MONTHLY", ["every year"] = "YEARLY", hourly = "FREQ=HOURLY",
+  everyday = "DAILY",
+  ["bi-weekly"] = "FREQ=WEEKLY;INTERVAL=2",
+  ["every fortnight"] = "FREQ=WEEKLY;INTERVAL=2",
+  ["every quarter"] = "FREQ=MONTHLY;INTERVAL=3",
+  ["every day"] = "DAILY", ["every week"] = "WEEKLY",
+  ["every month"] = "MONTHLY", ["every year"] = "YEARLY",
   ["each day"] = "DAILY", ["bimonthly"] = "FREQ=MONTHLY;INTERVAL=2",
   ["half-yearly"] = "FREQ=MONTHLY;INTERVAL=6", ["twice yearly"] = "FREQ=MONTHLY;INTERVAL=6",
   ["once a day"] = "DAILY", ["day by day"] = "DAILY",
@@ -171,6 +171,11 @@ chat_words.frequencies = {
   ["once a fortnight"] = "FREQ=WEEKLY;INTERVAL=2",
   ["each fortnight"] = "FREQ=WEEKLY;INTERVAL=2", ["every half year"] = "FREQ=MONTHLY;INTERVAL=6",
   ["semi-annually"] = "FREQ=MONTHLY;INTERVAL=6", ["every hour"] = "FREQ=HOURLY",
+}
+-- The same in one word: in the middle of a title it is a part of it.
+chat_words.adverbs = {
+  daily = "DAILY", weekly = "WEEKLY", biweekly = "FREQ=WEEKLY;INTERVAL=2", fortnightly = "FREQ=WEEKLY;INTERVAL=2",
+  monthly = "MONTHLY", quarterly = "FREQ=MONTHLY;INTERVAL=3", yearly = "YEARLY", annually = "YEARLY", hourly = "FREQ=HOURLY",
 }
 chat_words.remind = {
   "remind me", "and remind me", "with a reminder", "with reminder", "set a reminder", "notify me",
@@ -195,6 +200,16 @@ chat_words.dayparts = {
   ["early afternoon"] = 13, ["mid afternoon"] = 15, ["mid-afternoon"] = 15, ["early evening"] = 17,
   dinnertime = 18,
 }
+-- Days of the year with a name, as {month, day}: only behind "by", "before" and the like.
+chat_words.holidays = {
+  christmas = { 12, 25 }, xmas = { 12, 25 }, ["christmas day"] = { 12, 25 }, ["the holidays"] = { 12, 24 },
+  ["christmas eve"] = { 12, 24 }, ["boxing day"] = { 12, 26 }, ["new year's eve"] = { 12, 31 },
+  ["new year"] = { 1, 1 }, ["new year's"] = { 1, 1 }, ["new year's day"] = { 1, 1 }, nye = { 12, 31 },
+  halloween = { 10, 31 }, ["valentine's day"] = { 2, 14 }, ["st patrick's day"] = { 3, 17 },
+  ["valentines day"] = { 2, 14 }, silvester = { 12, 31 }, ["the new year"] = { 1, 1 },
+}
+chat_words.before_holiday = { "on", "by", "before", "until", "till", "due", "due on", "due by", "to",
+  "no later than", "ending", "through", "up to" }
 -- With these an hour from 7 to 11 is in the evening.
 chat_words.evening = { "dinner", "party", "movie", "cinema", "concert", "drinks", "pub", "theatre",
   "theater", "opera", "date night", "poker night", "bedtime", "supper", "nightclub", "film" }
@@ -212,6 +227,7 @@ chat_words.later_hours = { 18, 21 }
 
 -- Looks like a date, and is none: left in the title.
 chat_words.keep = {
+  "may the 4th", "may the fourth",
   "black friday", "good friday", "cyber monday", "ash wednesday", "sunday roast", "sunday school",
   "monday.com", "friday the 13th", "saturday night live", "may day", "today show", "second hand",
   "march madness", "morning routine", "tomorrow's", "today's", "24/7", "9/11", "weekend trip",
