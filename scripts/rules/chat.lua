@@ -112,20 +112,22 @@ end
 
 local function strip(s)
   s = text.trim(s)
+  local asked = false
   for _ = 1, 5 do
     local rest = polite(s)
     if not rest or rest == "" then
       break
     end
-    -- "Can you add …?" asks politely; its question mark is no part of a title.
-    s = text.trim_end(rest, "?")
+    asked, s = true, rest
   end
+  -- "Can you add …?" asks politely; its question mark is no part of a title.
+  s = asked and text.trim_end(s, "?") or s
   for _ = 1, 3 do
     local rest = closing(text.trim_end(s, ".!"))
     if not rest or rest == "" then
       break
     end
-    s = rest
+    s = asked and text.trim_end(rest, "?") or rest
   end
   return s
 end

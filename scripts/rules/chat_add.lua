@@ -328,6 +328,11 @@ function chat_add.quick(read)
     read.title = rest
     return chat_add.reminder(read)
   end
+  local first = read.places[1]
+  rest = first and first.first <= 6 and behind_noun(read.title)
+  if rest then
+    read.title = rest -- "new urgent task: …"
+  end
   rest = obligation(read.title)
   if rest and rest ~= "" then
     read.title = rest

@@ -211,7 +211,7 @@ local function understand_make(s, now)
   if read.marked and (what_is_it or read.args.priority and not read.args.due
     or rest:find('^"') or read.found.recurrence and rest:lower():find(" repeat", 1, true)
     or not target.is_title(verb, rest, now)) then
-    return fields.call(target.match(read.title), values.from_details(read))
+    return fields.call(target.of(read.title, now), values.from_details(read))
   end
   -- "make it urgent", "make buy milk important"
   local at, named = #rest, nil
@@ -221,7 +221,8 @@ local function understand_make(s, now)
       break
     end
     at = #head
-    local level = details.priority(rest:sub(at + 1))
+    local tail = rest:sub(at + 1)
+    local level = tail:find("%a") and details.priority(tail)
     if level then
       named = update(target.match(head), { priority = level }) -- "more important", not "important"
     end

@@ -144,8 +144,9 @@ local function scan(s, now, phrase_at, part_at, behind_at)
       after_day = match[1].kind == "day" or match[1].kind == "recurrence"
       after_any = true
     else
+      local comma = lower:sub(at, at) == ","
       at = skip:match(lower, at)
-      after_day, after_any = false, false
+      after_day, after_any = comma and after_day, comma and after_any
     end
   end
   return found, pieces_between(s, places), places

@@ -13,7 +13,7 @@ local any, keyed, space = text.any, text.keyed, text.space
 local blank = S(" \t") ^ 0
 local tag_letter = R("az", "09") + R("\128\255") + S("_-")
 local tag_word = P("#") ^ -1 * blank * C(tag_letter ^ 1)
-local hash_tag = P("#") * -(R("09") ^ 1 * -tag_letter) * C(tag_letter ^ 1)
+local hash_tag = P("#") * -((R("09") + S("-_")) ^ 1 * -tag_letter) * C(tag_letter ^ 1)
 -- "@home" where no title follows; elsewhere it may be a name.
 local at_tag = P("@") * C(R("az") * tag_letter ^ 0) * -S("@.")
   * #(blank * (P(-1) + S("#@!+,*") + P("p") * R("14") * -tag_letter))

@@ -48,7 +48,8 @@ local undoes = only({ "undo", "revert", "reverse", "take back", "roll back" }, {
 function follow.is_undo(s)
   return is_undo(s) or undoes(s)
 end
-follow.is_help = only(words.help, { "please", "pls", "hi", "hey", "hello", "thanks", "bot", "so", "ok" })
+follow.is_help = only(words.help, { "please", "pls", "hi", "hey", "hello", "thanks", "bot", "so", "ok", "for me", "here", "exactly", "with this", "actually", "you",
+  "oh", "and", "well", "then", "with", "me", "now" })
 follow.is_all = only({ "all", "all of them", "both", "both of them", "all of those", "every one",
   "everything", "them all", "all three", "all of these", "the lot", "each of them", "every one of them",
   "those", "all please", "them" }, { "please", "of", "yes" })
@@ -90,6 +91,9 @@ local correction = leading(words.corrections)
 local instead = trailing({ "instead", "please", "then", "rather", "actually", "better" })
 
 local function last_call(changes)
+  if changes.status == "completed" and next(changes, next(changes)) == nil then
+    return { tool = "complete_task", args = { match = { last = true } } }
+  end
   return { tool = "update_task", args = { match = { last = true }, changes = changes } }
 end
 

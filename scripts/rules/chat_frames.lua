@@ -119,8 +119,11 @@ return {
   -- Priority.
   { "(bump|raise|upgrade|escalate|elevate|lower|downgrade|promote|demote|reduce|increase|lift) {task} to {level}",
     "update" },
+  { "(change|set|raise|lower|move|switch) (the |)priority (of|on|for) {task} from {oldlevel} to {level}",
+    "update" },
   { "(bump|raise|upgrade|escalate|elevate|lower|downgrade|promote|demote|reduce|increase|lift|change|set) (the |)priority (of|on|for) {task} to {level}",
     "update" },
+  { "(change|set|raise|lower|move|switch) {task} from {oldlevel} to {level}", "update" },
   { "(prioritize|prioritise|escalate|star) {tasks}", "update", { priority = "high" } },
   { "(deprioritize|deprioritise|downgrade) {tasks}", "update", { priority = "low" } },
   { "(raise|increase|bump|bump up|up) (its|the) (priority|importance)", "update_last",
@@ -139,6 +142,8 @@ return {
     "update" },
 
   -- Dates.
+  { "(the |new |)(due date|deadline|date) (of|for) {task} (is|should be|will be|is now|:) {due}",
+    "due_is" },
   { "{task} (has been|was|is|got|just got|been) (moved|postponed|rescheduled|pushed|pushed back|shifted|delayed|changed|brought forward) (to|until|till|for|by) {due}",
     "update" },
   { "{task} (moved|postponed|rescheduled|pushed|shifted|delayed|changed) (to|until|till|by) {due}",
@@ -215,6 +220,8 @@ return {
     "update", "no_repeat" },
 
   -- Notes, tags, reminders.
+  { "(add|put|write|attach) (a |the |)(note|comment|description)(:| saying:| saying| that says| that) {note}",
+    "note_last" },
   { "(add|put|attach|write|leave) (a |the |this |)(note|comment|description|notes|remark) (to|on|for|in) {task}(:|,| saying| that says| -) {note}",
     "note" },
   { "(add|put|attach|write|leave) (a |the |this |)(note|comment|description|remark) (that |saying |){note} (to|on|for) {task}",

@@ -66,6 +66,7 @@ local GAPS = {
   value = function(s, now) return values.read(s, now) end,
   due = changes_of("due"),
   old = changes_of("due"),
+  oldlevel = function(s) return details.priority(s) end,
   recurrence = changes_of("recurrence_rule"),
   amount = function(s)
     local amount, left = dates.leading_amount(s)
@@ -152,6 +153,7 @@ local MEANINGS = {
   earlier = function(gaps) return update(gaps.task, shifted(gaps.amount, -1)) end,
   earlier_last = function(gaps) return update(LAST, shifted(gaps.amount, -1)) end,
   later_last = function(gaps) return update(LAST, shifted(gaps.amount, 1)) end,
+  note_last = function(gaps) return update(LAST, { note = gaps.note }) end,
   note = function(gaps) return update(gaps.task, { note = gaps.note }) end,
   tag = function(gaps)
     return update(gaps.tasks or gaps.task, { tags_add = gaps.tags or gaps.tag })

@@ -24,7 +24,7 @@ chat_words.polite = {
   "will you", "can you please", "could you please", "would you please", "i want you to",
   "i'd like you to", "i would like you to", "i want to", "i'd like to", "i would like to",
   "let's", "go ahead and", "now", "also", "and", "then", "just", "kindly", "yes", "hey there",
-  "can i", "could i", "may i", "would you mind", "you can", "you should", "and then", "next",
+  "can i", "could i", "may i", "would you mind", "you can", "you should", "and then",
 }
 -- Said behind the point, and left out.
 chat_words.closing = {
@@ -58,7 +58,7 @@ chat_words.ask = {
   "which ones are", "i want to know", "i'd like to know", "i need to see", "i need to know",
   "tell me all", "read out", "read me out", "recap", "what needs to be", "what needs", "what all",
   "what still", "what has", "what was", "what were", "who's", "is my", "are my", "has", "does",
-  "what work",
+ 
   "how is my", "how does my", "how are my", "what do you have", "what have you got", "give me my",
   "hit me with", "what can i do", "what could i do",
   "what should i focus on", "what should i work on", "what do i do",

@@ -3,6 +3,8 @@ local chat_words = {}
 
 -- What follows is a new task.
 chat_words.add = {
+  "add that i need to", "add that i have to", "add that i must", "add that i should", "add that we need to",
+  "add that we have to", "add that", "put in that i need to",
   "new:", "track:", "log:", "todo -", "to do -", "remember:", "task -", "add:", "idea:",
   "put down that i must", "put down that i need to", "put down that i have to",
   "jot down", "note down", "write down", "make a note", "make a note to",
@@ -81,6 +83,7 @@ chat_words.add_nouns = {
   "a recurring task called", "a reminder to", "new task to", "a new task to", "task about",
 }
 chat_words.remind_to = {
+  "be reminded to", "get reminded to", "be reminded that", "get a reminder to",
   "set reminder:", "set a reminder:", "reminder set:", "new reminder:", "add reminder:",
   "add a reminder:", "create a reminder:", "create reminder:", "new reminder to", "remind me:",
   "reminder:", "reminder -",
