@@ -3,6 +3,7 @@
 local calendar = require("host.calendar")
 local chat_dates = require("chat-api.chat_dates")
 local json = require("lib.json")
+local preview_docs = require("chat-api.preview_docs")
 local problem = require("lib.problem")
 local rules = require("lib.rules")
 local text = require("host.text")
@@ -10,7 +11,7 @@ local time = require("host.time")
 
 local preview = {}
 
-local MAX_TEXT = 1000
+local MAX_TEXT = preview_docs.MAX_TEXT
 
 local function check(body)
   if type(body) ~= "table" or json.is_list(body) then

@@ -5,6 +5,7 @@ local crypto = require("host.crypto")
 local db = require("host.db")
 local json = require("lib.json")
 local mail = require("notification-service.mail")
+local params = require("lib.params")
 local problem = require("lib.problem")
 local store = require("lib.store")
 local time = require("host.time")
@@ -63,7 +64,10 @@ local FORGET_DELIVERY = "DELETE FROM notify.delivery WHERE id IN (SELECT id FROM
   .. " WHERE created_at < now() - interval '90 days' AND state <> 'pending' LIMIT 2000)"
 local FORGET_BATCH = 2000
 
-local DEFAULT_LIMIT, MAX_LIMIT = 100, 1000
+local LIMIT = params.limit(100, 1000)
+
+-- What the query string may say; the description of the API lists the same.
+deliveries.PARAMETERS = { LIMIT }
 
 ---@class deliveries.Row
 ---@field id integer
@@ -81,7 +85,9 @@ local DEFAULT_LIMIT, MAX_LIMIT = 100, 1000
 ---@param reminder table
 ---@param steps notify.Step[]
 ---@return integer|nil  rows that are new; 0: it is known already
----@return table|nil problem
+---@return Problem|nil problem
+---@return_overload integer, nil
+---@return_overload nil, Problem
 function deliveries.add(event, state, reminder, steps)
   local channels, waits = {}, {}
   for i, step in ipairs(steps) do
@@ -97,7 +103,9 @@ end
 
 ---@param event_id string
 ---@return boolean|nil
----@return table|nil problem
+---@return Problem|nil problem
+---@return_overload boolean, nil
+---@return_overload nil, Problem
 function deliveries.is_known(event_id)
   local rows, err = db.query(KNOWN, event_id)
   if not rows then
@@ -122,7 +130,8 @@ function deliveries.claim(channel, count, owner, lease_seconds)
 end
 
 ---@param channels string[]
----@return table[]|nil rows  {channel}, of those that have something to do
+---@return host.db.Rows|nil rows  {channel}, of those that have something to do
+---@return host.db.Error|nil
 function deliveries.waiting(channels)
   return db.query(WAITING, channels)
 end
@@ -181,17 +190,15 @@ end
 ---@param user string
 ---@param args table<string, string>
 ---@return {deliveries: table[]}|nil
----@return table|nil problem
+---@return Problem|nil problem
+---@return_overload {deliveries: table[]}, nil
+---@return_overload nil, Problem
 function deliveries.list(user, args)
-  for name in pairs(args) do
-    if name ~= "limit" then
-      return nil, problem.unprocessable("there is no query parameter " .. name)
-    end
+  local message = params.problem(deliveries.PARAMETERS, args)
+  if message then
+    return nil, problem.unprocessable(message)
   end
-  if args.limit and not (args.limit:match("^%d+$") and tonumber(args.limit) >= 1) then
-    return nil, problem.unprocessable("limit must be a whole number from 1 to 1000")
-  end
-  local limit = math.min(tonumber(args.limit or DEFAULT_LIMIT), MAX_LIMIT)
+  local limit = params.limit_of(LIMIT, args.limit)
   local rows, err = db.query(LIST, user, limit)
   if not rows then
     return nil, store.problem(err)

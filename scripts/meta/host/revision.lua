@@ -9,7 +9,7 @@ function revision.status(kind) end
 
 ---Asks for rules that were live before (see is_rolling_back).
 ---@param revision string|nil  its first 6 characters or more; nil: the last good one
----@return true|nil
+---@return boolean|nil under_way
 ---@return string|nil message
 function revision.roll_back(revision) end
 ---@return boolean             whether they are on their way
@@ -29,6 +29,11 @@ function revision.is_rolling_back() end
 ---@field calls integer|nil         of the rules that are live
 ---@field failed_calls integer|nil  of these
 ---@field worker_revision string|nil  of the rules that this worker runs; nil where its service asks none
----@field previous {revision: string, loaded_ms: integer}[]  the latest first
+---@field previous host.revision.Past[]  the latest first
+
+---@class host.revision.Past
+---@field revision string
+---@field loaded_ms integer|nil  Unix time; nil: before this program started
+---@field taken_back boolean     by itself or by an operator, and not live again since
 
 return revision
