@@ -1,4 +1,5 @@
--- One message of the chat while it is answered: what was done, what is to be said of it, and what the
+-- One message of the chat while it is answered: what was done, what is to be said of it, and what
+-- the
 -- conversation keeps.
 local chat_dates = require("chat-api.chat_dates")
 local json = require("lib.json")

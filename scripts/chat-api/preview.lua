@@ -91,12 +91,12 @@ function preview.read(line, zone, now_ms)
   local turn = { zone = zone or "UTC", now_ms = now_ms, calendar = calendar }
   turn.now = calendar.to_local(now_ms, turn.zone)
   local understood = rules.call("chat.quick_add", line, { now = turn.now })
-  local task, why = json.null, nil
-  if understood.task then
-    task, why = task_of(understood.task, turn, zone)
-    if not task then
-      return nil, problem.unprocessable(why.detail)
-    end
+  if not understood.task then
+    return { task = json.null, parts = parts_of(line, understood.parts) }
+  end
+  local task, why = task_of(understood.task, turn, zone)
+  if not task then
+    return nil, problem.unprocessable(why.detail)
   end
   return { task = task, parts = parts_of(line, understood.parts) }
 end

@@ -32,7 +32,8 @@ local filter = record({ search = optional(text), priority = optional(priority),
   status = optional(one_of("pending", "in_progress", "completed", "active", "all")),
   tags = optional(tags), due_before = optional(day), due_after = optional(day),
   overdue = optional(boolean()), has_due_date = optional(boolean()),
-  is_recurring = optional(boolean()), has_reminder = optional(boolean()), count = optional(boolean()),
+  is_recurring = optional(boolean()), has_reminder = optional(boolean()),
+    count = optional(boolean()),
   topic = optional(text), limit = optional(integer(1, 9999)),
   sort = optional(one_of("created_at", "due_date", "priority", "title")),
   order = optional(one_of("asc", "desc")) })
@@ -46,7 +47,8 @@ local match = either(
   record({ all = literal(true), filter = filter }))
 
 local changes = record({ title = optional(text), priority = optional(priority),
-  status = optional(status), description = optional(text), note = optional(text), recurrence_rule = optional(text),
+  status = optional(status), description = optional(text), note = optional(text),
+    recurrence_rule = optional(text),
   reminder_offset_minutes = optional(either(integer(), clear)), due = optional(either(day, clear)),
   due_shift = optional(record({ count = shape.number(-1e6, 1e6), unit = one_of("second", "minute",
     "hour", "day", "week", "month", "year") })),
@@ -97,7 +99,8 @@ end
 local TOOLS = { "add_task", "list_tasks", "complete_task", "delete_task", "update_task" }
 local simple = call_of(TOOLS, {})
 local call = call_of({ "add_task", "list_tasks", "complete_task", "delete_task", "update_task",
-  "get_task", "help", "talk", "undo", "answer_yes", "answer_no", "pick" }, { otherwise = optional(simple) })
+  "get_task", "help", "talk", "undo", "answer_yes", "answer_no", "pick" },
+  { otherwise = optional(simple) })
 
 local question = either(
   record({ kind = literal("unclear"), text = line }),
@@ -151,7 +154,8 @@ local answer = record({ say = text, text = optional(text), task = optional(told)
   number = optional(integer()), tool = optional(text), at = optional(day), title = optional(text),
   before = optional(text), words = optional(text), detail = optional(text), field = optional(text),
   filter = optional(record({ priority = optional(text), status = optional(text),
-    overdue = optional(boolean()), search = optional(text), dated = optional(boolean()), count = optional(boolean()),
+    overdue = optional(boolean()), search = optional(text), dated = optional(boolean()),
+      count = optional(boolean()),
     has_reminder = optional(boolean()) })) })
 
 local function bare_words(said)

@@ -1,9 +1,9 @@
 -- What a person means by a message to the chat: pure, no model behind it. The phrases are data, in
 -- chat_words.lua; README.md of this folder tells how they work together.
 --
--- May decide: which tools a message calls and with what (understand), what task a line makes that is
--- typed where tasks are added (quick_add), and what moment a new due date is (due). Only the user's message is read, never the text of tasks. The time it takes grows
--- with its length.
+-- May decide: which tools a message calls and with what (understand), what task a line makes that
+-- is typed where tasks are added (quick_add), and what moment a new due date is (due). Only what the
+-- user says is read, never the text of tasks. The time it takes grows with its length.
 --
 --   understand(message, chat.Context)        -> chat.Understood
 --   quick_add(line, {now})                   -> chat_preview.Preview
@@ -169,7 +169,7 @@ local function understand_one(s, now, context)
     return { tool = "talk", args = { kind = kind } }
   end
   local bare = strip(s)
-  local call, question = follow.correction(s, now, context)
+  local call = follow.correction(s, now, context)
   if call then
     return call
   end
@@ -181,6 +181,7 @@ local function understand_one(s, now, context)
   if call then
     return call
   end
+  local question
   call, question = add.understand(bare, now)
   if call or question then
     return call, question
@@ -282,7 +283,8 @@ local function ask_whether_to_add(s, now)
     return UNCLEAR
   end
   local title = details.read(bare, now).title
-  if title == "" or polite(bare) == "" or #title > MAX_TITLE or bare:sub(-1) == "?" or question_like:match(bare:lower())
+  if title == "" or polite(bare) == "" or #title > MAX_TITLE or bare:sub(-1) == "?"
+    or question_like:match(bare:lower())
     or not bare:find("[%w\128-\255]") then
     return UNCLEAR
   end

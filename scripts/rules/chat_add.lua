@@ -11,7 +11,8 @@ local leading = text.leading
 
 local add, add_link = leading(words.add), leading(words.add_links)
 local named = leading({ "called", "named", "titled" })
-local leading_link = leading({ "to", "for", "called", "named", "titled", "that says", "saying", ":" })
+local leading_link = leading({ "to", "for", "called", "named", "titled", "that says", "saying",
+  ":" })
 local asks, questions = text.any(words.question_starts), text.any(words.questions)
 -- Longer lines are no such sentences: bytes.
 local MAX_TITLE_LINE, MAX_LIST_LINE, MAX_MANY = 600, 1200, 20
@@ -47,7 +48,8 @@ end
 local list_tag = text.any(words.list_tags)
 local tag_name = lpeg.C((lpeg.R("az", "09") + lpeg.R("\128\255") + "-") ^ 1)
 local to_list = text.any({ "to", "on", "onto", "in", "into", "on to" }) * text.space
-local tag_tail = to_list * text.any({ "my", "the", "our" }) * text.space * tag_name * text.space * "list"
+local tag_tail = to_list * text.any({ "my", "the",
+  "our" }) * text.space * tag_name * text.space * "list"
     * -1
   + to_list * (text.any({ "my", "the", "our" }) * text.space) ^ -1 * lpeg.C(list_tag / 0)
     * (text.space * "list") ^ -1 * -1
@@ -140,7 +142,8 @@ local function understand_put(s, now)
 end
 
 -- "one more task: …", "a new todo called …"
-local noun_phrase = text.gap * (text.any(words.articles) * text.space) ^ 0 * text.any(words.task_nouns)
+local noun_phrase = text.gap * (text.any(words.articles) * text.space) ^ 0
+  * text.any(words.task_nouns)
   * (text.gap * lpeg.S(":-") ^ 1 * text.space
     + text.space * text.any({ "to", "called", "named", "titled", "saying", "that says", "for me to",
       "of", "about", "which says", "that i need to", "that i have to" }) * text.space) * lpeg.Cp()
@@ -152,7 +155,8 @@ local function behind_noun(s)
 end
 
 local without_dash = lpeg.S("-:") ^ 1 * text.space * lpeg.C(lpeg.P(1) ^ 1)
-local add_command = leading({ "add", "create", "add a task", "create a task", "add a new task", "put",
+local add_command = leading({ "add", "create", "add a task", "create a task", "add a new task",
+  "put",
   "create a new task", "add a todo", "add task", "set up a task", "make a task" })
 
 ---A new task that is asked for as one.
@@ -222,7 +226,8 @@ function chat_add.plain(s, now)
     return new_task(rest, now, chat_add.call)
   end
   rest = task_verb(s)
-  if rest and rest ~= "" and s:sub(-1) ~= "?" and not questions:match(s:lower()) and #s <= MAX_TITLE_LINE
+  if rest and rest ~= "" and #s <= MAX_TITLE_LINE and s:sub(-1) ~= "?"
+    and not questions:match(s:lower())
     and not is_empty:match(rest:lower()) then
     return new_task(s, now, function(read)
       take_list_tag(read)

@@ -344,7 +344,8 @@ local function detail(answer, now)
     rule = task.recurrence_rule and chat_answers.rule_text(task.recurrence_rule) }
   local has = { due = values.due, priority = true, status = task.status == "completed",
     tags = values.tags, description = values.text, recurrence = values.rule, reminder = values.at }
-  local text = has[answer.field] and texts[1] or task.status == "in_progress" and texts[3] or texts[2]
+  local text = has[answer.field] and texts[1] or task.status == "in_progress" and texts[3]
+    or texts[2]
   return (text:gsub("{(%w+)}", values))
 end
 
@@ -396,8 +397,8 @@ local SAY = {
       .. fill(answer.count == 1 and "confirm_one" or "confirm_all", values)
   end,
   failed = function(answer)
-    local detail = answer.detail
-    return fill("failed", { detail = detail .. (detail:find("%.$") and "" or ".") })
+    local why = answer.detail
+    return fill("failed", { detail = why .. (why:find("%.$") and "" or ".") })
   end,
 }
 

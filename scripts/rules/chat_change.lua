@@ -66,9 +66,9 @@ local function understand_rename(s)
   if not rest then
     return nil
   end
-  local before, title = two_quoted:match(rest)
+  local before, after = two_quoted:match(rest)
   if before then
-    return update(target.match(before), { title = text.unquote(title) })
+    return update(target.match(before), { title = text.unquote(after) })
   end
   local places = values.splits(rest, to)
   local calls = {}
@@ -332,7 +332,8 @@ function change.understand(s, now)
     return nil
   end
   return fields.tags(s, now) or fields.priority(s, true) or fields.clearing(s)
-    or understand_rename(s) or fields.field(s, now) or fields.priority(s) or understand_reminder(s, now)
+    or understand_rename(s) or fields.field(s, now) or fields.priority(s)
+    or understand_reminder(s, now)
     or understand_move(s, now) or understand_make(s, now) or delete_many(s, now)
     or understand_status(s, now) or understand_delete(s, now)
 end

@@ -60,7 +60,8 @@ local at_edge = keyed(words.priority_at_edge)
 -- "add an urgent task to …"
 local level_before_task = at_edge * (blank * S(",") ^ -1 * blank)
   * #any({ "task", "todo", "to-do", "item", "reminder", "thing" })
-local its = any({ "it's", "it is", "this is", "that's", "which is", "very", "is", "and it's", "its" })
+local its = any({ "it's", "it is", "this is", "that's", "which is", "very", "is", "and it's",
+  "its" })
 priority = priority + level_before_task
   + S(",;") * blank * (its * space) ^ 1 * at_edge * blank * #(blank * (P(-1) + S(",.;!#(")))
   + S(",(-") * blank * at_edge * blank * P(")") ^ -1 * #(blank * (P(-1)

@@ -32,7 +32,8 @@ end
 
 local field = keyed(words.fields)
 local link = any({ "from", "of", "for", "on", "off", "to" })
-local clear_verb = any({ "forget", "ignore", "lift", "scrap", "kill", "strip", "reset", "remove", "clear", "delete", "drop", "cancel", "unset", "take off",
+local clear_verb = any({ "forget", "ignore", "lift", "scrap", "kill", "strip", "reset", "remove",
+  "clear", "delete", "drop", "cancel", "unset", "take off",
   "turn off",
   "get rid of", "erase", "stop", "disable", "take" })
 local article = (any({ "the", "my", "its", "all", "any", "all the", "a" }) * space) ^ -1

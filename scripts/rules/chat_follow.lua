@@ -32,26 +32,35 @@ local function only(phrases, more)
   end
 end
 
-local polite_words = { "please", "pls", "plz", "thanks", "thank you", "then", "now", "just", "oh", "ok",
+local polite_words = { "please", "pls", "plz", "thanks", "thank you", "then", "now", "just", "oh",
+  "ok",
   "okay", "sorry", "can you", "could you", "and", "hey", "i", "ah", "well", "um" }
-follow.is_yes = only(words.yes, { "all of them", "them", "it", "them all", "both", "both of them", "please", "thanks", "thank you", "now", "then", "oh", "and", "all" })
-follow.is_no = only(words.no, { "please", "thanks", "thank you", "now", "then", "oh", "all", "actually",
+follow.is_yes = only(words.yes, { "all of them", "them", "it", "them all", "both", "both of them",
+  "please", "thanks", "thank you", "now", "then", "oh", "and", "all" })
+follow.is_no = only(words.no, { "please", "thanks", "thank you", "now", "then", "oh", "all",
+  "actually",
   "ok", "okay", "just", "sorry" })
 local is_undo = only(words.undo, polite_words)
-local undoes = only({ "undo", "revert", "reverse", "take back", "roll back" }, { "the", "my", "last",
-  "previous", "thing", "things", "you", "did", "just", "change", "changes", "action", "that", "it", "this",
-  "step", "everything", "all", "what", "i", "command", "one", "please", "was", "done", "said", "edit",
-  "most recent", "latest", "oops", "can you", "could you", "move", "deletion", "completion", "again" })
+local undoes = only({ "undo", "revert", "reverse", "take back", "roll back" }, { "the", "my",
+  "last",
+  "previous", "thing", "things", "you", "did", "just", "change", "changes", "action", "that", "it",
+  "this",
+  "step", "everything", "all", "what", "i", "command", "one", "please", "was", "done", "said",
+  "edit",
+  "most recent", "latest", "oops", "can you", "could you", "move", "deletion", "completion",
+  "again" })
 
 ---@param s string
 ---@return boolean
 function follow.is_undo(s)
   return is_undo(s) or undoes(s)
 end
-follow.is_help = only(words.help, { "please", "pls", "hi", "hey", "hello", "thanks", "bot", "so", "ok", "for me", "here", "exactly", "with this", "actually", "you",
+follow.is_help = only(words.help, { "please", "pls", "hi", "hey", "hello", "thanks", "bot", "so",
+  "ok", "for me", "here", "exactly", "with this", "actually", "you",
   "oh", "and", "well", "then", "with", "me", "now" })
 follow.is_all = only({ "all", "all of them", "both", "both of them", "all of those", "every one",
-  "everything", "them all", "all three", "all of these", "the lot", "each of them", "every one of them",
+  "everything", "them all", "all three", "all of these", "the lot", "each of them",
+  "every one of them",
   "those", "all please", "them" }, { "please", "of", "yes" })
 
 local help_opening = text.gap * any(words.help_openings)
@@ -62,11 +71,10 @@ function follow.asks_for_help(s)
   return follow.is_help(s) or #s <= MAX_TALK and help_opening:match(s:lower()) ~= nil
 end
 
-local kinds, talk_phrases = {}, {}
-for kind, phrases in pairs(words.talk) do
+local talk_phrases = {}
+for _, phrases in pairs(words.talk) do
   for _, phrase in ipairs(phrases) do
     talk_phrases[#talk_phrases + 1] = phrase
-    kinds[phrase] = kind
   end
 end
 local talk_kind = gap * text.keyed(words.talk)
@@ -188,7 +196,8 @@ for verb in pairs(words.past) do
   participles[#participles + 1] = verb
 end
 local done_behind = trailing(participles)
-local auxiliary = trailing({ "has been", "have been", "was", "were", "is", "are", "got", "is already",
+local auxiliary = trailing({ "has been", "have been", "was", "were", "is", "are", "got",
+  "is already",
   "has already been", "is now", "are now", "finally got", "already", "is all", "has finally been" })
 
 ---"paid the rent": the task "pay the rent" is done.
@@ -201,7 +210,8 @@ function follow.past(s, now)
   end
   local thing = done_behind(s)
   thing = thing and auxiliary(thing) or thing
-  if thing and thing ~= "" and not starts_command:match(s:lower()) and not details.read(s, now).marked
+  if thing and thing ~= "" and not starts_command:match(s:lower()) and not details.read(s,
+    now).marked
   then
     return { tool = "complete_task", args = { match = target.match(thing) } }
   end

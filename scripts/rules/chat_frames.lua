@@ -2,8 +2,10 @@
 --
 -- A line is {sentence, meaning, value}. In a sentence (a|b) is a choice, (a|) may be missing, and
 -- {name} is a gap: task, tasks (one or several), value (anything new: a date, a priority, a tag …),
--- due (a day or time), title, note, level (a priority), tag, new (a new task), field, list. The first
--- line that fits counts. What a meaning does is in chat_sentences.lua. Apostrophes may be left out.
+-- due (a day or time), title, note, level (a priority), tag, field, list and others: GAPS of
+-- chat_sentences.lua, where MEANINGS says what a meaning does. The first line that fits counts.
+-- Apostrophes may be left out.
+-- luacheck: no max line length (a sentence stands on one line)
 local THE = "(the |my |a |an |that |)"
 local LIST = "(my |the |your |)(todo |to-do |to do |task |)list"
 

@@ -38,8 +38,10 @@ local priority = (any({ "with", "of", "at" }) * space) ^ -1
   + P("high") * #P("-") * "-priority" * Cc("high") + P("low-priority") * Cc("low")
   + P("medium-priority") * Cc("medium")
 local until_end = C(P(1) ^ 1)
-local search = any({ "about", "containing", "mention", "mentions", "contain", "with the text", "that say",
-  "involving", "having to do with", "referring to", "for anything about", "with the title", "matching", "mentioning", "that contain",
+local search = any({ "about", "containing", "mention", "mentions", "contain", "with the text",
+  "that say",
+  "involving", "having to do with", "referring to", "for anything about", "with the title",
+  "matching", "mentioning", "that contain",
   "with the word",
   "called", "named", "that mention", "with the words", "related to", "including", "regarding",
   "with the text", "that say", "titled", "contains", "concerning" }) * space * until_end
@@ -71,7 +73,8 @@ local sort_word = keyed({ newest = { "newest", "latest", "most recent", "newest 
   oldest = { "oldest", "oldest first" }, alphabetical = { "alphabetically",
     "in alphabetical order" },
   first_due = { "due next", "due first", "most urgent first", "next up", "up next" } })
-local limit = C(R("09") ^ 1) * #(space * any({ "most recent", "newest", "latest", "oldest", "next", "tasks",
+local limit = C(R("09") ^ 1) * #(space * any({ "most recent", "newest", "latest", "oldest", "next",
+  "tasks",
     "most urgent", "most important", "items", "todos", "highest", "top" })) / tonumber
   + any({ "top", "first", "last" }) * space * C(R("09") ^ 1) * -R("az") / tonumber
 
@@ -82,7 +85,8 @@ local TOKENS = token("filler", any(words.list_names)) + token("search", search) 
   + token("before", any({ "due before", "before", "until", "till", "up to", "earlier than" })
   * space * day)
   + token("by", any({ "due by", "by", "no later than", "due until" }) * space * day)
-  + token("after", any({ "due after", "after", "since", "later than", "due from", "due after" }) * space
+  + token("after", any({ "due after", "after", "since", "later than", "due from",
+  "due after" }) * space
   * day)
   + token("month", month) + token("in_days", due * in_days) + token("period", due * period)
   + token("day", due * day) + token("order", sort_word)
@@ -92,10 +96,12 @@ local TOKENS = token("filler", any(words.list_names)) + token("search", search) 
   + token("due", any({ "due", "have a deadline", "with a deadline", "with deadlines",
   "with due dates",
     "that have a due date" }))
-  + token("reminders", any({ "reminders", "with a reminder", "with reminders", "that have a reminder",
+  + token("reminders", any({ "reminders", "with a reminder", "with reminders",
+  "that have a reminder",
     "with an alarm" }))
   + token("filler", any(words.list_filler)) + token("filler", S(",.!?:;()") ^ 1)
-local singular = any({ "task", "todo", "list", "agenda", "schedule", "plate", "my list", "overview", "summary", "rundown", "an overview", "a summary", "a rundown",
+local singular = any({ "task", "todo", "list", "agenda", "schedule", "plate", "my list", "overview",
+  "summary", "rundown", "an overview", "a summary", "a rundown",
   "todo list",
   "task list", "to-do list", "to do", "on my plate", "on my list" })
 local count_verb = any(words.count)
@@ -329,7 +335,8 @@ function list.named(s, now)
     return nil
   end
   local filter, left, named = list.filter(text.trim_end(s, "?!."), now, true)
-  return left == "" and named and next(filter) and not filter.search and { tool = "list_tasks", args = filter } or nil
+  return left == "" and named and next(filter) and not filter.search and { tool = "list_tasks",
+    args = filter } or nil
 end
 
 ---A list without a verb: "overdue tasks", "my tasks", "due this week".

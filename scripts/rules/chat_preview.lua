@@ -12,7 +12,8 @@ local chat_preview = {}
 local remind_to = text.leading(words.remind_to)
 
 local KINDS = { day = "due", time = "due", part = "due", recurrence = "recurrence",
-  until_day = "recurrence", times = "recurrence", during = "recurrence", offset = "reminder", mark = "reminder",
+  until_day = "recurrence", times = "recurrence", during = "recurrence",
+  offset = "reminder", mark = "reminder",
   priority = "priority", tags = "tag" }
 
 ---@class chat_preview.Part
@@ -31,7 +32,9 @@ local function kind_of(place, as_reminder)
 end
 
 local LABELS = {
-  due = function(args, now) return args.due and answers.day_label(dates.fill(args.due, now), now) end,
+  due = function(args, now)
+    return args.due and answers.day_label(dates.fill(args.due, now), now)
+  end,
   reminder = function(args, now)
     if args.reminder_offset_minutes then
       return answers.offset_text(args.reminder_offset_minutes)

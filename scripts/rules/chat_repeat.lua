@@ -161,7 +161,8 @@ local opens_line = lpeg.Cmt(P(true), function(s, at)
   return before == "" or before == "a " or before == "an " or before:find("repeat") ~= nil
 end)
 local task_noun = space * any({ "task", "todo", "to-do", "reminder", "item" })
-local frequency = keyed(words.frequencies) + opens_line * adverb + adverb * #(days.follows + task_noun)
+local frequency = keyed(words.frequencies) + opens_line * adverb
+  + adverb * #(days.follows + task_noun)
 
 repeats.recurrence = every * the * ordinal * space * weekday * of_month / nth_weekday
   + on_the ^ -1 * ordinal * space * weekday * of_month / nth_weekday

@@ -1,8 +1,8 @@
 -- What a whole sentence with gaps means: the sentences are data, in chat_frames.lua.
 --
 -- A sentence becomes a list of runs (a pattern of what stands between the gaps) and of gaps. A gap
--- ends at the first place where the run behind it fits; when its text is not what the gap is for, at
--- one of the next few.
+-- ends at the first place where the run behind it fits; when its text is not what the gap is for,
+-- at one of the next few.
 local lpeg = require("lpeg")
 local dates = require("rules.chat_dates")
 local details = require("rules.chat_details")
@@ -15,7 +15,7 @@ local words = require("rules.chat_words")
 
 local sentences = {}
 
-local P, S, Cp, Cs = lpeg.P, lpeg.S, lpeg.Cp, lpeg.Cs
+local P, Cp, Cs = lpeg.P, lpeg.Cp, lpeg.Cs
 
 -- Longer texts are no such sentences: a title, and a description of up to 2000 characters.
 local MAX_SENTENCE, MAX_TASK = 2400, 255
@@ -131,7 +131,9 @@ local MEANINGS = {
   start = function(gaps) return update(gaps.task, { status = "in_progress" }) end,
   rename = function(gaps) return update(gaps.task, { title = gaps.title }) end,
   rename_last = function(gaps) return update(LAST, { title = gaps.title }) end,
-  update = function(gaps, value) return update(gaps.tasks or gaps.task, changes_in(gaps, value)) end,
+  update = function(gaps, value)
+    return update(gaps.tasks or gaps.task, changes_in(gaps, value))
+  end,
   update_last = function(gaps, value) return update(LAST, changes_in(gaps, value)) end,
   -- "lunch is on friday": a new task where there is none.
   due_is = function(gaps)

@@ -25,7 +25,8 @@ local function is_near(a, b)
 end
 
 local known = {}
-for _, list in ipairs({ words.task_verbs, words.spelled, words.add, words.complete, words.delete }) do
+for _, list in ipairs({ words.task_verbs, words.spelled, words.add, words.complete,
+  words.delete }) do
   for _, phrase in ipairs(list) do
     known[phrase:match("^%S+")] = true
   end

@@ -25,8 +25,8 @@ local one_number = (P("#") + any({ "number", "no.", "task", "item" }) * space) ^
   * C(R("09") * R("09") ^ -3) / tonumber
 local number_words = any({ "numbers", "tasks", "items", "nos.", "number", "task", "todos" }) * space
 local first_few = (P("the") * space) ^ -1 * any({ "first" }) * space
-  * (C(R("19")) / tonumber + keyed(words.numbers)) * (space * any({ "tasks", "ones", "items", "todos",
-    "on the list" })) ^ -1 * -1
+  * (C(R("19")) / tonumber + keyed(words.numbers)) * (space * any({ "tasks", "ones",
+    "items", "todos", "on the list" })) ^ -1 * -1
 local several_numbers = number_words ^ -1 * lpeg.Ct(one_number
   * ((P(",") * text.gap * (P("and") * space) ^ -1 + space * (P("and") + "&" + "+") * space)
     * one_number) ^ 1) * -1
@@ -54,11 +54,11 @@ function target.numbers(s)
   if not count or count < 2 then
     return several_numbers:match(lower)
   end
-  local list = {}
+  local numbers = {}
   for i = 1, count do
-    list[i] = i
+    numbers[i] = i
   end
-  return list
+  return numbers
 end
 
 ---@param s string

@@ -58,7 +58,6 @@ chat_words.ask = {
   "which ones are", "i want to know", "i'd like to know", "i need to see", "i need to know",
   "tell me all", "read out", "read me out", "recap", "what needs to be", "what needs", "what all",
   "what still", "what has", "what was", "what were", "who's", "is my", "are my", "has", "does",
- 
   "how is my", "how does my", "how are my", "what do you have", "what have you got", "give me my",
   "hit me with", "what can i do", "what could i do",
   "what should i focus on", "what should i work on", "what do i do",
@@ -337,13 +336,15 @@ chat_words.soft = {
 chat_words.priority = {
   high = { "high", "urgent", "important", "critical", "top", "highest", "p1", "asap", "very high",
     "very important", "1", "max", "maximum", "vital", "crucial",
-    "essential", "super important", "super urgent", "most important", "most urgent", "very urgent", "top priorities", "highest priorities",
+    "essential", "super important", "super urgent", "most important", "most urgent", "very urgent",
+    "top priorities", "highest priorities",
     "my priorities", "more important", "more urgent", "higher", "priorities",
     "really important", "really urgent", "extremely important", "pressing" },
   medium = { "medium", "normal", "mid", "moderate", "average", "p2", "regular", "2", "standard",
     "med", "middle" },
   low = { "low", "minor", "lowest", "unimportant", "p3", "trivial", "not important", "3", "p4", "4",
-    "not urgent", "not so important", "not that important", "lower", "least important", "minimal", "less important", "less urgent" },
+    "not urgent", "not so important", "not that important", "lower", "least important", "minimal",
+    "less important", "less urgent" },
 }
 -- Those that mean a priority without the word "priority" beside them, anywhere in a new task.
 chat_words.priority_alone = {
@@ -424,14 +425,18 @@ chat_words.question_starts = {
 }
 -- A line that begins so asks, even without a question mark.
 chat_words.questions = {
-  "what", "what's", "who", "who's", "why", "how", "when", "where", "which", "is", "are", "do i", "do you",
-  "do we", "do they", "does", "did", "can i", "can you", "could you", "should i", "will i", "will you",
-  "would you", "am i", "was", "were", "have i", "have you", "has", "thank you", "thanks", "try again",
+  "what", "what's", "who", "who's", "why", "how", "when", "where", "which", "is", "are", "do i",
+  "do you",
+  "do we", "do they", "does", "did", "can i", "can you", "could you", "should i", "will i",
+  "will you",
+  "would you", "am i", "was", "were", "have i", "have you", "has", "thank you", "thanks",
+  "try again",
   "go away", "do nothing", "do it", "do that", "do so", "help me",
 }
 -- A first word that is a letter off one of these is taken for it, where nothing else is understood.
 chat_words.spelled = {
-  "delete", "remove", "complete", "finish", "finished", "remind", "rename", "postpone", "reschedule",
+  "delete", "remove", "complete", "finish", "finished", "remind", "rename", "postpone",
+  "reschedule",
   "change", "create", "search", "cancel", "schedule", "snooze", "reopen", "update", "mark", "show",
   "what", "what's", "tasks", "list", "done", "undo", "overdue", "move", "add", "which", "delay",
   "prioritize", "completed", "today", "tomorrow", "please", "help", "thanks", "hello",
@@ -467,24 +472,30 @@ chat_words.overdue_questions = {
 }
 -- What names no task.
 chat_words.no_tasks = {
-  "what", "which", "who", "whose", "when", "where", "why", "how", "anything", "something", "everything",
-  "nothing", "there", "i", "you", "we", "tasks", "my tasks", "all", "any", "someone", "nobody", "today",
+  "what", "which", "who", "whose", "when", "where", "why", "how", "anything", "something",
+  "everything",
+  "nothing", "there", "i", "you", "we", "tasks", "my tasks", "all", "any", "someone", "nobody",
+  "today",
   "tomorrow", "add", "create", "remind", "if", "he", "she", "they", "life", "the weather",
-  "the capital", "the time", "the date", "the meaning", "the day", "the best", "weather", "no", "yes",
+  "the capital", "the time", "the date", "the meaning", "the day", "the best", "weather", "no",
+  "yes",
   "ok", "okay", "sorry", "actually", "wait", "but", "my list", "the list", "next", "my next",
 }
 -- Behind "and" these begin the next command, where the one before is no new task.
 chat_words.and_commands = {
   "delete", "remove", "complete", "mark", "rename", "move", "reschedule", "postpone", "push", "tag",
-  "set", "change", "make", "add", "show", "list", "remind me", "finish", "reopen", "snooze", "cancel",
-  "put", "check off", "tick off", "cross off", "create", "untag", "call it", "bring", "clear", "undo",
+  "set", "change", "make", "add", "show", "list", "remind me", "finish", "reopen", "snooze",
+  "cancel",
+  "put", "check off", "tick off", "cross off", "create", "untag", "call it", "bring", "clear",
+  "undo",
   "prioritize", "get rid of", "drop", "give", "tell me", "what", "erase", "lower", "raise",
 }
 -- A command that begins so is about tasks that are there.
 chat_words.changing = {
   "delete", "remove", "complete", "mark", "rename", "move", "reschedule", "postpone", "push", "tag",
   "set", "change", "show", "list", "finish", "reopen", "snooze", "untag", "check off", "tick off",
-  "cross off", "undo", "prioritize", "get rid of", "drop", "done with", "i finished", "i did", "erase",
+  "cross off", "undo", "prioritize", "get rid of", "drop", "done with", "i finished", "i did",
+  "erase",
   "make it", "call it", "put off", "delay", "bring forward", "find", "search", "uncheck", "clear",
   "i've finished", "i'm done with", "cancel", "give it", "lower", "raise", "tag it", "flag",
 }

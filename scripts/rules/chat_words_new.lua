@@ -3,7 +3,8 @@ local chat_words = {}
 
 -- What follows is a new task.
 chat_words.add = {
-  "add that i need to", "add that i have to", "add that i must", "add that i should", "add that we need to",
+  "add that i need to", "add that i have to", "add that i must", "add that i should",
+  "add that we need to",
   "add that we have to", "add that", "put in that i need to",
   "new:", "track:", "log:", "todo -", "to do -", "remember:", "task -", "add:", "idea:",
   "put down that i must", "put down that i need to", "put down that i have to",
@@ -146,13 +147,16 @@ chat_words.dangling = {
 -- The same, behind something else that was cut out: "add a daily task stretch".
 chat_words.add_nouns_behind = {
   "task", "todo", "to-do", "item", "a task", "a todo", "an item", "an task", "the task", "new task",
-  "a new task", "thing to do", "task of", "task:", "todo:", "job", "reminder", "a reminder", "chore",
+  "a new task", "thing to do", "task of", "task:", "todo:", "job", "reminder", "a reminder",
+  "chore",
   "an task of", "a task of",
 }
 -- "one more task: …"
-chat_words.articles = { "a", "an", "one", "another", "new", "more", "the", "this", "following", "me", "us",
+chat_words.articles = { "a", "an", "one", "another", "new", "more", "the", "this", "following",
+  "me", "us",
   "extra", "additional", "quick", "small", "simple", "single", "personal" }
-chat_words.task_nouns = { "task", "todo", "to-do", "to do", "item", "entry", "job", "tasks", "todo item",
+chat_words.task_nouns = { "task", "todo", "to-do", "to do", "item", "entry", "job", "tasks",
+  "todo item",
   "list item", "thing", "to-do item" }
 -- What is no title.
 chat_words.empty_titles = {
@@ -178,7 +182,8 @@ chat_words.facts = {
 chat_words.obligations = {
   "i need to", "i have to", "i must", "must", "need to", "have to", "gotta", "i gotta", "i should",
   "we need to", "we have to", "we must", "we should", "i've got to", "i got to", "i want to",
-  "i'd like to", "i would like to", "i'll", "i will", "don't forget to", "remember to", "don't forget",
+  "i'd like to", "i would like to", "i'll", "i will", "don't forget to", "remember to",
+  "don't forget",
   "i am going to", "i'm going to", "please", "should", "i'm gonna", "i also need to", "let's",
   "i really need to", "i wanna", "i will have to", "i'll have to", "i plan to", "i'm supposed to",
   "i ought to", "got to", "i better", "i'd better", "we'll", "make sure to", "make sure i", "add",
@@ -186,17 +191,22 @@ chat_words.obligations = {
 -- Verbs that begin tasks: "buy milk" is a new one.
 chat_words.task_verbs = {
   "buy", "call", "pay", "email", "e-mail", "mail", "text", "message", "pick up", "drop off", "book",
-  "order", "clean", "wash", "water", "feed", "walk", "cook", "bake", "visit", "meet", "send", "write",
+  "order", "clean", "wash", "water", "feed", "walk", "cook", "bake", "visit", "meet", "send",
+  "write",
   "renew", "fix", "repair", "return", "prepare", "organize", "organise", "plan", "study", "learn",
-  "practice", "practise", "watch", "do", "take", "go", "ask", "talk", "speak", "submit", "file", "sign",
+  "practice", "practise", "watch", "do", "take", "go", "ask", "talk", "speak", "submit", "file",
+  "sign",
   "install", "review", "research", "vacuum", "iron", "mow", "paint", "pack", "unpack", "donate",
-  "sell", "charge", "refill", "arrange", "invite", "register", "apply", "contact", "confirm", "reply",
+  "sell", "charge", "refill", "arrange", "invite", "register", "apply", "contact", "confirm",
+  "reply",
   "respond", "answer", "collect", "deliver", "tidy", "replace", "set up", "build", "test", "deploy",
-  "draft", "phone", "ring", "hang", "empty", "dust", "scrub", "sweep", "mop", "fold", "hoover", "trim",
+  "draft", "phone", "ring", "hang", "empty", "dust", "scrub", "sweep", "mop", "fold", "hoover",
+  "trim",
   "plant", "weed", "rake", "shovel", "wrap", "post", "ship", "hand in", "turn in", "fill out",
   "fill in", "fill up", "look into", "follow up", "catch up", "work on", "get", "grab", "fetch",
   "try", "eat", "drink", "run", "exercise", "stretch", "meditate", "train", "swim", "jog", "read",
-  "memorize", "translate", "edit", "proofread", "publish", "upload", "download", "back up", "backup",
+  "memorize", "translate", "edit", "proofread", "publish", "upload", "download", "back up",
+  "backup",
   "upgrade", "configure", "refactor", "debug", "merge", "release", "present", "attend", "join",
   "host", "celebrate", "congratulate", "thank", "remind", "help", "pick", "choose", "decide",
   "compare", "measure", "calculate", "count", "budget", "invest", "transfer", "deposit", "withdraw",
@@ -205,13 +215,17 @@ chat_words.task_verbs = {
   "finish", "complete", "start", "make", "bathe", "groom", "brush", "shave", "cut", "sew", "knit",
   "assemble", "hang up", "defrost", "marinate", "chop", "freeze", "thaw", "photograph", "scan",
   "print", "copy", "shred", "laminate", "frame", "polish", "oil", "grease", "tune", "tow", "park",
-  "rent", "lease", "vote", "sponsor", "volunteer", "babysit", "wake", "sleep", "nap", "rest", "relax",
-  "shop", "declutter", "sanitize", "disinfect", "steam", "soak", "rinse", "dry", "ask for", "apologize",
-  "catch", "ride", "drive", "fly", "climb", "hike", "camp", "fish", "dig", "spray", "change", "update",
+  "rent", "lease", "vote", "sponsor", "volunteer", "babysit", "wake", "sleep", "nap", "rest",
+  "relax",
+  "shop", "declutter", "sanitize", "disinfect", "steam", "soak", "rinse", "dry", "ask for",
+  "apologize",
+  "catch", "ride", "drive", "fly", "climb", "hike", "camp", "fish", "dig", "spray", "change",
+  "update",
 }
 -- "bought milk": done, and what was to be done.
 chat_words.past = {
-  bought = "buy", paid = "pay", called = "call", emailed = "email", mailed = "mail", texted = "text",
+  bought = "buy", paid = "pay", called = "call", emailed = "email", mailed = "mail",
+    texted = "text",
   messaged = "message", cleaned = "clean", washed = "wash", watered = "water", fed = "feed",
   walked = "walk", cooked = "cook", baked = "bake", visited = "visit", met = "meet", sent = "send",
   wrote = "write", written = "write", renewed = "renew", fixed = "fix", repaired = "repair",
@@ -232,7 +246,8 @@ chat_words.past = {
   published = "publish", uploaded = "upload", downloaded = "download", updated = "update",
   upgraded = "upgrade", attended = "attend", chose = "choose", decided = "decide",
   transferred = "transfer", ordered = "order", booked = "book", picked = "pick",
-  dropped = "drop", handed = "hand", turned = "turn", made = "make", gave = "give", brought = "bring",
+  dropped = "drop", handed = "hand", turned = "turn", made = "make", gave = "give",
+    brought = "bring",
   changed = "change", checked = "check", scheduled = "schedule", printed = "print", locked = "lock",
   thanked = "thank", discussed = "discuss", presented = "present", shoveled = "shovel",
   mopped = "mop", hung = "hang", swam = "swim", jogged = "jog",
@@ -240,7 +255,8 @@ chat_words.past = {
 -- Before those.
 chat_words.past_openings = {
   "i", "i have", "i've", "i just", "i already", "just", "already", "i have just", "i have already",
-  "i've just", "i've already", "finally", "i finally", "i've finally", "we", "we've", "we have", "and i",
+  "i've just", "i've already", "finally", "i finally", "i've finally", "we", "we've", "we have",
+  "and i",
   "i actually", "yes i", "i also", "also",
 }
 -- "add milk to groceries": lists that are tags.
@@ -253,8 +269,10 @@ chat_words.add_many = {
   "add these", "add the following", "add tasks", "add these tasks", "add the following tasks",
   "add items", "add these items", "add the following items", "add all of these", "add the tasks",
   "add todos", "add these todos", "add multiple tasks", "add several tasks", "add some tasks",
-  "add two tasks", "add three tasks", "add four tasks", "add five tasks", "add 2 tasks", "add 3 tasks",
-  "add 4 tasks", "add 5 tasks", "new tasks", "create tasks", "create these tasks", "create the tasks",
+  "add two tasks", "add three tasks", "add four tasks", "add five tasks", "add 2 tasks",
+  "add 3 tasks",
+  "add 4 tasks", "add 5 tasks", "new tasks", "create tasks", "create these tasks",
+  "create the tasks",
   "create the following tasks", "create two tasks", "create three tasks", "create 2 tasks",
   "create 3 tasks", "add a few tasks", "add following tasks", "add the following to my list",
   "add all these", "add these to my list", "add these things", "add the following things",
@@ -268,8 +286,10 @@ chat_words.vague_repeats = {
   "once or twice a week", "twice a month", "twice per month", "three times a month", "2x/week",
   "3x/week", "twice a day", "three times a day", "2 times a day", "3 times a day", "twice daily",
   "2x a day", "3x a day", "a few times a month", "twice a year", "two times a month",
-  "2 times a month", "3 times a month", "twice every week", "twice each week", "three times per week",
-  "two times per week", "2 times per week", "3 times per week", "two times a day", "couple of times a week",
+  "2 times a month", "3 times a month", "twice every week", "twice each week",
+  "three times per week",
+  "two times per week", "2 times per week", "3 times per week", "two times a day",
+  "couple of times a week",
   "a couple of times a week", "five times a week", "twice every month", "every now and then",
 }
 

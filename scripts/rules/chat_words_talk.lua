@@ -36,7 +36,8 @@ chat_words.talk = {
     "brilliant", "lovely", "good bot", "nice one", "i love you", "you're great", "you are great",
     "you're awesome", "you are awesome", "fantastic", "good work", "nice work", "super", "sweet",
     "that's great", "that's perfect", "you're amazing", "wow", "neat", "that was quick", "good",
-    "very good", "very nice", "lol", "haha", "got it", "alright", "all right", "i see", "makes sense",
+    "very good", "very nice", "lol", "haha", "got it", "alright", "all right", "i see",
+    "makes sense",
     "all good", "fine", "that's all", "that is all", "that's it", "nothing else", "all set",
     "i'm good", "love it", "yay", "hooray", "woohoo", "great work", "you're so helpful",
     "you're very helpful", "well done bot", "okay great", "ok great", "ok cool", "ok thanks",
@@ -78,8 +79,10 @@ chat_words.yes = {
   "yes i am", "yes i do", "that's correct", "exactly", "k", "kk", "okey", "alright", "all right",
   "fine", "why not", "by all means", "remove them", "remove them all", "move them", "complete them",
   "change them", "for sure", "certainly", "si", "oui", "da", "you got it", "proceed", "continue",
-  "do that", "do so", "let's do it", "100%", "totally", "uh huh", "uhuh", "mhm", "okie", "okay do it",
-  "oh yes", "i confirm", "agreed", "works for me", "add them", "remove it", "yas", "please go ahead",
+  "do that", "do so", "let's do it", "100%", "totally", "uh huh", "uhuh", "mhm", "okie",
+  "okay do it",
+  "oh yes", "i confirm", "agreed", "works for me", "add them", "remove it", "yas",
+  "please go ahead",
   "👍", "true", "make it so", "perfect", "great",
 }
 chat_words.no = {
@@ -109,14 +112,16 @@ chat_words.undo = {
   "i made a mistake", "wrong task", "not that one", "undo the last step", "reverse that",
   "reverse the last change", "restore the last deleted task", "restore the deleted task",
   "bring back the last task", "bring back the deleted task", "bring back what i deleted",
-  "restore what i deleted", "revert last change", "revert the last action", "oopsie", "cancel that change",
+  "restore what i deleted", "revert last change", "revert the last action", "oopsie",
+  "cancel that change",
   "undo the change", "undo those changes", "undo the changes", "undo these changes", "dang",
   "i take it back", "i take that back", "that was the wrong one", "that was the wrong task",
   "you deleted the wrong one", "undo the move", "undo the completion", "undo all of that",
   "i didn't want that", "i didn't want to do that", "i didn't want to delete that",
   "i didn't mean to delete that", "i didn't mean to delete it", "didn't mean to do that",
 }
--- A message that begins so, with nothing but a date or a priority behind it, puts the last one right.
+-- A message that begins so, with nothing but a date or a priority behind it, puts the last one
+-- right.
 chat_words.corrections = {
   "actually", "no", "i meant", "i mean", "sorry", "make that", "make it", "rather", "wait",
   "no wait", "better", "or rather", "correction", "not today", "change it to", "change that to",
@@ -127,7 +132,8 @@ chat_words.corrections = {
 -- A message that begins or ends so does to a task what was done to the one before.
 chat_words.again_before = {
   "and", "also", "same for", "same with", "the same for", "the same with", "do the same for",
-  "do the same with", "do the same to", "ditto for", "plus", "and also", "as well as", "same thing for",
+  "do the same with", "do the same to", "ditto for", "plus", "and also", "as well as",
+  "same thing for",
   "same goes for", "likewise", "and the same for", "and so is", "and then", "same to",
 }
 chat_words.again_after = { "too", "as well", "also" }

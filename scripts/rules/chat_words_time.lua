@@ -34,19 +34,23 @@ chat_words.days = {
   yesterday = { "yesterday" },
   tonight = { "tonight", "2nite", "this night", "tonite" },
   tomorrow_night = { "tomorrow night" },
-  first_thing = { "first thing tomorrow", "first thing in the morning", "first thing tomorrow morning" },
+  first_thing = { "first thing tomorrow", "first thing in the morning",
+    "first thing tomorrow morning" },
   lunch = { "at lunch today", "this lunchtime" },
   close_of_business = { "close of business", "cob", "close of play", "the close of business" },
-  fortnight = { "a fortnight from now", "in a fortnight", "a fortnight today", "in a fortnight's time",
+  fortnight = { "a fortnight from now", "in a fortnight", "a fortnight today",
+    "in a fortnight's time",
     "fortnight from now", "within a fortnight" },
   week_today = { "a week from now", "a week from today", "this time next week", "a week today",
     "one week from today", "in a week's time" },
   week_tomorrow = { "a week from tomorrow", "a week tomorrow" },
   mid_week = { "midweek", "mid week", "mid-week", "middle of the week", "the middle of the week" },
   mid_month = { "mid month", "mid-month", "middle of the month", "the middle of the month" },
-  start_of_next_week = { "beginning of next week", "the beginning of next week", "start of next week",
+  start_of_next_week = { "beginning of next week", "the beginning of next week",
+    "start of next week",
     "the start of next week", "early next week" },
-  start_of_next_month = { "beginning of next month", "the beginning of next month", "early next month",
+  start_of_next_month = { "beginning of next month", "the beginning of next month",
+    "early next month",
     "start of next month", "the start of next month", "beginning of the month",
     "the beginning of the month", "first of the month", "the first of the month" },
   this_morning = { "this morning" },
@@ -58,7 +62,8 @@ chat_words.days = {
     "some time this week", "any time this week", "week's end" },
   end_of_next_week = { "end of next week", "the end of next week" },
   end_of_month = { "end of the month", "end of month", "the end of the month", "eom", "month end",
-    "this month", "the end of this month", "end of this month", "the last day of the month", "last day of this month",
+    "this month", "the end of this month", "end of this month", "the last day of the month",
+    "last day of this month",
     "the last day of this month", "later this month", "months end", "month's end" },
   end_of_next_month = { "end of next month", "the end of next month" },
   end_of_year = { "end of the year", "end of year", "the end of the year", "eoy", "this year" },
@@ -77,7 +82,8 @@ chat_words.before_day = {
   "with deadline", "deadline", "with a due date of", "with a deadline of", "due date", "at",
   "starting from", "at the", "it's due", "which is due", "to be done by", "by the", "on the",
   "due the", "until the", "before the", "for the", "starting at", "that is due", "scheduled for",
-  "deadline is", "due date is", "due before", "latest", "and it's due", "not before", "sometime", "til", "'til", "untill", "b4", "um", "w/ deadline",
+  "deadline is", "due date is", "due before", "latest", "and it's due", "not before", "sometime",
+  "til", "'til", "untill", "b4", "um", "w/ deadline",
   "latest by", "at the latest by", "at latest", "latest on", "not later than", "no later then",
   "which is on", "it's on", "which is due on", "that's due", "to be done", "must be done by",
   "has to be done by", "needs to be done by", "should be done by", "due until", "this coming",
@@ -93,8 +99,10 @@ chat_words.before_month = {
 -- Before a time of day.
 chat_words.before_time = {
   "at", "@", "around", "by", "before", "from", "about", "at about", "at around", "due at", "until",
-  "due by", "due", "till", "for", "starting at", "no later than", "at the latest by", "til", "untill",
-  "b4", "um", "not later than", "at roughly", "at approximately", "roughly at", "approx", "at exactly",
+  "due by", "due", "till", "for", "starting at", "no later than", "at the latest by", "til",
+  "untill",
+  "b4", "um", "not later than", "at roughly", "at approximately", "roughly at", "approx",
+  "at exactly",
   "exactly at", "sharp at", "at around about", "set for", "latest by", "starts at", "time:",
   "starting", "approximately at", "circa", "beginning at", "scheduled for",
 }
@@ -103,13 +111,15 @@ chat_words.after_hour = {
   "on", "in", "today", "tomorrow", "tonight", "every", "next", "this", "for", "with", "and", "to",
   "sharp", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday", "mon",
   "tue", "wed", "thu", "fri", "sat", "sun", "remind", "daily", "weekly", "monthly", "high", "low",
-  "medium", "urgent", "please", "about", "because", "latest", "each", "then", "tagged", "tag", "yearly", "repeat", "repeating",
+  "medium", "urgent", "please", "about", "because", "latest", "each", "then", "tagged", "tag",
+  "yearly", "repeat", "repeating",
 }
 chat_words.numbers = {
   a = 1, an = 1, one = 1, two = 2, three = 3, four = 4, five = 5, six = 6, seven = 7, eight = 8,
   nine = 9, ten = 10, eleven = 11, twelve = 12, fifteen = 15, twenty = 20, thirty = 30,
   ["forty-five"] = 45, ["forty five"] = 45, sixty = 60, ["a couple of"] = 2, ["a few"] = 3,
-  ["couple of"] = 2, forty = 40, ninety = 90, fourteen = 14, another = 1, ["one more"] = 1, few = 3, ["a couple"] = 2, couple = 2, thirteen = 13, sixteen = 16,
+  ["couple of"] = 2, forty = 40, ninety = 90, fourteen = 14, another = 1, ["one more"] = 1, few = 3,
+  ["a couple"] = 2, couple = 2, thirteen = 13, sixteen = 16,
   eighteen = 18, ["twenty-four"] = 24, fifty = 50, hundred = 100, ["a hundred"] = 100,
 }
 chat_words.hours = {
@@ -144,7 +154,8 @@ chat_words.units_after_ordinal = {
 chat_words.every = {
   "every", "each", "repeat every", "repeats every", "repeating every", "repeat each",
   "repeated every", "recurring every", "that repeats every", "and repeat every", "repeat on every",
-  "and repeats every", "which repeats every", "once every", "once each", "once a", "evry", "evrey", "eveyr",
+  "and repeats every", "which repeats every", "once every", "once each", "once a", "evry", "evrey",
+  "eveyr",
   "repeat it every", "repeats each", "repeat this every", "it repeats every", "happening every",
   "it should repeat every", "once per", "occurring every", "set to repeat every", "on every",
   "1x a", "1x per", "every single", "repeating each", "and it repeats every",
@@ -152,7 +163,8 @@ chat_words.every = {
 }
 -- "every other monday"
 chat_words.intervals = {
-  other = 2, alternate = 2, second = 2, ["2nd"] = 2, third = 3, ["3rd"] = 3, fourth = 4, ["4th"] = 4, fifth = 5,
+  other = 2, alternate = 2, second = 2, ["2nd"] = 2, third = 3, ["3rd"] = 3, fourth = 4,
+    ["4th"] = 4, fifth = 5,
 }
 chat_words.frequencies = {
   everyday = "DAILY",
@@ -174,8 +186,10 @@ chat_words.frequencies = {
 }
 -- The same in one word: in the middle of a title it is a part of it.
 chat_words.adverbs = {
-  daily = "DAILY", weekly = "WEEKLY", biweekly = "FREQ=WEEKLY;INTERVAL=2", fortnightly = "FREQ=WEEKLY;INTERVAL=2",
-  monthly = "MONTHLY", quarterly = "FREQ=MONTHLY;INTERVAL=3", yearly = "YEARLY", annually = "YEARLY", hourly = "FREQ=HOURLY",
+  daily = "DAILY", weekly = "WEEKLY", biweekly = "FREQ=WEEKLY;INTERVAL=2",
+    fortnightly = "FREQ=WEEKLY;INTERVAL=2",
+  monthly = "MONTHLY", quarterly = "FREQ=MONTHLY;INTERVAL=3", yearly = "YEARLY",
+    annually = "YEARLY", hourly = "FREQ=HOURLY",
 }
 chat_words.remind = {
   "remind me", "and remind me", "with a reminder", "with reminder", "set a reminder", "notify me",
@@ -183,7 +197,8 @@ chat_words.remind = {
   "with reminder set", "and set a reminder", "and give me a reminder", "and a reminder",
   "reminder", "please remind me", "and ping me", "but remind me", "and please remind me",
   "and add a reminder", "reminding me", "w/ reminder", "and reminder",
-  "and set reminder", "set reminder", "send me a reminder", "and send me a reminder", "give me a reminder",
+  "and set reminder", "set reminder", "send me a reminder", "and send me a reminder",
+  "give me a reminder",
   "with alarm", "with an alarm", "and alarm", "with notification", "remnd me",
 }
 -- Behind "remind me" these begin something else.
@@ -202,13 +217,16 @@ chat_words.dayparts = {
 }
 -- Days of the year with a name, as {month, day}: only behind "by", "before" and the like.
 chat_words.holidays = {
-  christmas = { 12, 25 }, xmas = { 12, 25 }, ["christmas day"] = { 12, 25 }, ["the holidays"] = { 12, 24 },
+  christmas = { 12, 25 }, xmas = { 12, 25 }, ["christmas day"] = { 12, 25 },
+    ["the holidays"] = { 12, 24 },
   ["christmas eve"] = { 12, 24 }, ["boxing day"] = { 12, 26 }, ["new year's eve"] = { 12, 31 },
-  ["new year"] = { 1, 1 }, ["new year's"] = { 1, 1 }, ["new year's day"] = { 1, 1 }, nye = { 12, 31 },
+  ["new year"] = { 1, 1 }, ["new year's"] = { 1, 1 }, ["new year's day"] = { 1, 1 }, nye = { 12,
+  31 },
   halloween = { 10, 31 }, ["valentine's day"] = { 2, 14 }, ["st patrick's day"] = { 3, 17 },
   ["valentines day"] = { 2, 14 }, silvester = { 12, 31 }, ["the new year"] = { 1, 1 },
 }
-chat_words.before_holiday = { "on", "by", "before", "until", "till", "due", "due on", "due by", "to",
+chat_words.before_holiday = { "on", "by", "before", "until", "till", "due", "due on", "due by",
+  "to",
   "no later than", "ending", "through", "up to" }
 -- With these an hour from 7 to 11 is in the evening.
 chat_words.evening = { "dinner", "party", "movie", "cinema", "concert", "drinks", "pub", "theatre",

@@ -2,7 +2,7 @@
 local calls = require("spec.rules.chat_calls")
 
 local all, at, complete, day, delete = calls.all, calls.at, calls.complete, calls.day, calls.delete
-local question, shift, span, update = calls.question, calls.shift, calls.span, calls.update
+local shift, span, update = calls.shift, calls.span, calls.update
 local CLEAR, LAST = calls.CLEAR, calls.LAST
 
 return {

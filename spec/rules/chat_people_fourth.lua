@@ -4,7 +4,7 @@ local calls = require("spec.rules.chat_calls")
 local add, all, at, between, complete, day = calls.add, calls.all, calls.at, calls.between,
   calls.complete, calls.day
 local delete, detail, due, list = calls.delete, calls.detail, calls.due, calls.list
-local next_year, question, shift, span = calls.next_year, calls.question, calls.shift, calls.span
+local next_year, shift, span = calls.next_year, calls.shift, calls.span
 local talk, update = calls.talk, calls.update
 local CLEAR, LAST = calls.CLEAR, calls.LAST
 local HAS_LAST = { last_task = { id = "1" } }
