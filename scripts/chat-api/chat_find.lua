@@ -24,21 +24,30 @@ local function is_open(task)
   return task.status ~= "completed"
 end
 
--- The tasks that may be meant by words, those first that the call makes sense for.
-local function search(turn, call)
-  local wanted = call.args.match
-  local found, why = turn.tasks.list(turn.user, { limit = MAX_SEARCHED, status = "all" })
+local function titled(turn, wanted, query)
+  query.limit, query.status = MAX_SEARCHED, "all"
+  local found, why = turn.tasks.list(turn.user, query)
   if not found then
     return nil, why
   end
-  local items = match.find(found.items, wanted.words, wanted.text)
-  if #items == 0 and found.total > #found.items then
-    found, why = turn.tasks.list(turn.user,
-      { limit = MAX_SEARCHED, status = "all", search = wanted.words })
-    if not found then
-      return nil, why
-    end
-    items = match.find(found.items, wanted.words, wanted.text)
+  return match.find(found.items, wanted.words, wanted.text)
+end
+
+-- The tasks that may be meant by words, those first that the call makes sense for. Few tasks hold
+-- the longest of the words; only where that finds none, a word with a typing mistake is looked for
+-- in all of them.
+local function search(turn, call)
+  local wanted = call.args.match
+  local word = match.longest_word(wanted.words)
+  local items, why
+  if word then
+    items, why = titled(turn, wanted, { search = word })
+  end
+  if not why and (not items or #items == 0) then
+    items, why = titled(turn, wanted, {})
+  end
+  if not items then
+    return nil, why
   end
   local changes = call.args.changes
   if changes and changes.status == "pending" then

@@ -9,6 +9,7 @@ local chat_tools = {}
 
 local MAX_CHOICES = 10   -- that one question lists
 local MAX_LISTED = 20    -- lines of a list
+local MAX_FOUND = 100    -- tasks of a list, as its result
 local MAX_AT_ONCE = 200  -- tasks that one yes deletes or changes
 local HANDFUL = 5        -- that are changed, but not deleted, without a question
 
@@ -55,8 +56,8 @@ end
 
 local function list_tasks(turn, call)
   local args = call.args
-  local found, why = chat_find.filtered(turn, args, not args.sort and { sort = "due_date",
-    order = "asc" } or nil)
+  local found, why = chat_find.filtered(turn, args, { limit = MAX_FOUND,
+    sort = "due_date", order = not args.sort and "asc" or nil })
   if not found then
     chat_turn.fail(turn, "list_tasks", why)
     return

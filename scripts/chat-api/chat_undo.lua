@@ -7,7 +7,7 @@ local json = require("lib.json")
 local chat_undo = {}
 
 local MAX_TURNS = 5
-local MAX_BYTES = 64 * 1024 -- of state; what is larger cannot be taken back
+local MAX_BYTES = 16 * 1024 -- of state; what is larger cannot be taken back
 local MAX_TOLD = 10         -- tasks that an answer names
 
 local null = json.null

@@ -2,7 +2,7 @@
 -- chat_words.lua; README.md of this folder tells how they work together.
 --
 -- May decide: which tools a message calls and with what (understand), what task a line makes that
--- is typed where tasks are added (quick_add), and what moment a new due date is (due). Only what the
+-- is typed where tasks are added (quick_add), and what moment a new due date is (due). Only what a
 -- user says is read, never the text of tasks. The time it takes grows with its length.
 --
 --   understand(message, chat.Context)        -> chat.Understood
@@ -415,6 +415,19 @@ function chat.due(wanted, now, old)
     due = { year = old.year, month = old.month, day = old.day, hour = due.hour, min = due.min }
   end
   return dates.fill(due, now, old and { hour = old.hour, min = old.min } or nil)
+end
+
+-- lpeg makes a pattern ready when it is used first: here, so that no message has to wait for it.
+local WARM_UP = { "add pay the invoice tomorrow at 9am #home p1 +30m", "show my tasks due this week",
+  "complete buy milk", "move dentist to friday", "buy milk, call mom and pay rent", "sure thing",
+  "remind me about gym every second friday at 5", "when is dentist due?", "actually friday",
+  "rename gym to swim and delete it", "delete all completed tasks", "go running twice a week",
+  "tag gym with health", "gym should repeat weekly", "make it high priority", "and the report too",
+  "paid the rent", "i have a meeting at noon", "hello", "undo", "put milk on my list", "dleete it" }
+local WARM_CONTEXT = { now = { year = 2026, month = 11, day = 24, hour = 10, min = 0, sec = 0 },
+  last_task = true, last_call = { tool = "complete_task" } }
+for _, message in ipairs(WARM_UP) do
+  calls_of(message, WARM_CONTEXT)
 end
 
 return chat

@@ -164,7 +164,7 @@ end
 
 -- What is in the evening, when its hour is not told more exactly.
 local evening_word = any(words.evening)
-local evening = lpeg.P({ evening_word + R("az") ^ 1 * lpeg.V(1) + P(1) * lpeg.V(1) })
+local evening = lpeg.P({ evening_word + (R("az") ^ 1 + 1) * lpeg.V(1) })
 
 -- What is longer is no line with a title, and not looked through: bytes.
 local MAX_LINE = 1500

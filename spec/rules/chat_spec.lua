@@ -146,6 +146,11 @@ describe("hostile input", function()
     thens = ("x then add "):rep(363), search = "show " .. ("tagged x "):rep(440),
     tag_list = "tag x with " .. ("a, "):rep(1300), urls = ("http://"):rep(571),
     hyphens = ("a-"):rep(2000), remind = ("remind me "):rep(400),
+    hours = ("meeting at 9 "):rep(307), notes = ("the note to x is due on "):rep(166),
+    dones = ("x was done "):rep(363), moves = "move " .. ("x from friday to monday "):rep(166),
+    commands = ("delete x and "):rep(307), buys = ("buy milk, "):rep(399),
+    questions = ("when is x due "):rep(285), yes = ("yes "):rep(999), again = ("and x too "):rep(399),
+    emoji = ("🥛"):rep(1000), right_to_left = ("\216\167\217\132"):rep(1000),
   }
 
   -- The best of a few runs: the machine may be busy with something else.
