@@ -418,7 +418,7 @@ function chat.due(wanted, now, old)
 end
 
 -- lpeg makes a pattern ready when it is used first: here, so that no message has to wait for it.
-local WARM_UP = { "add pay the invoice tomorrow at 9am #home p1 +30m", "show my tasks due this week",
+local WARM_UP = { "add pay the invoice tomorrow at 9am #home p1 +30m", "show my tasks this week",
   "complete buy milk", "move dentist to friday", "buy milk, call mom and pay rent", "sure thing",
   "remind me about gym every second friday at 5", "when is dentist due?", "actually friday",
   "rename gym to swim and delete it", "delete all completed tasks", "go running twice a week",

@@ -186,21 +186,29 @@ function text.leading(phrases)
   end
 end
 
+-- What stands behind the last space or comma.
+local last_word = (S(" \t\n\r,") ^ 0 * (1 - S(" \t\n\r,")) ^ 1 * #(S(" \t\n\r,") * 1)) ^ 0
+  * S(" \t\n\r,") ^ 0 * C(P(1) ^ 0)
+
 ---A function that cuts a trailing phrase off, with the space or comma before it; nil without one.
 ---@param phrases string[]
 ---@return fun(s: string): string|nil, any
 function text.trailing(phrases)
-  local sorted = {}
-  for i, phrase in ipairs(phrases) do
-    sorted[i] = phrase
+  local by_last_word = {}
+  for _, phrase in ipairs(phrases) do
+    local word = last_word:match(phrase)
+    by_last_word[word] = by_last_word[word] or {}
+    table.insert(by_last_word[word], phrase)
   end
-  table.sort(sorted, function(a, b) return #a > #b end)
+  for _, list in pairs(by_last_word) do
+    table.sort(list, function(a, b) return #a > #b end)
+  end
   return function(s)
     local lower = s:lower()
-    for _, phrase in ipairs(sorted) do
+    for _, phrase in ipairs(by_last_word[last_word:match(lower)] or NONE) do
       local before = #s - #phrase
       if lower:sub(before + 1) == phrase
-        and (before == 0 or lower:sub(before, before):find("^[%s,]")) then
+        and (before <= 0 or lower:sub(before, before):find("^[%s,]")) then
         return text.trim_end(s:sub(1, before), " ,"), phrase
       end
     end
