@@ -206,6 +206,13 @@ local function understand_make(s, now)
   if status_behind then
     return fields.call(target.of(status_behind[1], now), { status = status_behind[2] })
   end
+  -- "all tasks due today high priority"
+  local head, tail = rest:match("^(.*%S)%s+(%S+%s+%S+)$")
+  local level = head and details.priority(tail)
+  local many = level and target.many(head, now)
+  if many then
+    return update(many, { priority = level })
+  end
   local read = details.read(rest, now)
   if read.title == "" and read.marked then
     return nil
@@ -219,15 +226,15 @@ local function understand_make(s, now)
   -- "make it urgent", "make buy milk important"
   local at, named = #rest, nil
   for _ = 1, 4 do
-    local head = rest:sub(1, at):match("^(.*)%s%S+$")
-    if not head then
+    local before = rest:sub(1, at):match("^(.*)%s%S+$")
+    if not before then
       break
     end
-    at = #head
-    local tail = rest:sub(at + 1)
-    local level = tail:find("%a") and details.priority(tail)
-    if level then
-      named = update(target.match(head), { priority = level }) -- "more important", not "important"
+    at = #before
+    local last = rest:sub(at + 1)
+    local said = last:find("%a") and details.priority(last)
+    if said then
+      named = update(target.match(before), { priority = said }) -- "more important", not "important"
     end
   end
   if named then

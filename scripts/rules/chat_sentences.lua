@@ -58,13 +58,20 @@ local GAPS = {
   title = function(s) return text.unquote(s) or s end,
   note = function(s) return text.unquote(s) or s end,
   search = function(s) return text.unquote(s) or s end,
-  field = function(s) return field_name:match(s:lower()) end,
+  -- "the details" are all that there is to say.
+  field = function(s)
+    s = s:lower()
+    return s ~= "details" and field_name:match(s) or nil
+  end,
   level = function(s)
     local level = details.priority(s)
     return level and { priority = level }
   end,
   value = function(s, now) return values.read(s, now) end,
-  due = changes_of("due"),
+  due = function(s, now)
+    local changes = values.read(s, now)
+    return changes and changes.due and not changes.priority and changes or nil
+  end,
   old = changes_of("due"),
   oldlevel = function(s) return details.priority(s) end,
   recurrence = changes_of("recurrence_rule"),
@@ -144,6 +151,14 @@ local MEANINGS = {
         priority = gaps.due.priority, recurrence_rule = gaps.due.recurrence_rule } }
     end
     return call
+  end,
+  -- "put gym on friday", and "put out the bins on friday", which is new.
+  put_on = function(gaps, _, now, s)
+    local call = update(gaps.task, changes_in(gaps))
+    local read = details.read(s, now)
+    call.otherwise = { tool = "add_task", args = { title = read.title, due = read.args.due,
+      priority = read.args.priority, tags = read.args.tags } }
+    return read.title ~= "" and read.args.due and call or nil
   end,
   ["repeat"] = function(gaps) return update(gaps.task, changes_in(gaps)) end,
   value = function(gaps)

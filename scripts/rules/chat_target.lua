@@ -17,6 +17,7 @@ local MAX_FILTER = 300
 local number = (P("#") + any({ "number", "task number", "task", "no.", "item", "todo", "nr",
   "task #" })
     * space ^ -1 * P("#") ^ -1) ^ -1 * C(R("09") * R("09") ^ -3) / tonumber * text.gap * -1
+  + any({ "number", "no.", "task", "item" }) * space * keyed(words.places) * text.gap * -1
   + (P("the") * space) ^ -1 * keyed(words.places)
     * (space * any({ "task", "one", "item", "todo", "on the list", "one on the list" })) ^ -1
     * text.gap * -1

@@ -170,6 +170,7 @@ chat_words.frequencies = {
   everyday = "DAILY",
   ["bi-weekly"] = "FREQ=WEEKLY;INTERVAL=2",
   ["every fortnight"] = "FREQ=WEEKLY;INTERVAL=2",
+  ["each quarter"] = "FREQ=MONTHLY;INTERVAL=3",
   ["every quarter"] = "FREQ=MONTHLY;INTERVAL=3",
   ["every day"] = "DAILY", ["every week"] = "WEEKLY",
   ["every month"] = "MONTHLY", ["every year"] = "YEARLY",
