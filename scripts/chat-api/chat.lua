@@ -90,6 +90,11 @@ local function run(turn, text)
   local tasks, steps = turn.tasks, {}
   local watched = chat_undo.watch(tasks, steps)
   for _, call in ipairs(understood.calls or {}) do
+    -- "rename milk to oat milk and move it": not before it is known which one.
+    local of_last = turn.unresolved and (call.args.match or {}).last
+    if turn.state.pending or of_last then
+      break
+    end
     turn.tasks = call.tool == "undo" and tasks or watched
     if ANSWERS[call.tool] then
       ANSWERS[call.tool](turn, call.args, pending)

@@ -66,19 +66,14 @@ local function ask_which(turn, call, found)
   local otherwise = call.otherwise
   call.otherwise = nil
   turn.state.pending = { kind = "pick", call = call, choices = choices }
+  turn.state.last_task = nil
   say(turn, "which", { words = call.args.match.words,
     tasks = chat_turn.describe_all(turn, found, MAX_CHOICES),
     more = chat_turn.left_out(found, MAX_CHOICES) })
   return otherwise
 end
 
----The one task a call is about, as {id, title}. nil when it is not known: that has been said then,
----unless the second value is the call to do instead.
----@param turn chat_turn.Turn
----@param call table
----@return {id: string, title: string}|nil
----@return table|nil otherwise
-function chat_find.one(turn, call)
+local function resolve(turn, call)
   local wanted = call.args.match
   if wanted.id then
     return wanted
@@ -110,6 +105,18 @@ function chat_find.one(turn, call)
     say(turn, "no_match", { words = wanted.words })
   end
   return nil
+end
+
+---The one task a call is about, as {id, title}. nil when it is not known: that has been said then,
+---unless the second value is the call to do instead.
+---@param turn chat_turn.Turn
+---@param call table
+---@return {id: string, title: string}|nil
+---@return table|nil otherwise
+function chat_find.one(turn, call)
+  local task, otherwise = resolve(turn, call)
+  turn.unresolved = not task and not otherwise
+  return task, otherwise
 end
 
 -- "buy milk and call mom": the parts, where each is one task and the whole is none.

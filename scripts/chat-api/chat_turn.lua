@@ -18,6 +18,7 @@ local null = json.null
 ---@field now table         civil, with wday
 ---@field tools table[]     what was done, as the contract's tools_invoked
 ---@field answers chat_answers.Answer[]  what to say
+---@field unresolved boolean|nil  it is not known which task the last call was about
 ---@field stream fun(type: string, data: any)|nil
 
 ---@param parts table  user, tasks, calendar, state, zone, now_ms, stream

@@ -298,33 +298,30 @@ function chat_add.several(s, now)
     return nil
   end
   local whole = add(s) or s
-  local read = details.read(whole, now)
-  local title = obligation(read.title) or read.title
-  local list = items_of(title)
+  local list, marked = items_of(whole), 0
   if #list < 3 then
     return nil
   end
   for _, one in ipairs(list) do
-    if not task_verb(one) then
+    local read = details.read(one, now)
+    if not task_verb(obligation(read.title) or read.title) then
       return nil
     end
+    marked = marked + (read.marked and 1 or 0)
   end
-  local own = items_of(whole)
-  local marked = 0
-  for _, one in ipairs(own) do
-    marked = marked + (details.read(one, now).marked and 1 or 0)
+  if marked > 1 then
+    return each_call(list, nil, now)
   end
-  if marked > 1 and #own == #list then
-    return each_call(own, nil, now)
-  end
-  return each_call(list, read.args, now)
+  -- What is said once is meant for all: "… and pay rent tomorrow".
+  local read = details.read(whole, now)
+  return each_call(items_of(obligation(read.title) or read.title), read.args, now)
 end
 
 ---A new task without "add": for what has a date, a tag or the like.
 ---@param read chat_details.Details
 ---@return table|nil call
 function chat_add.quick(read)
-  if not read.marked or read.title == "" then
+  if not read.marked or read.title == "" or questions:match(read.places.line:lower()) then
     return nil
   end
   -- "in 10 minutes remind me to check the oven"

@@ -283,7 +283,7 @@ local function understand_reminder(s, now)
       local args = read.args
       call.otherwise = { tool = "add_task", args = { title = read.title, priority = args.priority,
         tags = args.tags, recurrence_rule = args.recurrence_rule, description = args.description,
-        remind_at = not args.reminder_offset_minutes and args.due or nil,
+        remind_at = not args.reminder_offset_minutes and (args.due or true) or nil,
         due = args.reminder_offset_minutes and args.due or nil,
         reminder_offset_minutes = args.due and args.reminder_offset_minutes or nil } }
     end

@@ -52,6 +52,10 @@ return {
   { "(tell me|tell me more|what do you know|more|details|info) (about|on) {task}", "detail" },
 
   -- Lists.
+  { "(what|which tasks|what all) (did|have) (i|we) (finish|finished|do|done|complete|completed|get done|got done|accomplish|accomplished|achieve|achieved|tick off|check off) {when}",
+    "list_done" },
+  { "(what|which tasks|what all) (did|have) (i|we) (already |)(finish|finished|do|done|complete|completed|get done|got done|accomplish|accomplished|achieve|achieved|tick off|check off)",
+    "show", "completed tasks" },
   { "(and |)(what|how) about {list}", "list" },
   { "(what|which) (tasks|todos|things|items) (mention|contain|include|mentions|contains|have|say) {search}",
     "search" },
@@ -266,4 +270,7 @@ return {
   { "{task} (got|has been|was|were|have been) (cancelled|canceled|called off)", "delete" },
   { "never mind (about |)" .. THE .. "{task}", "delete" },
   { "(nevermind|forget) (about |)" .. THE .. "{task}", "delete" },
+
+  -- "priority of report?"
+  { "(priority|due date|deadline|status|tags|reminder|recurrence) (of|for) {task}", "detail" },
 }

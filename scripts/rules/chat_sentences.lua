@@ -40,6 +40,7 @@ local function several(s, now)
 end
 
 local field_name = text.keyed(words.fields) * -1
+local field_name_at = text.keyed(words.fields) * text.space * text.any({ "of", "for" })
 
 local function changes_of(name)
   return function(s, now)
@@ -57,6 +58,7 @@ local GAPS = {
   end,
   title = function(s) return text.unquote(s) or s end,
   note = function(s) return text.unquote(s) or s end,
+  when = function(s) return s end,
   search = function(s) return text.unquote(s) or s end,
   -- "the details" are all that there is to say.
   field = function(s)
@@ -117,13 +119,14 @@ end
 local MEANINGS = {
   -- "do i have to do anything today" asks for a list.
   detail = function(gaps, value, now, s)
+    value = value or gaps.field or field_name_at:match(s:lower())
     local listed = list.understand(s, now)
     if listed and not listed.args.search and not gaps.number
       and not (gaps.task and gaps.task.last) then
       return listed
     end
     return { tool = "get_task", args = { match = gaps.task or gaps.number,
-      field = value or gaps.field } }
+      field = value } }
   end,
   list = function(gaps) return gaps.list end,
   search = function(gaps) return { tool = "list_tasks", args = { search = gaps.search } } end,
@@ -185,6 +188,10 @@ local MEANINGS = {
   end,
   untag = function(gaps)
     return update(gaps.tasks or gaps.task, { tags_remove = gaps.tags or gaps.tag })
+  end,
+  list_done = function(gaps, _, now)
+    local call = list.understand("show completed tasks " .. gaps.when, now)
+    return call and not call.args.search and call or nil
   end,
   -- A list that is asked for in other words: the value says which.
   show = function(_, value, now) return list.understand("show " .. value, now) end,

@@ -206,6 +206,17 @@ describe("a conversation", function()
       assert.are.equal("dentist (done), report (done)", titles())
     end)
 
+    it("that is not known yet is not confused with the one before", function()
+      said("add buy milk; add buy oat milk; add bread")
+      said("rename milk to soy milk and move it to monday")
+      assert.are.equal("dentist, buy milk, buy oat milk, bread", titles())
+      for _, task in ipairs(tasks.items) do
+        assert.are_not.equal("2026-11-30T09:00:00.000Z", task.due_date)
+      end
+      assert.are.equal('I found no task that matches "the moon".',
+        said("rename the moon to mars and move it to monday"))
+    end)
+
     it("may be one of a list", function()
       said("add report", "show my tasks", "the second one", "make it urgent")
       assert.are.equal("high", tasks.items[2].priority)
