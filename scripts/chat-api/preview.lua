@@ -75,7 +75,7 @@ local function task_of(args, turn, zone)
     if remind_ms < turn.now_ms then
       input.reminder_offset_minutes = nil
     else
-      input.remind_at = time.format(remind_ms)
+      input.remind_at = time.format(remind_ms --[[@as integer]])
     end
   end
   return input
@@ -110,7 +110,7 @@ function preview.post(request)
   local zone = body.timezone ~= json.null and body.timezone or nil
   local answer, why = preview.read(body.text, zone, time.now_ms())
   if not answer then
-    return problem.reply(why)
+    return problem.reply(why --[[@as Problem]])
   end
   return 200, answer
 end

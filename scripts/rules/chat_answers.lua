@@ -186,8 +186,9 @@ end
 ---@return string
 function chat_answers.day_label(date, now)
   local year = date.year ~= now.year and " " .. date.year or ""
-  return string.format("%s, %d %s%s, %02d:%02d", DAYS[civil.weekday(date)]:sub(1, 3), date.day,
-    MONTHS[date.month]:sub(1, 3), year, date.hour, date.min)
+  local weekday, month = tostring(DAYS[civil.weekday(date)]), tostring(MONTHS[date.month])
+  return string.format("%s, %d %s%s, %02d:%02d", weekday:sub(1, 3), date.day, month:sub(1, 3), year,
+    date.hour, date.min)
 end
 
 local RULES = { DAILY = "every day", WEEKLY = "every week", MONTHLY = "every month",
@@ -346,6 +347,7 @@ local function detail(answer, now)
     tags = values.tags, description = values.text, recurrence = values.rule, reminder = values.at }
   local text = has[answer.field] and texts[1] or task.status == "in_progress" and texts[3]
     or texts[2]
+  ---@cast text string
   return (text:gsub("{(%w+)}", values))
 end
 

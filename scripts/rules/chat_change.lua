@@ -208,8 +208,8 @@ local function understand_make(s, now)
   end
   -- "all tasks due today high priority"
   local head, tail = rest:match("^(.*%S)%s+(%S+%s+%S+)$")
-  local level = head and details.priority(tail)
-  local many = level and target.many(head, now)
+  local level = head and tail and details.priority(tail)
+  local many = level and head and target.many(head, now)
   if many then
     return update(many, { priority = level })
   end

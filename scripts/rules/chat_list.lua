@@ -335,8 +335,9 @@ function list.named(s, now)
     return nil
   end
   local filter, left, named = list.filter(text.trim_end(s, "?!."), now, true)
-  return left == "" and named and next(filter) and not filter.search and { tool = "list_tasks",
-    args = filter } or nil
+  if filter and left == "" and named and next(filter) and not filter.search then
+    return { tool = "list_tasks", args = filter }
+  end
 end
 
 ---A list without a verb: "overdue tasks", "my tasks", "due this week".

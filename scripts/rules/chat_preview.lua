@@ -78,12 +78,21 @@ local function between(line, first, behind)
   return line:sub(first, behind - 1):find("^[%s,]*$") ~= nil
 end
 
+local function args_of(read, reminds)
+  local call = add.call(read)
+  if reminds then
+    call = add.reminder(read)
+  end
+  return call.args
+end
+
 ---@param line string
 ---@param now table
 ---@return chat_preview.Preview
 function chat_preview.read(line, now)
   local s = text.trim(line)
-  local start = line:find(s, 1, true) - 1
+  local start = (line:find(s, 1, true) or 1) - 1 --[[@as integer]]
+  ---@type chat_preview.Part[]
   local parts = {}
   local rest, phrase = remind_to(s)
   local first = start + 1
@@ -92,8 +101,7 @@ function chat_preview.read(line, now)
     start, s = start + #s - #rest, rest
   end
   local read = details.read(s, now)
-  local call = rest and add.reminder(read) or add.call(read)
-  local args = call.args
+  local args = args_of(read, rest ~= nil)
   if args.remind_at == true then
     args.remind_at = nil
   end
@@ -103,7 +111,7 @@ function chat_preview.read(line, now)
   end
   if read.places.urgent then
     parts[#parts + 1] = { kind = "priority", first = start + 1,
-      behind = start + 1 + #read.places.urgent, label = LABELS.priority(args, now) }
+      behind = start + 1 + #read.places.urgent, label = LABELS.priority(args) }
   end
   for _, place in ipairs(in_line(line, read, start)) do
     local kind = kind_of(place, rest ~= nil)

@@ -247,7 +247,9 @@ local function compile(frame)
     if not first then
       break
     end
-    assert(GAPS[name], name)
+    if not GAPS[name] then
+      error("chat_frames: there is no gap " .. name)
+    end
     steps[#steps].gap = name
     at = last + 1
   end
@@ -259,8 +261,12 @@ local function compile(frame)
     steps[i].search = run and P({ Cp() * run * Cp() + 1 * lpeg.V(1) })
   end
   local start = steps[1].run
+  local meaning = MEANINGS[frame[2]]
+  if not meaning then
+    error("chat_frames: there is no meaning " .. tostring(frame[2]))
+  end
   return { steps = steps, start = start and start * (steps[1].gap and true or -1) * Cp(),
-    meaning = assert(MEANINGS[frame[2]], frame[2]), value = frame[3] }
+    meaning = meaning, value = frame[3] }
 end
 
 local opened, inside = {}, {}

@@ -1,5 +1,6 @@
 -- The words the chat knows, as data: add a phrase here and the chat understands it. Everything is
 -- in lower case; a phrase may have several words. Of two phrases that fit, the longer one counts.
+---@type table<string, any>
 local chat_words = {}
 
 -- Said before the point, and left out.

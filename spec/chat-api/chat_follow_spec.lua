@@ -213,7 +213,7 @@ describe("a conversation", function()
       for _, task in ipairs(tasks.items) do
         assert.are_not.equal("2026-11-30T09:00:00.000Z", task.due_date)
       end
-      assert.are.equal('I found no task that matches "the moon".',
+      assert.are.equal('I found no task that matches "moon".',
         said("rename the moon to mars and move it to monday"))
     end)
 
