@@ -3,6 +3,7 @@ local inbox = require("lib.inbox")
 local jobs = require("lib.jobs")
 local live = require("chat-api.live")
 local outbox = require("lib.outbox")
+local page = require("chat-api.page")
 local reminders = require("chat-api.reminders")
 local routes = require("chat-api.routes")
 local series = require("chat-api.series")
@@ -30,9 +31,9 @@ return {
     { "GET", "/api/events", updates.stream },
     { "POST", "/api/{user_id}/chat", routes.chat, body = "json" },
     { "GET", "/api/{user_id}/chat/history", routes.chat_history },
-    { "GET", "/", static.file("web/index.html"), auth = false },
-    { "GET", "/style.css", static.file("web/style.css"), auth = false },
+    { "GET", "/config.json", page.config, auth = false },
   },
+  files = static.folder("web"),
   inner_routes = {
     { "POST", "/job/{name}", reminders.on_job },
     { "POST", "/reminder-sweep", reminders.on_cron },

@@ -1,5 +1,7 @@
 -- Files of the page, each with an ETag, served from memory: read once per worker.
+local config = require("host.config")
 local crypto = require("host.crypto")
+local json = require("lib.json")
 local problem = require("lib.problem")
 local worker = require("host.worker")
 
@@ -11,10 +13,23 @@ local TYPES = {
   ico = "image/x-icon", txt = "text/plain; charset=utf-8",
   webmanifest = "application/manifest+json",
 }
--- No script, style or picture but our own; nothing may frame the page.
+-- No script, style or picture but our own; nothing may frame the page. It may call this server, and
+-- the one that gives it tokens.
 local POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-  .. "connect-src 'self'; manifest-src 'self'; form-action 'none'; base-uri 'none'; "
-  .. "frame-ancestors 'none'"
+  .. "connect-src 'self'%s; manifest-src 'self'; worker-src 'self'; form-action 'none'; "
+  .. "base-uri 'none'; frame-ancestors 'none'"
+
+---The origin of a URL, where it is nothing but letters that a policy may hold.
+---@param url string|nil
+---@return string|nil
+local function origin_of(url)
+  return (url or ""):match("^https?://[%w%.%-:%[%]]+")
+end
+
+local function policy()
+  local origin = origin_of(config.get("AUTH_TOKEN_URL"))
+  return POLICY:format(origin and " " .. origin or "")
+end
 
 local function load(path)
   local content = worker.read_file(path)
@@ -27,7 +42,7 @@ local function load(path)
       ["Content-Type"] = TYPES[path:match("%.(%w+)$")] or "application/octet-stream",
       ["ETag"] = '"' .. crypto.hex(crypto.sha256(content)):sub(1, 32) .. '"',
       ["Cache-Control"] = "no-cache",
-      ["Content-Security-Policy"] = POLICY,
+      ["Content-Security-Policy"] = policy(),
       ["Referrer-Policy"] = "no-referrer",
     },
   }
@@ -45,6 +60,16 @@ local function matches(header, etag)
   return false
 end
 
+local function answer(file, request)
+  if not file then
+    return problem.reply(problem.not_found("There is nothing here"))
+  end
+  if matches(request.headers["if-none-match"], file.headers.ETag) then
+    return 304, "", file.headers
+  end
+  return 200, file.content, file.headers
+end
+
 ---A handler that serves one file of web/ or scripts/.
 ---@param path string  "web/index.html"
 ---@return fun(request: service.Request): integer, any, table|nil
@@ -52,14 +77,54 @@ function static.file(path)
   local file
   return function(request)
     file = file or load(path)
-    if not file then
-      return problem.reply(problem.not_found("There is nothing here"))
-    end
-    if matches(request.headers["if-none-match"], file.headers.ETag) then
-      return 304, "", file.headers
-    end
-    return 200, file.content, file.headers
+    return answer(file, request)
   end
+end
+
+-- index.html is the folder itself, x.html is /x; any other file has its own name.
+local function address(name)
+  return "/" .. name:gsub("%f[%w]index%.html$", ""):gsub("%.html$", "")
+end
+
+-- What the service worker of the page keeps, and a version that changes with any of it.
+local function describe(files)
+  local list, all = {}, {}
+  for path, file in pairs(files) do
+    list[path] = file.headers.ETag
+    all[#all + 1] = path .. file.headers.ETag
+  end
+  table.sort(all)
+  return { version = crypto.hex(crypto.sha256(table.concat(all))):sub(1, 16), files = list }
+end
+
+---Routes for all files that a folder has when the service starts, and GET /shell.json, which names
+---them. Whatever else is asked for is not read from the disk.
+---@param folder string  "web"
+---@return service.Route[]
+function static.folder(folder)
+  local names = worker.list_files(folder .. "/") or {}
+  local files
+  -- All at once, so that they are of one state of the folder.
+  local function all()
+    if not files then
+      files = {}
+      for _, name in ipairs(names) do
+        files[address(name)] = load(folder .. "/" .. name)
+      end
+    end
+    return files
+  end
+
+  local routes = { { "GET", "/shell.json", auth = false, function()
+    return 200, json.encode(describe(all())), { ["Cache-Control"] = "no-cache" }
+  end } }
+  for _, name in ipairs(names) do
+    local path = address(name)
+    routes[#routes + 1] = { "GET", path, auth = false, function(request)
+      return answer(all()[path], request)
+    end }
+  end
+  return routes
 end
 
 return static
