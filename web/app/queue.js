@@ -1,0 +1,218 @@
+// Sends changes in the order they were made, one at a time over all tabs, and keeps those that cannot be
+// sent for later. Where somebody else changed the same task meanwhile, other fields are merged; of the same
+// field the server's value stays and the user is told.
+import { Refused, Unreachable, call } from "./api.js";
+import * as db from "./db.js";
+import * as store from "./store.js";
+import { toast } from "./toast.js";
+
+const FIRST_WAIT_MS = 1000, LONGEST_WAIT_MS = 60000, MERGES = 5;
+const WORDS = { title: "title", description: "notes", due_date: "due date", priority: "priority", tags: "tags",
+  reminder_offset_minutes: "reminder", recurrence_rule: "repetition", timezone: "timezone", status: "state",
+  repeat_from: "repetition" };
+
+let lock = "queue";
+let channel = null;
+let running = false, again = false;
+let current = null;   // the op that is being sent
+let failures = 0, timer = null;
+let count = 0;
+const done = new Map(); // seq -> resolve of add()'s promise
+
+const url = (id) => "/api/tasks/" + encodeURIComponent(store.realId(id));
+const same = (a, b) => JSON.stringify(a ?? null) === JSON.stringify(b ?? null);
+const match = (version) => (version ? { "If-Match": `"${version}"` } : {});
+
+async function create(op) {
+  store.creation(1);
+  try {
+    const { data } = await call("POST", "/api/tasks", { json: op.fields, headers: { "Idempotency-Key": op.key } });
+    store.rename(op.id, data.id);
+    store.accept(data);
+    return { task: data };
+  } finally {
+    store.creation(-1);
+  }
+}
+
+function tellConflict(task, op, lost) {
+  const fields = Object.fromEntries(lost.map((name) => [name, op.fields[name]]));
+  toast(`“${task.title}”: the ${lost.map((name) => WORDS[name] ?? name).join(" and ")} was also changed elsewhere, `
+    + "and that was kept.", { kind: "problem", label: "Use mine",
+    action: () => add({ kind: "update", id: task.id, fields,
+      base: Object.fromEntries(lost.map((name) => [name, store.get(task.id)?.[name]])) }) });
+}
+
+async function update(op) {
+  let { fields, version } = op;
+  for (let i = 0; i < MERGES; i++) {
+    try {
+      const { data } = await call("PUT", url(op.id), { json: fields, headers: match(version) });
+      store.accept(data);
+      return { task: data };
+    } catch (error) {
+      if (error.status !== 412) throw error;
+    }
+    const { data: task } = await call("GET", url(op.id));
+    store.accept(task);
+    const names = Object.keys(fields);
+    const lost = names.filter((name) => !same(task[name], op.base[name]) && !same(task[name], fields[name]));
+    if (lost.length) tellConflict(task, op, lost);
+    fields = Object.fromEntries(names.filter((name) => !lost.includes(name)).map((name) => [name, fields[name]]));
+    version = task.version;
+    if (!Object.keys(fields).length) return { task };
+  }
+  throw new Unreachable("The task changes all the time");
+}
+
+async function complete(op) {
+  const { data } = await call("PATCH", url(op.id) + "/complete");
+  store.accept(data.completed_task);
+  if (data.next_task) store.accept(data.next_task);
+  return { task: data.completed_task, next: data.next_task };
+}
+
+async function remove(op) {
+  try {
+    await call("DELETE", url(op.id), { headers: match(op.version) });
+  } catch (error) {
+    if (error.status === 412) {
+      const { data: task } = await call("GET", url(op.id));
+      store.accept(task);
+      toast(`“${task.title}” was changed elsewhere, so it was not deleted.`, { kind: "problem",
+        label: "Delete anyway", action: () => add({ kind: "delete", id: task.id }) });
+      return { task };
+    }
+    if (error.status !== 404) throw error; // gone already: that is what was wanted
+  }
+  store.forget(op.id);
+  return {};
+}
+
+const SEND = { create, update, complete, delete: remove };
+
+function giveUp(op, error) {
+  const title = store.get(op.id)?.title ?? op.fields?.title ?? "A task";
+  if (error.status === 404) {
+    store.forget(op.id);
+    toast(`“${title}” was deleted elsewhere; the change was dropped.`, { kind: "problem" });
+  } else {
+    toast(`“${title}” could not be saved: ${error.message}.`, { kind: "problem" });
+  }
+}
+
+// Later changes of the same task were made on top of this one.
+function carryOn(op, result) {
+  for (const later of store.waiting()) {
+    if (later.seq === op.seq || later.id !== op.id && store.realId(later.id) !== store.realId(op.id)) continue;
+    if (result.task && later.version === op.version) {
+      later.version = result.task.version;
+      db.putOp(later);
+    }
+  }
+}
+
+function finish(op, result) {
+  carryOn(op, result);
+  store.removeOp(op.seq);
+  db.removeOp(op.seq);
+  channel?.postMessage({ done: op.seq, name: op.id, task: result?.task, kind: op.kind });
+  done.get(op.seq)?.(result);
+  done.delete(op.seq);
+}
+
+async function sendOne(op) {
+  if (!await db.hasOp(op.seq)) { // another tab has sent it
+    store.removeOp(op.seq);
+    return;
+  }
+  current = op;
+  try {
+    finish(op, await SEND[op.kind](op));
+  } catch (error) {
+    if (!(error instanceof Refused) || error.status === 401) throw error;
+    giveUp(op, error);
+    finish(op, {});
+  } finally {
+    current = null;
+  }
+}
+
+async function sendAll() {
+  while (store.waiting().length) await sendOne(store.waiting()[0]);
+}
+
+function later() {
+  clearTimeout(timer);
+  const most = Math.min(FIRST_WAIT_MS * 2 ** failures++, LONGEST_WAIT_MS);
+  timer = setTimeout(flush, most * (0.5 + Math.random() / 2));
+}
+
+/** Sends what is waiting; where that fails, again later. */
+export async function flush() {
+  if (running) {
+    again = true;
+    return;
+  }
+  clearTimeout(timer);
+  running = true;
+  try {
+    await (navigator.locks ? navigator.locks.request(lock, sendAll) : sendAll());
+    failures = 0;
+  } catch (error) {
+    if (error.status !== 401) { // a new token brings us back
+      if (!(error instanceof Unreachable)) console.error(error);
+      later();
+    }
+  } finally {
+    running = false;
+  }
+  if (again) {
+    again = false;
+    flush();
+  }
+}
+
+/**
+ * Takes a change: it shows at once and is sent as soon as it can be.
+ * @param {Omit<import("./store.js").Op, "seq">} change
+ * @returns {{op: import("./store.js").Op, done: Promise<{task?: object, next?: object}>}}
+ */
+export function add(change) {
+  const op = { ...change, seq: `${Date.now()}-${String(count++).padStart(6, "0")}-${crypto.randomUUID()}` };
+  if (op.kind !== "create") op.version ??= store.sent(op.id)?.version;
+  store.addOp(op);
+  const promise = new Promise((resolve) => done.set(op.seq, resolve));
+  channel?.postMessage({ added: op });
+  db.putOp(op).then(flush);
+  return { op, done: promise };
+}
+
+/**
+ * Takes back a change that was not sent.
+ * @param {import("./store.js").Op} op
+ * @returns {boolean} false: it is too late
+ */
+export function cancel(op) {
+  const mine = store.waiting().includes(op) && current?.seq !== op.seq;
+  if (mine) finish(op, {});
+  return mine;
+}
+
+function hear({ data }) {
+  if (data.added) store.addOp(data.added);
+  if (!data.done) return;
+  if (data.kind === "create" && data.task) store.rename(data.name, data.task.id);
+  if (data.task) store.accept(data.task);
+  store.removeOp(data.done);
+  done.get(data.done)?.({ task: data.task });
+  done.delete(data.done);
+}
+
+/** @param {string} user */
+export function start(user) {
+  lock = "queue:" + user;
+  channel = new BroadcastChannel(lock);
+  channel.onmessage = hear;
+  addEventListener("online", flush);
+}
