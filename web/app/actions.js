@@ -76,6 +76,17 @@ export function edit(id, fields, text) {
   });
 }
 
+// The next one of a series may come after the answer.
+async function nextOf(task, answered) {
+  if (answered || !task.recurrence_rule) return answered;
+  for (let i = 0; i < 20; i++) {
+    const next = store.list().find((other) => other.parent_task_id === store.realId(task.id));
+    if (next) return next;
+    await new Promise((resolve) => setTimeout(resolve, 250));
+  }
+  return null;
+}
+
 /** @param {string} id */
 export function complete(id) {
   const task = store.get(id);
@@ -84,7 +95,7 @@ export function complete(id) {
   reversible(`Completed ${quoted(task)}`, async () => {
     if (queue.cancel(op)) return;
     change(id, { status: task.status });
-    const { next } = await done;
+    const next = await nextOf(task, (await done).next);
     if (next) queue.add({ kind: "delete", id: next.id, version: next.version });
   });
 }

@@ -17,7 +17,8 @@ let running = false, again = false;
 let current = null;   // the op that is being sent
 let failures = 0, timer = null;
 let count = 0;
-const done = new Map(); // seq -> resolve of add()'s promise
+const told = new Map();  // key -> takes the message away
+const done = new Map();  // seq -> resolve of add()'s promise
 
 const url = (id) => "/api/tasks/" + encodeURIComponent(store.realId(id));
 const same = (a, b) => JSON.stringify(a ?? null) === JSON.stringify(b ?? null);
@@ -35,12 +36,30 @@ async function create(op) {
   }
 }
 
+// Whichever tab sends: the user sees it in the tab they look at.
+function show({ key, text, label, change }) {
+  told.set(key, toast(text, { kind: "problem", label, action: () => {
+    channel?.postMessage({ answered: key });
+    add(withBase(change));
+  } }));
+}
+
+function tell(key, text, label, change) {
+  channel?.postMessage({ told: { key, text, label, change } });
+  show({ key, text, label, change });
+}
+
+// What is there now is what the user's own value is put in place of.
+function withBase(change) {
+  if (!change.fields) return { ...change };
+  const task = store.get(change.id);
+  return { ...change, base: Object.fromEntries(Object.keys(change.fields).map((name) => [name, task?.[name] ?? null])) };
+}
+
 function tellConflict(task, op, lost) {
-  const fields = Object.fromEntries(lost.map((name) => [name, op.fields[name]]));
-  toast(`“${task.title}”: the ${lost.map((name) => WORDS[name] ?? name).join(" and ")} was also changed elsewhere, `
-    + "and that was kept.", { kind: "problem", label: "Use mine",
-    action: () => add({ kind: "update", id: task.id, fields,
-      base: Object.fromEntries(lost.map((name) => [name, store.get(task.id)?.[name]])) }) });
+  tell(op.seq, `“${task.title}”: the ${lost.map((name) => WORDS[name] ?? name).join(" and ")} was also changed elsewhere, `
+    + "and that was kept.", "Use mine",
+  { kind: "update", id: task.id, fields: Object.fromEntries(lost.map((name) => [name, op.fields[name]])) });
 }
 
 async function update(op) {
@@ -79,8 +98,8 @@ async function remove(op) {
     if (error.status === 412) {
       const { data: task } = await call("GET", url(op.id));
       store.accept(task);
-      toast(`“${task.title}” was changed elsewhere, so it was not deleted.`, { kind: "problem",
-        label: "Delete anyway", action: () => add({ kind: "delete", id: task.id }) });
+      tell(op.seq, `“${task.title}” was changed elsewhere, so it was not deleted.`, "Delete anyway",
+        { kind: "delete", id: task.id });
       return { task };
     }
     if (error.status !== 404) throw error; // gone already: that is what was wanted
@@ -95,9 +114,9 @@ function giveUp(op, error) {
   const title = store.get(op.id)?.title ?? op.fields?.title ?? "A task";
   if (error.status === 404) {
     store.forget(op.id);
-    toast(`“${title}” was deleted elsewhere; the change was dropped.`, { kind: "problem" });
+    tell(op.seq, `“${title}” was deleted elsewhere; the change was dropped.`);
   } else {
-    toast(`“${title}” could not be saved: ${error.message}.`, { kind: "problem" });
+    tell(op.seq, `“${title}” could not be saved: ${error.message}.`);
   }
 }
 
@@ -201,6 +220,8 @@ export function cancel(op) {
 
 function hear({ data }) {
   if (data.added) store.addOp(data.added);
+  if (data.told) show(data.told);
+  if (data.answered) told.get(data.answered)?.();
   if (!data.done) return;
   if (data.kind === "create" && data.task) store.rename(data.name, data.task.id);
   if (data.task) store.accept(data.task);

@@ -24,13 +24,13 @@ export function toast(text, { label, action, kind = "info" } = {}) {
     el("span", {}, text),
     label && el("button.link", { type: "button", onclick: () => { close(); action?.(); } }, label),
     el("button.plain", { type: "button", "aria-label": "Dismiss", onclick: close }, icon("x")));
-  while (place.children.length >= SHOWN) place.firstChild.remove();
+  while (place.children.length >= SHOWN) (place.querySelector(".info") ?? place.firstChild).remove();
   place.append(node);
   // A pointer or the focus on it holds it.
   const wait = () => {
     clearTimeout(timer);
     timer = setTimeout(() => (node.matches(":hover, :focus-within") ? wait() : close()),
-      kind === "problem" ? 30000 : label ? 8000 : 4000);
+      kind === "problem" ? 30000 : label ? 10000 : 4000);
   };
   wait();
   return close;
