@@ -36,13 +36,16 @@ local function load(path)
   if not content then
     return nil
   end
+  local kind = path:match("%.(%w+)$")
   return {
     content = content,
     headers = {
-      ["Content-Type"] = TYPES[path:match("%.(%w+)$")] or "application/octet-stream",
+      ["Content-Type"] = TYPES[kind] or "application/octet-stream",
       ["ETag"] = '"' .. crypto.hex(crypto.sha256(content)):sub(1, 32) .. '"',
       ["Cache-Control"] = "no-cache",
-      ["Content-Security-Policy"] = policy(),
+      -- Of documents and workers: elsewhere it means nothing, and it is longer than some files.
+      ["Content-Security-Policy"] = (kind == "html" or kind == "svg" or path:find("sw%.js$"))
+        and policy() or nil,
       ["Referrer-Policy"] = "no-referrer",
     },
   }

@@ -32,6 +32,8 @@ function reversible(text, back) {
 
 const quoted = (task) => `“${task.title.length > 40 ? task.title.slice(0, 39) + "…" : task.title}”`;
 
+const reminderPassed = (due, offset) => Boolean(due && offset) && Date.parse(due) - offset * 60000 < Date.now();
+
 function change(id, fields) {
   const task = store.get(id);
   return queue.add({ kind: "update", id, fields,
@@ -68,10 +70,7 @@ export function edit(id, fields, text) {
   reversible(text ?? `Changed ${quoted({ ...task, ...fields })}`, () => {
     if (queue.cancel(op)) return;
     // A reminder whose time has passed cannot be set again.
-    if (before.due_date && before.reminder_offset_minutes
-      && Date.parse(before.due_date) - before.reminder_offset_minutes * 60000 < Date.now()) {
-      before.reminder_offset_minutes = null;
-    }
+    if (reminderPassed(before.due_date, before.reminder_offset_minutes)) before.reminder_offset_minutes = null;
     change(id, before);
   });
 }
@@ -94,9 +93,12 @@ export function complete(id) {
   const { op, done } = queue.add({ kind: "complete", id });
   reversible(`Completed ${quoted(task)}`, async () => {
     if (queue.cancel(op)) return;
-    change(id, { status: task.status });
     const next = await nextOf(task, (await done).next);
-    if (next) queue.add({ kind: "delete", id: next.id, version: next.version });
+    if (!next) return void change(id, { status: task.status });
+    // A series has one next per task, once: so that the series goes on, its next one takes this one's place.
+    change(next.id, { due_date: task.due_date,
+      ...(reminderPassed(task.due_date, next.reminder_offset_minutes) && { reminder_offset_minutes: null }) });
+    queue.add({ kind: "delete", id });
   });
 }
 
@@ -115,7 +117,7 @@ export function remove(id) {
     if (queue.cancel(op)) return;
     const fields = Object.fromEntries(FIELDS.map((name) => [name, task[name]])
       .filter(([, value]) => value !== null && value !== undefined));
-    if (task.remind_at && Date.parse(task.remind_at) < Date.now()) delete fields.reminder_offset_minutes;
+    if (reminderPassed(task.due_date, task.reminder_offset_minutes)) delete fields.reminder_offset_minutes;
     add(fields);
   });
 }

@@ -13,6 +13,7 @@ const ACTS = { add_task: ["plus", "Added"], update_task: ["note", "Changed"], co
 let user = "";
 let conversation = null;
 let busy = false;
+let read = false;   // the history is shown
 let others = null; // the other tabs
 
 const log = () => byId("chat-log");
@@ -33,7 +34,7 @@ function acts(tools) {
   return el("div.acts", {}, ...known.map((tool) => {
     const [mark, word] = ACTS[tool.tool_name];
     const task = tool.result?.task ?? tool.result?.completed_task ?? tool.result;
-    const text = el("span", {}, task?.title ? `${word}: ${task.title}` : word);
+    const text = el("span", {}, el("span.hidden", {}, word + " "), task?.title ?? word);
     return task?.id && tool.tool_name !== "delete_task"
       ? el("button.act", { type: "button", onclick: () => store.get(task.id) && opens.details(task.id) }, icon(mark), text)
       : el("span.act", {}, icon(mark), text);
@@ -48,6 +49,7 @@ function showIdeas() {
 async function showHistory() {
   const { data } = await call("GET", `/api/${encodeURIComponent(user)}/chat/history?limit=50`);
   if (busy) return;
+  read = true;
   if (!data.length) return showIdeas();
   conversation = data[data.length - 1].conversation_id;
   log().replaceChildren(...data.flatMap((message) => [said(message.role, message.content), acts(message.tools_invoked ?? [])]).filter(Boolean));
@@ -109,6 +111,11 @@ async function send(text) {
     busy = false;
     log().scrollTop = log().scrollHeight;
   }
+}
+
+/** The server can be reached (again). */
+export function online() {
+  if (user && !read) showHistory().catch(() => {});
 }
 
 /** @param {string} id  the user's */

@@ -145,9 +145,8 @@ export function open(id, focus) {
     el("span.space", {}),
     el("button.secondary", { type: "button", onclick: () => dialog.close() }, "Cancel"),
     el("button.primary", { type: "submit" }, "Save")));
-  const dialog = openDialog("Task details", [form]);
+  const dialog = openDialog("Task details", [form], { due: day, tags }[focus]);
   form.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit();
   });
-  ({ due: day, tags })[focus]?.focus();
 }

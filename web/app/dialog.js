@@ -1,22 +1,34 @@
 // The frame of all dialogs: the browser's own, with its focus trap, Escape and inertness.
-import { el, icon } from "./dom.js";
+import { byId, el, icon } from "./dom.js";
+
+let styled = null;
+
+/** Loads the styles of dialogs and forms, once. @returns {Promise<void>} */
+export function styles() {
+  styled ??= new Promise((resolve) => {
+    // Without them it is plain, but it works.
+    document.head.append(el("link", { rel: "stylesheet", href: "/dialogs.css", onload: resolve, onerror: resolve }));
+  });
+  return styled;
+}
 
 /**
  * Opens a dialog, which is removed when it closes.
  * @param {string} title   its accessible name
  * @param {(Node|null|false)[]} content
- * @param {Node[]} [foot]  buttons that stay in sight
+ * @param {HTMLElement} [focus]  what to begin with
  * @returns {HTMLDialogElement}
  */
-export function openDialog(title, content, foot) {
+export function openDialog(title, content, focus) {
   document.querySelectorAll("dialog[open]").forEach((other) => other.close());
   const back = document.activeElement;
   const id = "dialog-title";
   const dialog = el("dialog", { "aria-labelledby": id },
     el("div.dialog-head", {}, el("h2", { id }, title),
       el("button.plain", { type: "button", "aria-label": "Close", onclick: () => dialog.close() }, icon("x"))),
-    ...content.filter(Boolean), foot && el("div.dialog-foot", {}, ...foot));
+    ...content.filter(Boolean));
   dialog.addEventListener("close", () => {
+    document.body.append(byId("toasts")); // messages lie over a dialog, so they were in it
     dialog.remove();
     if (back?.isConnected) back.focus();
   });
@@ -27,7 +39,11 @@ export function openDialog(title, content, foot) {
     if (event.target === dialog && pressed === dialog) dialog.close();
   });
   document.body.append(dialog);
-  dialog.showModal();
+  dialog.append(byId("toasts"));
+  styles().then(() => {
+    dialog.showModal();
+    if (focus) focus.focus();
+  });
   return dialog;
 }
 

@@ -1,7 +1,6 @@
 // Keyboard shortcuts, and the sheet that lists them. Off while something is typed or a dialog is open.
 import * as actions from "./actions.js";
-import { openDialog } from "./dialog.js";
-import { byId, el } from "./dom.js";
+import { byId } from "./dom.js";
 import * as list from "./list.js";
 import * as store from "./store.js";
 import { editTitle, opens } from "./task.js";
@@ -50,18 +49,13 @@ let first = ""; // of a sequence
 let timer = null;
 
 /** Shows the sheet. */
-export function help() {
-  const keyCaps = (keys) => keys.split(" ").flatMap((key, i) => [i ? " then " : "", el("kbd", {}, key)]);
-  openDialog("Keyboard shortcuts", [el("div.dialog-body", {}, el("dl.keys", {},
-    ...KEYS.map(([keys, what]) => el("div", {}, el("dt", {}, what), el("dd", {}, ...keyCaps(keys))))),
-  el("p", {}, "Enter saves a title, Escape leaves a field. In details, Ctrl+Enter saves."))]);
-}
+export const help = () => import("./help.js").then((sheet) => sheet.open(KEYS));
 
 const typing = (target) => target.closest?.("input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]");
 
 function onKey(event) {
   if (event.defaultPrevented || event.isComposing || event.ctrlKey || event.metaKey || event.altKey) return;
-  if (typing(event.target) || document.querySelector("dialog[open]") || byId("tasks").matches(":not(.signed-in *)")) return;
+  if (typing(event.target) || document.querySelector("dialog[open]") || document.body.matches(".signed-out")) return;
   // The chat's log scrolls by the arrows.
   if (event.key.startsWith("Arrow") && event.target.id === "chat-log") return;
   const keys = first ? `${first} ${event.key}` : event.key;

@@ -77,8 +77,8 @@ async function restore() {
 
 async function start() {
   const user = session.user();
+  let chat = null;
   byId("sign-in").hidden = true;
-  document.body.classList.add("signed-in");
   db.use(user);
   queue.start(user);
   list.start();
@@ -92,7 +92,10 @@ async function start() {
   live.start({
     onState: (state) => {
       drawConnection();
-      if (state === "live") queue.flush();
+      if (state === "live") {
+        queue.flush();
+        chat?.online();
+      }
     },
     onReminder: (reminder) => import("./notify.js").then((notify) => notify.reminder(reminder)),
   });
@@ -111,7 +114,8 @@ async function start() {
   });
   await Promise.all([restore(), live.refresh().then(list.hasLoaded, () => list.hasLoaded())]);
   queue.flush();
-  const [chat, keys] = await Promise.all([import("./chat.js"), import("./keys.js")]);
+  let keys;
+  [chat, keys] = await Promise.all([import("./chat.js"), import("./keys.js")]);
   chat.start(user);
   keys.start();
   import("./shell.js").then((shell) => shell.start());

@@ -1,4 +1,5 @@
 // Signing in, and saying that the sign-in has ended.
+import { styles } from "./dialog.js";
 import { el, icon } from "./dom.js";
 import * as session from "./session.js";
 
@@ -26,7 +27,7 @@ async function ways() {
     return [provider(config), el("button.secondary", { type: "button", onclick: () => session.refresh() }, "Try again")];
   }
   if (config.sign_in === "local") {
-    return [el("p", {}, "On this machine, open the address that ", el("code", {}, "make run"), " printed; it holds a token. Or paste one here."),
+    return [el("p", {}, "Open the address that ", el("code", {}, "make run"), " printed: it holds a token. Or paste one here."),
       tokenForm()];
   }
   return [el("p", {}, "Paste a token of your identity provider."), tokenForm()];
@@ -37,7 +38,9 @@ async function ways() {
  * @param {HTMLElement} place
  */
 export async function screen(place) {
+  document.body.classList.add("signed-out");
   place.hidden = false;
+  await styles();
   try {
     const config = await session.settings();
     if (config.sign_in === "provider" && config.sign_in_url && !sessionStorage.getItem(WENT)
@@ -46,7 +49,7 @@ export async function screen(place) {
       location.assign(config.sign_in_url);
       return;
     }
-    place.replaceChildren(el("h1", {}, "Sign in"), el("p", {}, "Your tasks are a sign-in away."), ...await ways());
+    place.replaceChildren(el("h1", {}, "Sign in"), ...await ways());
   } catch {
     place.replaceChildren(icon("cloud"), el("h1", {}, "No connection"),
       el("p", {}, "You are not signed in on this device, and the server cannot be reached."),
@@ -59,6 +62,7 @@ export async function screen(place) {
  * @param {HTMLElement} place
  */
 export async function banner(place) {
+  await styles();
   place.replaceChildren(el("p", {}, el("strong", {}, "Your sign-in has ended. "),
     "You can go on; changes are kept here and sent when you are signed in again."));
   place.append(...await ways().catch(() => []));

@@ -12,7 +12,7 @@ const SHOWN = 3;
  * @returns {() => void} takes it away
  */
 export function toast(text, { label, action, kind = "info" } = {}) {
-  const place = byId("toasts");
+  const place = byId("toasts"); // in the open dialog, where there is one
   let timer;
   const close = () => {
     clearTimeout(timer);
