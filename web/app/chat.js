@@ -1,7 +1,7 @@
 // The chat beside the tasks: answers are shown as they come.
 import { Refused, call, open } from "./api.js";
 import { timezone } from "./dates.js";
-import { byId, el, icon } from "./dom.js";
+import { byId, el, icon, styles } from "./dom.js";
 import { readEvents, refresh, connection } from "./live.js";
 import * as store from "./store.js";
 import { opens } from "./task.js";
@@ -121,6 +121,7 @@ export function online() {
 /** @param {string} id  the user's */
 export async function start(id) {
   user = id;
+  await styles("/chat.css");
   const field = byId("message");
   byId("chat-form").addEventListener("submit", (event) => {
     event.preventDefault();

@@ -1,16 +1,5 @@
 // The frame of all dialogs: the browser's own, with its focus trap, Escape and inertness.
-import { byId, el, icon } from "./dom.js";
-
-let styled = null;
-
-/** Loads the styles of dialogs and forms, once. @returns {Promise<void>} */
-export function styles() {
-  styled ??= new Promise((resolve) => {
-    // Without them it is plain, but it works.
-    document.head.append(el("link", { rel: "stylesheet", href: "/dialogs.css", onload: resolve, onerror: resolve }));
-  });
-  return styled;
-}
+import { byId, el, icon, styles } from "./dom.js";
 
 /**
  * Opens a dialog, which is removed when it closes.
@@ -40,7 +29,7 @@ export function openDialog(title, content, focus) {
   });
   document.body.append(dialog);
   dialog.append(byId("toasts"));
-  styles().then(() => {
+  styles("/dialogs.css").then(() => {
     dialog.showModal();
     if (focus) focus.focus();
   });

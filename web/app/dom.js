@@ -50,3 +50,16 @@ export const isNarrow = () => matchMedia("(max-width: 767px)").matches;
 
 /** @param {number} count @param {string} word @returns {string} "1 task", "2 tasks" */
 export const plural = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
+
+const loaded = new Map();
+
+/** Loads styles that not every visit needs, once. @param {string} href @returns {Promise<void>} */
+export function styles(href) {
+  if (!loaded.has(href)) {
+    loaded.set(href, new Promise((resolve) => {
+      // Without them it is plain, but it works.
+      document.head.append(el("link", { rel: "stylesheet", href, onload: resolve, onerror: resolve }));
+    }));
+  }
+  return loaded.get(href);
+}

@@ -72,7 +72,8 @@ function onKey(event) {
   fn();
 }
 
-/** Begins to listen. */
-export function start() {
+/** Begins to listen. @param {KeyboardEvent} event  the first, which brought this module */
+export function start(event) {
   document.addEventListener("keydown", onKey);
+  onKey(event);
 }

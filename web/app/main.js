@@ -54,13 +54,25 @@ function searching() {
 function dialogs() {
   opens.details = (id, field) => import("./details.js").then((details) => details.open(id, field));
   byId("open-settings").onclick = () => import("./settings.js").then((settings) => settings.open());
+  addEventListener("keydown", (event) => import("./keys.js").then((keys) => keys.start(event)), { once: true });
   byId("open-help").onclick = () => import("./keys.js").then((keys) => keys.help());
   byId("theme").onclick = () => import("./settings.js").then((settings) => settings.switchTheme());
+}
+
+/** On a phone the chat comes when it is looked at; beside the tasks, when they are there. */
+let loading = null;
+function loadChat() {
+  loading ??= import("./chat.js").then(async (chat) => {
+    await chat.start(session.user());
+    return chat;
+  });
+  return loading;
 }
 
 function panes() {
   const show = (chat) => {
     document.body.classList.toggle("chat-open", chat);
+    if (chat && session.user()) loadChat();
     byId("tab-tasks").setAttribute("aria-pressed", String(!chat));
     byId("tab-chat").setAttribute("aria-pressed", String(chat));
   };
@@ -77,7 +89,6 @@ async function restore() {
 
 async function start() {
   const user = session.user();
-  let chat = null;
   byId("sign-in").hidden = true;
   db.use(user);
   queue.start(user);
@@ -94,7 +105,7 @@ async function start() {
       drawConnection();
       if (state === "live") {
         queue.flush();
-        chat?.online();
+        loading?.then((chat) => chat.online());
       }
     },
     onReminder: (reminder) => import("./notify.js").then((notify) => notify.reminder(reminder)),
@@ -114,10 +125,7 @@ async function start() {
   });
   await Promise.all([restore(), live.refresh().then(list.hasLoaded, () => list.hasLoaded())]);
   queue.flush();
-  let keys;
-  [chat, keys] = await Promise.all([import("./chat.js"), import("./keys.js")]);
-  chat.start(user);
-  keys.start();
+  if (matchMedia("(min-width: 1100px)").matches) loadChat();
   import("./shell.js").then((shell) => shell.start());
 }
 

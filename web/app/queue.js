@@ -1,15 +1,11 @@
 // Sends changes in the order they were made, one at a time over all tabs, and keeps those that cannot be
-// sent for later. Where somebody else changed the same task meanwhile, other fields are merged; of the same
-// field the server's value stays and the user is told.
+// sent for later.
 import { Refused, Unreachable, call } from "./api.js";
 import * as db from "./db.js";
 import * as store from "./store.js";
 import { toast } from "./toast.js";
 
-const FIRST_WAIT_MS = 1000, LONGEST_WAIT_MS = 60000, MERGES = 5;
-const WORDS = { title: "title", description: "notes", due_date: "due date", priority: "priority", tags: "tags",
-  reminder_offset_minutes: "reminder", recurrence_rule: "repetition", timezone: "timezone", status: "state",
-  repeat_from: "repetition" };
+const FIRST_WAIT_MS = 1000, LONGEST_WAIT_MS = 60000;
 
 let lock = "queue";
 let channel = null;
@@ -20,9 +16,10 @@ let count = 0;
 const told = new Map();  // key -> takes the message away
 const done = new Map();  // seq -> resolve of add()'s promise
 
-const url = (id) => "/api/tasks/" + encodeURIComponent(store.realId(id));
-const same = (a, b) => JSON.stringify(a ?? null) === JSON.stringify(b ?? null);
-const match = (version) => (version ? { "If-Match": `"${version}"` } : {});
+/** @param {string} id @returns {string} the address of a task */
+export const url = (id) => "/api/tasks/" + encodeURIComponent(store.realId(id));
+/** @param {number|undefined} version @returns {Object<string, string>} */
+export const match = (version) => (version ? { "If-Match": `"${version}"` } : {});
 
 async function create(op) {
   store.creation(1);
@@ -34,6 +31,35 @@ async function create(op) {
   } finally {
     store.creation(-1);
   }
+}
+
+async function update(op) {
+  try {
+    const { data } = await call("PUT", url(op.id), { json: op.fields, headers: match(op.version) });
+    store.accept(data);
+    return { task: data };
+  } catch (error) {
+    if (error.status !== 412) throw error;
+    return (await import("./conflicts.js")).merge(op, tell);
+  }
+}
+
+async function complete(op) {
+  const { data } = await call("PATCH", url(op.id) + "/complete");
+  store.accept(data.completed_task);
+  if (data.next_task) store.accept(data.next_task);
+  return { task: data.completed_task, next: data.next_task };
+}
+
+async function remove(op) {
+  try {
+    await call("DELETE", url(op.id), { headers: match(op.version) });
+  } catch (error) {
+    if (error.status === 412) return (await import("./conflicts.js")).keep(op, tell);
+    if (error.status !== 404) throw error; // gone already: that is what was wanted
+  }
+  store.forget(op.id);
+  return {};
 }
 
 // Whichever tab sends: the user sees it in the tab they look at.
@@ -54,58 +80,6 @@ function withBase(change) {
   if (!change.fields) return { ...change };
   const task = store.get(change.id);
   return { ...change, base: Object.fromEntries(Object.keys(change.fields).map((name) => [name, task?.[name] ?? null])) };
-}
-
-function tellConflict(task, op, lost) {
-  tell(op.seq, `“${task.title}”: the ${lost.map((name) => WORDS[name] ?? name).join(" and ")} was also changed elsewhere, `
-    + "and that was kept.", "Use mine",
-  { kind: "update", id: task.id, fields: Object.fromEntries(lost.map((name) => [name, op.fields[name]])) });
-}
-
-async function update(op) {
-  let { fields, version } = op;
-  for (let i = 0; i < MERGES; i++) {
-    try {
-      const { data } = await call("PUT", url(op.id), { json: fields, headers: match(version) });
-      store.accept(data);
-      return { task: data };
-    } catch (error) {
-      if (error.status !== 412) throw error;
-    }
-    const { data: task } = await call("GET", url(op.id));
-    store.accept(task);
-    const names = Object.keys(fields);
-    const lost = names.filter((name) => !same(task[name], op.base[name]) && !same(task[name], fields[name]));
-    if (lost.length) tellConflict(task, op, lost);
-    fields = Object.fromEntries(names.filter((name) => !lost.includes(name)).map((name) => [name, fields[name]]));
-    version = task.version;
-    if (!Object.keys(fields).length) return { task };
-  }
-  throw new Unreachable("The task changes all the time");
-}
-
-async function complete(op) {
-  const { data } = await call("PATCH", url(op.id) + "/complete");
-  store.accept(data.completed_task);
-  if (data.next_task) store.accept(data.next_task);
-  return { task: data.completed_task, next: data.next_task };
-}
-
-async function remove(op) {
-  try {
-    await call("DELETE", url(op.id), { headers: match(op.version) });
-  } catch (error) {
-    if (error.status === 412) {
-      const { data: task } = await call("GET", url(op.id));
-      store.accept(task);
-      tell(op.seq, `“${task.title}” was changed elsewhere, so it was not deleted.`, "Delete anyway",
-        { kind: "delete", id: task.id });
-      return { task };
-    }
-    if (error.status !== 404) throw error; // gone already: that is what was wanted
-  }
-  store.forget(op.id);
-  return {};
 }
 
 const SEND = { create, update, complete, delete: remove };

@@ -1,6 +1,5 @@
 // Signing in, and saying that the sign-in has ended.
-import { styles } from "./dialog.js";
-import { el, icon } from "./dom.js";
+import { el, icon, styles } from "./dom.js";
 import * as session from "./session.js";
 
 const WENT = "went-to-sign-in"; // of this tab: the provider sent us back without a token
@@ -40,7 +39,7 @@ async function ways() {
 export async function screen(place) {
   document.body.classList.add("signed-out");
   place.hidden = false;
-  await styles();
+  await styles("/dialogs.css");
   try {
     const config = await session.settings();
     if (config.sign_in === "provider" && config.sign_in_url && !sessionStorage.getItem(WENT)
@@ -62,7 +61,7 @@ export async function screen(place) {
  * @param {HTMLElement} place
  */
 export async function banner(place) {
-  await styles();
+  await styles("/dialogs.css");
   place.replaceChildren(el("p", {}, el("strong", {}, "Your sign-in has ended. "),
     "You can go on; changes are kept here and sent when you are signed in again."));
   place.append(...await ways().catch(() => []));
