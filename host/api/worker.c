@@ -8,6 +8,7 @@
 
 #include "api.h"
 #include "buf.h"
+#include "gzip.h"
 
 static int draining(lua_State *L) {
     lua_pushboolean(L, api_env(L)->draining);
@@ -123,6 +124,16 @@ static int list_files(lua_State *L) {
     return 1;
 }
 
+static int gzip(lua_State *L) {
+    size_t len;
+    const char *data = luaL_checklstring(L, 1, &len);
+    struct buf packed = {0};
+    gzip_pack(data, len, &packed);
+    lua_pushlstring(L, packed.data, packed.len);
+    buf_free(&packed);
+    return 1;
+}
+
 // A file that a setting names; or one beside it, by a plain name.
 static int read_setting_file(lua_State *L) {
     const char *setting = luaL_checkstring(L, 1);
@@ -197,6 +208,7 @@ int api_open_worker(lua_State *L) {
                                          {"uptime", uptime},
                                          {"read_file", read_file},
                                          {"list_files", list_files},
+                                         {"gzip", gzip},
                                          {"listen", listen_on},
                                          {"services", services},
                                          {"at_end", at_end},

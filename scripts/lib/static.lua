@@ -31,24 +31,49 @@ local function policy()
   return POLICY:format(origin and " " .. origin or "")
 end
 
+-- Bytes with their own headers: the file as it is, or packed.
+local function variant(content, etag, common, more)
+  local headers = { ETag = '"' .. etag .. '"' }
+  for _, from in ipairs({ common, more or {} }) do
+    for name, value in pairs(from) do
+      headers[name] = value
+    end
+  end
+  return { content = content, headers = headers }
+end
+
 local function load(path)
   local content = worker.read_file(path)
   if not content then
     return nil
   end
   local kind = path:match("%.(%w+)$")
-  return {
-    content = content,
-    headers = {
-      ["Content-Type"] = TYPES[kind] or "application/octet-stream",
-      ["ETag"] = '"' .. crypto.hex(crypto.sha256(content)):sub(1, 32) .. '"',
-      ["Cache-Control"] = "no-cache",
-      -- Of documents and workers: elsewhere it means nothing, and it is longer than some files.
-      ["Content-Security-Policy"] = (kind == "html" or kind == "svg" or path:find("sw%.js$"))
-        and policy() or nil,
-      ["Referrer-Policy"] = "no-referrer",
-    },
+  local etag = crypto.hex(crypto.sha256(content)):sub(1, 32)
+  local common = {
+    ["Content-Type"] = TYPES[kind] or "application/octet-stream",
+    ["Cache-Control"] = "no-cache",
+    ["Vary"] = "Accept-Encoding",
+    -- Of documents and workers: elsewhere it means nothing, and it is longer than some files.
+    ["Content-Security-Policy"] = (kind == "html" or kind == "svg" or path:find("sw%.js$"))
+      and policy() or nil,
+    ["Referrer-Policy"] = kind == "html" and "no-referrer" or nil,
   }
+  local file = variant(content, etag, common)
+  local packed = kind ~= "png" and worker.gzip(content)
+  if packed and #packed < #content then
+    file.packed = variant(packed, etag .. "-gzip", common, { ["Content-Encoding"] = "gzip" })
+  end
+  return file
+end
+
+-- "gzip" or "*" among the codings, not refused by q=0.
+local function takes_gzip(header)
+  for coding, rest in (header or ""):lower():gmatch("([%w*-]+)([^,]*)") do
+    if coding == "gzip" or coding == "*" then
+      return not rest:find("q=0%.?0*%s*$")
+    end
+  end
+  return false
 end
 
 local function matches(header, etag)
@@ -66,6 +91,9 @@ end
 local function answer(file, request)
   if not file then
     return problem.reply(problem.not_found("There is nothing here"))
+  end
+  if file.packed and takes_gzip(request.headers["accept-encoding"]) then
+    file = file.packed
   end
   if matches(request.headers["if-none-match"], file.headers.ETag) then
     return 304, "", file.headers

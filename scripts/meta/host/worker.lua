@@ -38,6 +38,10 @@ function worker.read_file(path) end
 ---@return string[]|nil
 ---@return string|nil message
 function worker.list_files(folder) end
+---Bytes in gzip's format; takes milliseconds, so keep the result.
+---@param bytes string
+---@return string
+function worker.gzip(bytes) end
 ---The file that a setting names, or one in the same folder.
 ---@param setting string
 ---@param beside string|nil  a plain file name
