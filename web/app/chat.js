@@ -91,7 +91,7 @@ async function send(text) {
   if (busy || !text.trim()) return;
   busy = true;
   byId("message").value = "";
-  say(said("user", text));
+  const question = say(said("user", text));
   const bubble = growing();
   say(bubble.node);
   try {
@@ -109,7 +109,8 @@ async function send(text) {
     if (error instanceof Refused && error.status === 404) conversation = null;
   } finally {
     busy = false;
-    log().scrollTop = log().scrollHeight;
+    // To the end, but not past the question.
+    log().scrollTop = Math.min(log().scrollHeight, question.offsetTop - 12);
   }
 }
 

@@ -134,7 +134,7 @@ export function open(id, focus) {
     field("Title", title), field("Notes", notes),
     el("div.pair", {}, field("Due date", day), field("Time", time)),
     el("div.pair", {}, field("Repeats", rule.choice), field("Reminder", remind.choice)), rule.ownField,
-    el("div.pair", {}, el("div.field", {}, el("span", { "aria-hidden": "true" }, "Priority"),
+    el("div.pair.stack", {}, el("div.field", {}, el("span", { "aria-hidden": "true" }, "Priority"),
       segments("Priority", "priority", [["low", "Low"], ["medium", "Medium"], ["high", "High"]], task.priority)), field("Tags", tags)),
     el("details", {}, el("summary", {}, "More"),
       el("div.dialog-body", {}, el("div.pair", {}, field("State", status), field("Next date counts from", from)),

@@ -74,5 +74,6 @@ export function draw() {
     ...(sorted.length ? [el("h2", {}, "Tags")] : []),
     ...sorted.map(([tag, count]) => link("#/tag/" + encodeURIComponent(tag), tag, count, chosen,
       el("span.hash", { "aria-hidden": "true" }, "#"))));
+  nav.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
   if (focused) nav.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus();
 }

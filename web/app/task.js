@@ -22,8 +22,8 @@ function meta(task, now) {
   if (task.priority === "high") items.push(el("span.high", {}, icon("flag"), "High"));
   if (task.priority === "low") items.push(el("span", {}, icon("flag"), "Low"));
   if (task.status === "in_progress") items.push(el("span", {}, icon("play"), "In progress"));
-  for (const tag of task.tags) items.push(el("a.tag", { href: "#/tag/" + encodeURIComponent(tag) }, "#" + tag));
   if (task.description) items.push(el("span", {}, icon("note"), el("span.hidden", {}, "Has notes")));
+  for (const tag of task.tags) items.push(el("a.tag", { href: "#/tag/" + encodeURIComponent(tag) }, "#" + tag));
   if (task.waiting) items.push(el("span.waiting", { title: "Not sent yet" }, icon("cloud"), el("span.hidden", {}, "Not sent yet")));
   return items.length ? el("div.meta", {}, ...items) : null;
 }
