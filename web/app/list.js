@@ -74,7 +74,7 @@ function itemOf(task, heading, now, stamp) {
   const again = focused && ["check", "title", "more", "delete"].find((name) => focused.closest(
     name === "check" ? "input[type=checkbox]" : name === "title" ? ".title" : name === "delete" ? ".delete" : ".tools button"));
   row.item.dataset.id = task.id;
-  row.item.replaceChildren(...(heading ? [el(`h2.group.${heading.key}`, {}, heading.title,
+  row.item.replaceChildren(...(heading ? [el(`h3.group.${heading.key}`, {}, heading.title,
     el("span.count", { "aria-hidden": "true" }, String(heading.tasks.length)))] : []), taskRow(task, now));
   Object.assign(row, { task, stamp: mark });
   if (again) {

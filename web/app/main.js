@@ -56,10 +56,9 @@ function dialogs() {
   byId("open-settings").onclick = () => import("./settings.js").then((settings) => settings.open());
   addEventListener("keydown", (event) => import("./keys.js").then((keys) => keys.start(event)), { once: true });
   byId("open-help").onclick = () => import("./keys.js").then((keys) => keys.help());
-  byId("theme").onclick = () => import("./settings.js").then((settings) => settings.switchTheme());
 }
 
-/** On a phone the chat comes when it is looked at; beside the tasks, when they are there. */
+// On a phone the chat comes when it is looked at; beside the tasks, when they are there.
 let loading = null;
 function loadChat() {
   loading ??= import("./chat.js").then(async (chat) => {
@@ -130,6 +129,7 @@ async function start() {
 }
 
 async function begin() {
+  byId("theme").onclick = () => import("./settings.js").then((settings) => settings.switchTheme());
   panes();
   session.takeFragment();
   if (!session.user()) await session.refresh();

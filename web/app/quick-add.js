@@ -5,7 +5,7 @@ import { dueLabel, offsetLabel, ruleLabel, timezone } from "./dates.js";
 import { byId, el, icon } from "./dom.js";
 
 const PAUSE_MS = 180, PATIENCE_MS = 1500;
-const ICONS = { due: "calendar", priority: "flag", tag: "hash", recurrence: "repeat", reminder: "bell" };
+const ICONS = { due: "calendar", priority: "flag", recurrence: "repeat", reminder: "bell" };
 
 let available = true;    // this server can preview
 let last = null;         // {text, task, parts}: what is shown
@@ -44,7 +44,7 @@ function show(preview) {
   const parts = current ? preview.parts : [];
   place.hidden = !parts.length;
   place.replaceChildren(...(parts.length && preview.task?.title ? [el("span.what", {}, preview.task.title)] : []),
-    ...parts.map((part) => el(`span.chip.${part.kind}`, {}, icon(ICONS[part.kind] ?? "note"), words(preview.task, part))));
+    ...parts.map((part) => el(`span.chip.${part.kind}`, {}, ICONS[part.kind] && icon(ICONS[part.kind]), words(preview.task, part))));
 }
 
 async function look() {

@@ -48,9 +48,9 @@ export async function screen(place) {
       location.assign(config.sign_in_url);
       return;
     }
-    place.replaceChildren(el("h1", {}, "Sign in"), ...await ways());
+    place.replaceChildren(el("h2", {}, "Sign in"), ...await ways());
   } catch {
-    place.replaceChildren(icon("cloud"), el("h1", {}, "No connection"),
+    place.replaceChildren(icon("cloud"), el("h2", {}, "No connection"),
       el("p", {}, "You are not signed in on this device, and the server cannot be reached."),
       el("button.primary", { type: "button", onclick: () => location.reload() }, "Try again"));
   }
