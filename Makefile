@@ -102,6 +102,13 @@ conformance: ## run the cases of the sidecar's API on real Dapr, Kafka and Redis
 	@$(MAKE) --no-print-directory $(BUILD)/todo-host
 	@TODO_HOST=$(abspath $(BUILD))/todo-host DAPR_ENGINE=daprd spec/run --in dapr $(WORDS)
 
+.PHONY: mcp
+mcp: ## run the official MCP clients on the whole system (fetches them the first time; WORDS="python")
+	@ci/deps build run test mcp
+	@ci/get-mcp-clients >/dev/null
+	@$(MAKE) --no-print-directory $(BUILD)/todo-host
+	@TODO_HOST=$(abspath $(BUILD))/todo-host spec/mcp/run $(WORDS)
+
 .PHONY: bench-e2e
 bench-e2e: ## measure events on real Dapr, Kafka and Redis
 	@ci/deps build run test e2e

@@ -22,6 +22,7 @@ enum {
     WRITE_MS = 30000,
     SWEEP_MS = 1000,
     MAX_TURNS = 32, // of libmicrohttpd in one turn of the loop
+    MAX_LARGE = 8,  // requests with a body over body_limit: what they hold must stay little
 };
 
 enum phase { IDLE, HEAD, BODY, HANDLING, WRITING, STREAMING };
@@ -281,6 +282,13 @@ static void *on_target(void *user, const char *target, struct MHD_Connection *mh
     return exchange;
 }
 
+static size_t limit_of(const struct http_server *server, const char *target) {
+    const char *path = server->options.large_path;
+    size_t len = path ? strlen(path) : 0;
+    bool is_large = len > 0 && strncmp(target, path, len) == 0 && strchr("?", target[len]);
+    return is_large ? server->options.large_limit : server->options.body_limit;
+}
+
 static enum MHD_Result begin(struct http_exchange *exchange, const char *method,
                              const char *version) {
     struct http_server *server = exchange->server;
@@ -298,12 +306,20 @@ static enum MHD_Result begin(struct http_exchange *exchange, const char *method,
         .field_count = fields.count,
         .head_size = size ? size->header_size : 0,
     };
-    struct http_verdict verdict = http_check(&head, server->options.body_limit);
+    struct http_verdict verdict = http_check(&head, limit_of(server, exchange->target));
     if (!verdict.status && !is_plain(&fields))
         return refuse(exchange->mhd, 400, "A header is folded or holds a NUL");
     if (verdict.status)
         return refuse(exchange->mhd, verdict.status,
                       verdict.reason ? verdict.reason : status_sentence(verdict.status));
+    exchange->body_limit = server->options.body_limit;
+    if (verdict.content_length > server->options.body_limit) {
+        if (server->large_count == MAX_LARGE)
+            return refuse(exchange->mhd, 503, "Too many large requests at once");
+        server->large_count++;
+        exchange->large = true;
+        exchange->body_limit = verdict.content_length;
+    }
     set_phase(exchange->connection, verdict.has_body ? BODY : HANDLING);
     return MHD_YES;
 }
@@ -311,7 +327,7 @@ static enum MHD_Result begin(struct http_exchange *exchange, const char *method,
 static enum MHD_Result take_body(struct http_exchange *exchange, const char *bytes, size_t *len) {
     if (exchange->closing)
         return MHD_NO;
-    if (exchange->body.len + *len > exchange->server->options.body_limit) {
+    if (exchange->body.len + *len > exchange->body_limit) {
         exchange->closing = true;
         return refuse_in_body(exchange, "The body is too large");
     }
@@ -378,6 +394,8 @@ static enum MHD_Result on_access(void *user, struct MHD_Connection *mhd, const c
 }
 
 static void free_exchange(struct http_exchange *exchange) {
+    if (exchange->large)
+        exchange->server->large_count--;
     buf_free(&exchange->body);
     free(exchange->target);
     free(exchange);

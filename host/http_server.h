@@ -42,6 +42,8 @@ struct http_server_options {
     const char *address; // literal IPv4 or IPv6
     int port;
     size_t body_limit;        // bytes; more is 413
+    const char *large_path;   // a path where bodies may have large_limit bytes, if their length is
+    size_t large_limit;       // told at first; NULL: none. Outlives the server
     unsigned max_connections; // beyond it a connection gets 503 and is closed
     http_on_request on_request;
     void *user;

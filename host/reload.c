@@ -213,11 +213,16 @@ static int compare(const struct script_service *old, const struct script_service
                    {"inner_port", old->inner_port, new->inner_port},
                    {"workers", old->workers, new->workers},
                    {"body_limit", old->body_limit, new->body_limit},
+                   {"the body_limit of a route", old->large_limit, new->large_limit},
                    {"nice", old->nice, new->nice}};
     for (size_t i = 0; i < sizeof NUMBERS / sizeof *NUMBERS; i++)
         if (NUMBERS[i].before != NUMBERS[i].after)
             return err_set(err, "%s/service.lua changes %s from %d to %d, which needs a restart",
                            old->name, NUMBERS[i].name, NUMBERS[i].before, NUMBERS[i].after);
+    if (strcmp(old->large_path, new->large_path) != 0)
+        return err_set(err,
+                       "%s/service.lua gives another route a body_limit, which needs a restart",
+                       old->name);
     if (old->asked != new->asked)
         return err_set(err, "%s/service.lua changes its subscriptions, which needs a restart",
                        old->name);
@@ -346,45 +351,23 @@ static void look(struct reload *reload, bool asked) {
 
 // Rules: every worker gets new ones at once, or none does.
 
+// A VM for each worker whose service asks rules.
 static struct rules_make *start_making(struct reload *reload, struct rules_bundle *rules) {
-    bool *wanted = xcalloc((size_t)reload->worker_count + 1, sizeof *wanted);
-    for (int i = 0; i < reload->worker_count; i++)
-        wanted[i] = reload->services[reload->service_of[i]].declared.asks_rules;
+    const char **wanted = xcalloc((size_t)reload->worker_count + 1, sizeof *wanted);
+    for (int i = 0; i < reload->worker_count; i++) {
+        const struct script_service *declared = &reload->services[reload->service_of[i]].declared;
+        wanted[i] = declared->asks_rules ? declared->rules : NULL;
+    }
     struct rules_make *make = rules_make_start(rules, wanted, reload->worker_count);
     free(wanted);
     return make;
 }
 
-static enum worker_outcome order_rules(struct reload *reload, struct rules_bundle *rules,
-                                       struct rules_make *make, bool *began, struct err *err) {
-    *began = false;
-    if (rules_make_end(make, reload->made, err) != 0)
-        return WORKER_REFUSED;
-    reload->changes_rules = true;
-    reload->next_rules = rules;
-    enum worker_outcome outcome = change(reload, false, NULL, began, err);
-    reload->changes_rules = false;
-    reload->next_rules = NULL;
-    return outcome;
+static int make_rules(struct reload *reload, struct rules_bundle *rules, struct err *err) {
+    return rules_make_end(start_making(reload, rules), reload->made, err);
 }
 
-static int swap_rules(struct reload *reload, struct rules_bundle *rules, struct rules_make *make,
-                      struct err *err) {
-    bool began;
-    if (order_rules(reload, rules, make, &began, err) == WORKER_DONE)
-        return 0;
-    struct err worse;
-    if (began && order_rules(reload, reload->rules, start_making(reload, reload->rules), &began,
-                             &worse) != WORKER_DONE)
-        log_event(LOG_ERROR, "workers could not go back to the rules before: restart the program",
-                  "error", worse.text, NULL);
-    return -1;
-}
-
-static void stop_making(struct reload *reload, struct rules_make *make) {
-    struct err ignored;
-    if (rules_make_end(make, reload->made, &ignored) != 0)
-        return;
+static void drop_made(struct reload *reload) {
     for (int i = 0; i < reload->worker_count; i++) {
         if (reload->made[i])
             rules_free(reload->made[i]);
@@ -392,12 +375,48 @@ static void stop_making(struct reload *reload, struct rules_make *make) {
     }
 }
 
-// They load, and their examples come true in every service that asks them.
-static int try_rules(struct reload *reload, struct rules_bundle *rules, struct err *err) {
-    for (int i = 0; i < reload->service_count; i++) {
-        struct service *service = &reload->services[i];
-        if (rules_first_try(reload->config, service->bundle, &service->declared, 1, rules, err) !=
-            0)
+// Gives what was made to the workers.
+static enum worker_outcome order_rules(struct reload *reload, struct rules_bundle *rules,
+                                       bool *began, struct err *err) {
+    reload->changes_rules = true;
+    reload->next_rules = rules;
+    enum worker_outcome outcome = change(reload, false, NULL, began, err);
+    reload->changes_rules = false;
+    reload->next_rules = NULL;
+    for (int i = 0; i < reload->worker_count; i++) {
+        struct rules *old = worker_take_old_rules(reload->workers[i]);
+        if (old)
+            rules_free(old);
+    }
+    return outcome;
+}
+
+static int swap_made(struct reload *reload, struct rules_bundle *rules, struct err *err) {
+    bool began;
+    if (order_rules(reload, rules, &began, err) == WORKER_DONE)
+        return 0;
+    struct err worse;
+    if (began && (make_rules(reload, reload->rules, &worse) != 0 ||
+                  order_rules(reload, reload->rules, &began, &worse) != WORKER_DONE))
+        log_event(LOG_ERROR, "workers could not go back to the rules before: restart the program",
+                  "error", worse.text, NULL);
+    return -1;
+}
+
+static int swap_rules(struct reload *reload, struct rules_bundle *rules, struct err *err) {
+    return make_rules(reload, rules, err) == 0 ? swap_made(reload, rules, err) : -1;
+}
+
+// Their examples come true in every service that asks them: in the VM that its first worker gets,
+// while others are made.
+static int try_rules(struct reload *reload, struct rules_make *make, struct err *err) {
+    for (int i = 0, last = -1; i < reload->worker_count; i++) {
+        struct service *service = &reload->services[reload->service_of[i]];
+        bool first = reload->service_of[i] != last;
+        struct rules *made = first ? rules_make_first(make, i) : NULL;
+        last = reload->service_of[i];
+        if (made &&
+            script_try_rules(reload->config, service->bundle, &service->declared, made, err) != 0)
             return -1;
     }
     return 0;
@@ -423,10 +442,19 @@ static void keep_copy(struct reload *reload, const struct rules_bundle *rules) {
 }
 
 static int change_rules(struct reload *reload, struct rules_bundle *rules, struct err *err) {
-    struct rules_make *make = start_making(reload, rules); // while they are tried here
-    if (try_rules(reload, rules, err) == 0)
-        return swap_rules(reload, rules, make, err);
-    stop_making(reload, make);
+    struct rules_make *make = start_making(reload, rules);
+    struct err broken;
+    int status = rules_compile(rules, err);
+    if (status == 0)
+        status = try_rules(reload, make, err);
+    if (rules_make_end(make, reload->made, &broken) != 0) {
+        if (status == 0)
+            *err = broken;
+        return -1;
+    }
+    if (status == 0)
+        return swap_made(reload, rules, err);
+    drop_made(reload);
     return -1;
 }
 
@@ -488,8 +516,7 @@ static void judge_rules(struct reload *reload) {
         snprintf(why, sizeof why, "revision %.*s was taken back: %llu of %llu calls failed", SHORT,
                  bad, (unsigned long long)failures, (unsigned long long)calls);
         reload->probation_until = 0;
-        if (swap_rules(reload, reload->rules_before, start_making(reload, reload->rules_before),
-                       &err) != 0) {
+        if (swap_rules(reload, reload->rules_before, &err) != 0) {
             refuse_rules(reload, bad, &err);
             return;
         }
@@ -513,7 +540,7 @@ static void judge_rules(struct reload *reload) {
 static int go_back(struct reload *reload, struct rules_bundle *rules, struct err *err) {
     char why[256], revision[SHORT + 1];
     const char *left = rules_bundle_revision(reload->rules);
-    if (swap_rules(reload, rules, start_making(reload, rules), err) != 0)
+    if (swap_rules(reload, rules, err) != 0)
         return -1;
     if (!reload->rules_tried[0]) // else what the folder holds was refused before
         snprintf(reload->rules_tried, sizeof reload->rules_tried, "%s", left);

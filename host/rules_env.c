@@ -202,7 +202,7 @@ static void add_table(lua_State *L) {
     lua_newtable(L);
     copy_fields(L, lua_gettop(L) - 1, NAMES);
     lua_getfield(L, -2, "sort");
-    if (luaL_loadbuffer(L, LESS, sizeof LESS - 1, "=less") != 0)
+    if (luaL_loadbuffer(L, LESS, sizeof LESS - 1, "=table.sort") != 0)
         lua_error(L);
     lua_call(L, 0, 1);
     lua_pushcclosure(L, safe_sort, 2);

@@ -8,6 +8,7 @@
 #include "buf.h"
 #include "log.h"
 #include "revision.h"
+#include "rules.h"
 #include "rules_store.h"
 
 char *rules_first_folder(const struct config *config) {
@@ -23,13 +24,20 @@ char *rules_first_folder(const struct config *config) {
 int rules_first_try(const struct config *config, struct bundle *scripts,
                     const struct script_service *services, int count, struct rules_bundle *rules,
                     struct err *err) {
-    for (int i = 0; i < count; i++) {
-        struct script_service declared;
-        if (services[i].asks_rules &&
-            script_examine(config, scripts, rules, services[i].name, &declared, NULL, err) != 0)
-            return -1;
+    int status = rules_compile(rules, err);
+    for (int i = 0; status == 0 && i < count; i++) {
+        struct rules_limits limits = RULES_LIMITS;
+        struct rules *made;
+        if (!services[i].asks_rules)
+            continue;
+        limits.only = services[i].rules[0] ? services[i].rules : NULL;
+        status = rules_new(&made, rules, &limits, err);
+        if (status != 0)
+            break;
+        status = script_try_rules(config, scripts, &services[i], made, err);
+        rules_free(made);
     }
-    return 0;
+    return status;
 }
 
 struct search {
@@ -64,8 +72,10 @@ int rules_first_read(const struct config *config, struct bundle *scripts,
     refused[0] = 0;
     int status = none ? 0 : rules_bundle_read(&read, folder, err);
     free(folder);
-    // Without copies the start of the services finds what is wrong.
-    if (read && state_folder)
+    // Without copies the start of the services finds the rest of what is wrong.
+    if (read && !state_folder)
+        status = rules_compile(read, err);
+    else if (read)
         status = rules_first_try(config, scripts, services, count, read, err);
     if (status == 0) {
         *rules = read;

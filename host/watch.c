@@ -16,7 +16,8 @@
 #include "buf.h"
 #include "log.h"
 
-enum { QUIET_MS = 20, LATEST_MS = 200, MAX_FOLDERS = 4096, MAX_DEPTH = 16 };
+// What was moved into its place is whole, and rarely comes alone; ..data brings all at once.
+enum { QUIET_MS = 20, QUIET_MOVED_MS = 5, LATEST_MS = 200, MAX_FOLDERS = 4096, MAX_DEPTH = 16 };
 enum { ASKED = 1, STOPPED = 2 };
 
 static const uint32_t EVENTS = IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE |
@@ -33,7 +34,8 @@ struct watch {
     int watched;
     int last_below; // the last watch of a folder's own; those after it are of what holds one
     bool live, told;
-    bool heard; // by watch_is_pending, and not yet told
+    bool heard;   // by watch_is_pending, and not yet told
+    int quiet_ms; // for what was heard last
 };
 
 static uint64_t now_ms(void) {
@@ -156,8 +158,10 @@ static const char *name_of(const char *path) {
     return slash ? slash + 1 : path;
 }
 
-// Beside a folder others may be busy.
+// Beside a folder others may be busy; in a ConfigMap's all is behind ..data.
 static bool matters(const struct watch *watch, const struct inotify_event *event) {
+    if (event->len && strncmp(event->name, "..", 2) == 0 && strcmp(event->name, "..data") != 0)
+        return false;
     if (event->wd <= watch->last_below || event->len == 0)
         return true;
     for (int i = 0; i < watch->folder_count; i++)
@@ -167,6 +171,12 @@ static bool matters(const struct watch *watch, const struct inotify_event *event
 }
 
 // What has been heard is of no interest, but that it was.
+static int quiet_after(const struct inotify_event *event) {
+    if (!(event->mask & IN_MOVED_TO))
+        return QUIET_MS;
+    return event->len && strcmp(event->name, "..data") == 0 ? 0 : QUIET_MOVED_MS;
+}
+
 static bool hear(struct watch *watch) {
     char events[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
     bool heard = false;
@@ -174,7 +184,10 @@ static bool hear(struct watch *watch) {
     while (watch->inotify >= 0 && (len = read(watch->inotify, events, sizeof events)) > 0)
         for (char *at = events; at < events + len;) {
             const struct inotify_event *event = (const struct inotify_event *)(void *)at;
-            heard |= matters(watch, event);
+            if (matters(watch, event)) {
+                heard = true;
+                watch->quiet_ms = quiet_after(event);
+            }
             at += sizeof *event + event->len;
         }
     return heard;
@@ -197,10 +210,10 @@ static void doze(struct watch *watch, uint64_t ms) {
 // The rest of what belongs together.
 static void gather(struct watch *watch) {
     uint64_t first = now_ms(), last = first, now;
-    while ((now = now_ms()) < first + LATEST_MS && now < last + QUIET_MS &&
+    while ((now = now_ms()) < first + LATEST_MS && now < last + (uint64_t)watch->quiet_ms &&
            !atomic_load(&watch->wanted)) {
         struct pollfd fd = {watch->inotify, POLLIN, 0};
-        if (poll(&fd, 1, (int)(last + QUIET_MS - now)) > 0 && hear(watch))
+        if (poll(&fd, 1, (int)(last + (uint64_t)watch->quiet_ms - now)) > 0 && hear(watch))
             last = now_ms();
     }
 }

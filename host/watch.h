@@ -27,7 +27,7 @@ struct watch *watch_new(const struct watch_options *options);
 void watch_free(struct watch *watch);
 
 // Waits for the next event. Changes come 20 ms after the last of them, at the latest 200 ms after
-// the first.
+// the first; 5 ms after a file was moved into its place, at once when a ConfigMap's ..data was.
 // most_ms: look at the latest then; 0: after look_ms.
 enum watch_event watch_wait(struct watch *watch, int most_ms);
 

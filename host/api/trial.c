@@ -105,7 +105,9 @@ static void push_lines(lua_State *L, const char *text) {
 
 static void push_account(lua_State *L, const struct rules *rules) {
     struct rules_account account = rules_account(rules);
-    lua_createtable(L, 0, 4);
+    lua_createtable(L, 0, 5);
+    lua_pushstring(L, rules_called(rules));
+    lua_setfield(L, -2, "place");
     push_lines(L, account.explained);
     lua_setfield(L, -2, "explained");
     lua_pushnumber(L, (double)account.cpu_ns / 1e6);

@@ -96,7 +96,7 @@ end
 ---Records an event as far as the rules want it kept; a second time changes nothing.
 ---@param event cloudevent.Event
 ---@return "SUCCESS"|"DROP"|nil
----@return string|table  why it is dropped, or a problem
+---@return string|Problem|nil  why it is dropped, or a problem
 function audit.record(event)
   local row, message = row_of(event)
   if row then
@@ -111,7 +111,9 @@ end
 ---@param events cloudevent.Event[]
 ---@return subscription.Outcome[]
 function audit.record_all(events)
-  local outcomes, rows, columns = {}, {}, { {}, {}, {}, {}, {}, {}, {}, {} }
+  local outcomes, rows = {}, {}
+  ---@type any[][]
+  local columns = { {}, {}, {}, {}, {}, {}, {}, {} }
   for i, event in ipairs(events) do
     local row, message = row_of(event)
     if row then
@@ -123,6 +125,7 @@ function audit.record_all(events)
       outcomes[i] = { row == false and "SUCCESS" or "DROP", message }
     end
   end
+  ---@type any, Problem|nil
   local good, why = #columns[1] == 0, nil
   if not good then
     good, why = inbox.effect(RECORD_ALL, unpack(columns))
@@ -217,7 +220,9 @@ end
 ---@param user string
 ---@param args table<string, string>  of GET /api/v1/audit-log
 ---@return {entries: table[], total: integer, next_cursor: string|nil}|nil
----@return table|nil problem
+---@return Problem|nil problem
+---@return_overload {entries: table[], total: integer, next_cursor: string|nil}, nil
+---@return_overload nil, Problem
 function audit.list(user, args)
   local message = check(args)
   if message then
@@ -238,7 +243,7 @@ function audit.list(user, args)
     parts[#parts + 1] = ("(date_trunc('milliseconds', a.occurred_at), a.id) > ($%d::timestamptz,"
       .. " $%d::bigint)"):format(#values - 1, #values)
   end
-  local limit = math.min(tonumber(args.limit or DEFAULT_LIMIT), MAX_LIMIT)
+  local limit = math.min(tonumber(args.limit) or DEFAULT_LIMIT, MAX_LIMIT)
   values[#values + 1] = limit + 1
   local rows
   rows, err = db.query(LIST:format(table.concat(parts, " AND "), "$" .. #values .. "::integer"),

@@ -31,6 +31,7 @@ local function distance(a, b, limit)
     last[j] = j
   end
   for i = 1, #a do
+    ---@type table<integer, number>, number
     local row, best = { [0] = i }, i
     for j = 1, #b do
       local same = a:byte(i) == b:byte(j)
@@ -38,7 +39,7 @@ local function distance(a, b, limit)
       if i > 1 and j > 1 and a:byte(i) == b:byte(j - 1) and a:byte(i - 1) == b:byte(j) then
         least = math.min(least, before_last[j - 2] + 1)
       end
-      row[j], best = least, math.min(best, least)
+      row[j], best = least, math.min(best, least --[[@as number]])
     end
     if best > limit then
       return limit + 1

@@ -24,7 +24,9 @@ local HISTORY = "SELECT id, conversation_id, role, content, tools, created_at FR
 ---@param user string
 ---@param id string|nil
 ---@return {id: string, state: table}|nil
----@return table|nil problem
+---@return Problem|nil problem
+---@return_overload {id: string, state: table}, nil
+---@return_overload nil, Problem
 function conversations.open(user, id)
   if id ~= nil and not uuid.is(id) then
     return nil, problem.not_found("Conversation not found")
@@ -53,7 +55,9 @@ end
 ---@param answer string
 ---@param tools table[]
 ---@return true|nil
----@return table|nil problem
+---@return Problem|nil problem
+---@return_overload true, nil
+---@return_overload nil, Problem
 function conversations.save(user, conversation, said, answer, tools)
   local rows, err = db.execute(SAVE, conversation.id, user, json.encode(conversation.state), said,
     answer, json.encode(json.list(tools)))
@@ -68,7 +72,9 @@ end
 ---@param limit integer
 ---@param before integer|nil  only messages with a smaller id
 ---@return table[]|nil
----@return table|nil problem
+---@return Problem|nil problem
+---@return_overload table[], nil
+---@return_overload nil, Problem
 function conversations.history(user, limit, before)
   local rows, err = db.query(HISTORY, user, limit, before)
   if not rows then

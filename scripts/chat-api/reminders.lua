@@ -63,6 +63,10 @@ function reminders.job_name(task_id)
   return JOB_PREFIX .. task_id
 end
 
+---@return integer|nil fired
+---@return host.db.Error|nil err
+---@return_overload integer, nil
+---@return_overload nil, host.db.Error
 local function fire(by, sql, ...)
   failpoint.hit("before_reminder_commit")
   local rows, err = db.execute(sql, ...)
@@ -117,7 +121,9 @@ end
 ---Fires what no job has fired in time.
 ---@param by string  "sweep" or "cron"
 ---@return integer|nil fired
----@return host.db.Error|nil
+---@return host.db.Error|nil err
+---@return_overload integer, nil
+---@return_overload nil, host.db.Error
 function reminders.sweep(by)
   local total = 0
   while true do

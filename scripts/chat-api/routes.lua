@@ -14,6 +14,8 @@ local function etag(version)
 end
 
 -- If-Match names the version a client has seen: "3", or * for any.
+---@return integer|nil version
+---@return Problem|nil why
 local function expected_version(request)
   local header = request.headers["if-match"]
   if not header or header == "*" then
@@ -23,9 +25,13 @@ local function expected_version(request)
   if not version then
     return nil, problem.precondition_failed("If-Match must be an ETag that this server gave")
   end
-  return tonumber(version)
+  return tonumber(version) --[[@as integer]]
 end
 
+---@return {version: integer|nil}|nil options
+---@return Problem|nil why
+---@return_overload {version: integer|nil}, nil
+---@return_overload nil, Problem
 local function change_options(request)
   local version, why = expected_version(request)
   if why then
@@ -101,10 +107,9 @@ function routes.delete_task(request)
   if not options then
     return problem.reply(why)
   end
-  local answer
-  answer, why = tasks.delete(request.user, request.params.id, options)
+  local answer, failed = tasks.delete(request.user, request.params.id, options)
   if not answer then
-    return problem.reply(why)
+    return problem.reply(failed)
   end
   return 200, answer
 end
@@ -114,10 +119,9 @@ function routes.complete_task(request)
   if not options then
     return problem.reply(why)
   end
-  local text
-  text, why = tasks.complete_text(request.user, request.params.id, options)
+  local text, failed = tasks.complete_text(request.user, request.params.id, options)
   if not text then
-    return problem.reply(why)
+    return problem.reply(failed)
   end
   return 200, text
 end

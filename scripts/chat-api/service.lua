@@ -1,7 +1,10 @@
 -- chat-api: tasks over HTTP and by chat.
+local calendar_feed = require("chat-api.calendar_feed")
+local calendar_import = require("chat-api.calendar_import")
 local inbox = require("lib.inbox")
 local jobs = require("lib.jobs")
 local live = require("chat-api.live")
+local mcp = require("chat-api.mcp")
 local outbox = require("lib.outbox")
 local page = require("chat-api.page")
 local reminders = require("chat-api.reminders")
@@ -29,9 +32,18 @@ return {
     { "PATCH", "/api/tasks/{id}/complete", routes.complete_task, body = "optional" },
     { "GET", "/api/tasks/{id}/history", routes.history },
     { "GET", "/api/events", updates.stream },
+    { "GET", "/api/calendar", calendar_feed.show },
+    { "POST", "/api/calendar", calendar_feed.create },
+    { "DELETE", "/api/calendar", calendar_feed.delete },
+    { "GET", "/calendar/{name}", calendar_feed.read, auth = false },
+    { "POST", "/api/import/calendar", calendar_import.post, body = "text/calendar",
+      body_limit = 1024 * 1024 },
     { "POST", "/api/{user_id}/chat", routes.chat, body = "json" },
     { "GET", "/api/{user_id}/chat/history", routes.chat_history },
     { "GET", "/config.json", page.config, auth = false },
+    { "POST", "/mcp", mcp.post, challenge = mcp.challenge },
+    { "GET", "/.well-known/oauth-protected-resource/mcp", mcp.resource_metadata, auth = false },
+    { "GET", "/.well-known/oauth-protected-resource", mcp.resource_metadata, auth = false },
   },
   files = static.folder("web"),
   inner_routes = {

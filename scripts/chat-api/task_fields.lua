@@ -49,7 +49,7 @@ local function check_tags(value)
     if type(item) ~= "string" then
       return nil, "each tag must be a string of 1 to 50 characters"
     end
-    local tag = text.lower(item:match("^%s*(.-)%s*$"))
+    local tag = text.lower(item:match("^%s*(.-)%s*$") --[[@as string]])
     local good, message = check_text("each tag", tag, 1, 50)
     if not good then
       return nil, message

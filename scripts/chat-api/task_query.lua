@@ -117,8 +117,10 @@ end
 ---@param user string
 ---@param args table<string, any>
 ---@param now_ms integer
----@return task_query.Query|nil
+---@return task_query.Query|nil query
 ---@return string|nil message
+---@return_overload task_query.Query, nil
+---@return_overload nil, string
 function task_query.parse(user, args, now_ms)
   for name in pairs(args) do
     if not KNOWN[name] then
@@ -192,7 +194,7 @@ function task_query.parse(user, args, now_ms)
       return nil, message
     end
   end
-  return query
+  return query --[[@as task_query.Query]]
 end
 
 -- WHERE with its values; conditions take their parameters in order.
@@ -233,7 +235,7 @@ end
 ---@param query task_query.Query
 ---@param columns string
 ---@return string sql  one row more than the limit tells that there is a next page
----@return any[] values  with n
+---@return {[integer]: any, n: integer} values
 function task_query.page(query, columns)
   local where, values = where_clause(query)
   if query.after then
@@ -250,7 +252,7 @@ end
 
 ---@param query task_query.Query
 ---@return string sql
----@return any[] values  with n
+---@return {[integer]: any, n: integer} values
 function task_query.count(query)
   local where, values = where_clause(query)
   values.n = #values

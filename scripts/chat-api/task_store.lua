@@ -34,6 +34,14 @@ local INSERT_NEXT = "WITH i AS (INSERT INTO chat.inbox (event_id) VALUES ($27::u
   .. " o AS (SELECT 1 FROM chat.task WHERE id = $12::uuid AND user_id = $2 UNION"
   .. " SELECT 1 FROM chat.departed_parent WHERE task_id = $12::uuid AND user_id = $2),"
   .. INTO_TASK .. " SELECT " .. VALUES .. " FROM i, o ON CONFLICT DO NOTHING RETURNING id, version)"
+-- What was imported, once per UID. That the task of an earlier import is gone cannot be asked
+-- here: of one that is just being made this statement would see the row and not the task.
+local INSERT_IMPORTED = "WITH k AS (INSERT INTO chat.calendar_import (user_id, uid_hash, task_id)"
+  .. " VALUES ($2, $27, $1::uuid) ON CONFLICT DO NOTHING RETURNING 1),"
+  .. INTO_TASK .. " SELECT " .. VALUES .. " FROM k RETURNING id, version)"
+local FORGET_IMPORTED = "DELETE FROM chat.calendar_import AS i WHERE user_id = $1"
+  .. " AND uid_hash = ANY($2::text[])"
+  .. " AND NOT EXISTS (SELECT 1 FROM chat.task WHERE id = i.task_id)"
 local UPDATE = "WITH t AS (UPDATE chat.task SET title = $3, description = $4, status = $5,"
   .. " priority = $6, due_date = $7::timestamptz, tags = $8::text[],"
   .. " reminder_offset_minutes = $9::integer, remind_at = $10::timestamptz, recurrence_rule = $11,"
@@ -67,12 +75,20 @@ end
 local INSERTS = with_reminder(INSERT, INTO_OUTBOX)
 local INSERTS_ONCE = with_reminder(INSERT_ONCE, INTO_OUTBOX)
 local INSERTS_NEXT = with_reminder(INSERT_NEXT, INTO_OUTBOX)
+local INSERTS_IMPORTED = with_reminder(INSERT_IMPORTED, INTO_OUTBOX)
 local UPDATES = with_reminder(UPDATE, INTO_OUTBOX)
 local DELETES = with_reminder(DELETE, DELETE_INTO_OUTBOX)
 
 local SELECT = "SELECT " .. COLUMNS .. " FROM chat.task WHERE id = $1::uuid AND user_id = $2"
 local SELECT_CHILD = "SELECT " .. COLUMNS
   .. " FROM chat.task WHERE parent_task_id = $1::uuid AND user_id = $2"
+local SELECT_REMINDERS = "SELECT " .. COLUMNS .. ", count(*) OVER () AS total FROM chat.task"
+  .. " WHERE user_id = $1 AND status <> 'completed' AND remind_at >= $2::timestamptz"
+  .. " AND ($3::timestamptz IS NULL OR remind_at < $3::timestamptz)"
+  .. " ORDER BY remind_at, id LIMIT $4::integer"
+local SELECT_TIMEZONE = "SELECT timezone FROM (SELECT timezone, created_at FROM chat.task"
+  .. " WHERE user_id = $1 ORDER BY created_at DESC, id DESC LIMIT 50) AS newest"
+  .. " WHERE timezone IS NOT NULL ORDER BY created_at DESC LIMIT 1"
 local SELECT_ANSWER = "SELECT request_hash, body FROM chat.idempotency"
   .. " WHERE user_id = $1 AND key = $2"
 local IS_PARENT = "SELECT 1 FROM chat.task WHERE id = $1::uuid AND user_id = $2 UNION ALL"
@@ -127,8 +143,10 @@ end
 
 ---@param task table
 ---@param change task_events.Change
----@return table[]|nil rows
----@return host.db.Error|nil
+---@return host.db.Rows|nil rows
+---@return host.db.Error|nil err
+---@return_overload host.db.Rows, nil
+---@return_overload nil, host.db.Error
 function task_store.insert(task, change)
   local reminder = reminder_of(nil, task, task.created_at)
   return write(INSERTS, reminder, task, change)
@@ -137,8 +155,10 @@ end
 ---As insert, unless the user has used the key before.
 ---@param key string
 ---@param hash string  of the request
----@return table[]|nil rows
----@return host.db.Error|nil
+---@return host.db.Rows|nil rows
+---@return host.db.Error|nil err
+---@return_overload host.db.Rows, nil
+---@return_overload nil, host.db.Error
 function task_store.insert_once(task, change, key, hash)
   local reminder = reminder_of(nil, task, task.created_at)
   return write(INSERTS_ONCE, reminder, task, change, key, hash, change.text)
@@ -147,23 +167,51 @@ end
 ---As insert, for the next occurrence of task.parent_task_id, unless the event was seen, the parent
 ---has one or is not the user's.
 ---@param event_id string
----@return table[]|nil rows
----@return host.db.Error|nil
+---@return host.db.Rows|nil rows
+---@return host.db.Error|nil err
+---@return_overload host.db.Rows, nil
+---@return_overload nil, host.db.Error
 function task_store.insert_next(task, change, event_id)
   local reminder = reminder_of(nil, task, task.created_at)
   return write(INSERTS_NEXT, reminder, task, change, event_id)
 end
 
+---As insert, unless the user has imported this UID before (see forget_imported).
+---@param uid_hash string
+---@return host.db.Rows|nil rows
+---@return host.db.Error|nil err
+---@return_overload host.db.Rows, nil
+---@return_overload nil, host.db.Error
+function task_store.insert_imported(task, change, uid_hash)
+  local reminder = reminder_of(nil, task, task.created_at)
+  return write(INSERTS_IMPORTED, reminder, task, change, uid_hash)
+end
+
+---Forgets imports with these UIDs whose task is gone, so that they may come again.
+---@param user string
+---@param uid_hashes string[]  a list of lib/json.lua
+---@return host.db.Rows|nil rows
+---@return host.db.Error|nil err
+---@return_overload host.db.Rows, nil
+---@return_overload nil, host.db.Error
+function task_store.forget_imported(user, uid_hashes)
+  return db.execute(FORGET_IMPORTED, user, uid_hashes)
+end
+
 ---Writes the task if nobody has changed it since `before` was read.
----@return table[]|nil rows
----@return host.db.Error|nil
+---@return host.db.Rows|nil rows
+---@return host.db.Error|nil err
+---@return_overload host.db.Rows, nil
+---@return_overload nil, host.db.Error
 function task_store.update(before, after, change)
   local reminder = reminder_of(before, after, after.updated_at)
   return write(UPDATES, reminder, after, change)
 end
 
----@return table[]|nil rows
----@return host.db.Error|nil
+---@return host.db.Rows|nil rows
+---@return host.db.Error|nil err
+---@return_overload host.db.Rows, nil
+---@return_overload nil, host.db.Error
 function task_store.delete(task, change)
   local first, second = change.events[1], change.events[2]
   local reminder = reminder_of(task, nil, 0)
@@ -174,29 +222,55 @@ end
 
 ---@param user string
 ---@param id string  a UUID
----@return table[]|nil rows
----@return host.db.Error|nil
+---@return host.db.Rows|nil rows
+---@return host.db.Error|nil err
+---@return_overload host.db.Rows, nil
+---@return_overload nil, host.db.Error
 function task_store.find(user, id)
   return db.query(SELECT, id, user)
 end
 
 ---@param user string
 ---@param parent string  a UUID
----@return table[]|nil rows
----@return host.db.Error|nil
+---@return host.db.Rows|nil rows
+---@return host.db.Error|nil err
+---@return_overload host.db.Rows, nil
+---@return_overload nil, host.db.Error
 function task_store.find_child(user, parent)
   return db.query(SELECT_CHILD, parent, user)
 end
 
----The answer that an earlier request with this key got.
----@return table[]|nil rows  {request_hash, body}
+---Open tasks whose reminder lies in a span, the first first; each row has the `total` of all.
+---@param user string
+---@param from_ms integer
+---@param to_ms integer|nil  before this
+---@param limit integer
+---@return table[]|nil rows
 ---@return host.db.Error|nil
+function task_store.find_reminders(user, from_ms, to_ms, limit)
+  return db.query(SELECT_REMINDERS, user, at(from_ms), at(to_ms), limit)
+end
+
+---@param user string
+---@return table[]|nil rows  {timezone}, of the newest task that has one, if one of the newest has
+---@return host.db.Error|nil
+function task_store.find_timezone(user)
+  return db.query(SELECT_TIMEZONE, user)
+end
+
+---The answer that an earlier request with this key got.
+---@return host.db.Rows|nil rows  {request_hash, body}
+---@return host.db.Error|nil err
+---@return_overload host.db.Rows, nil
+---@return_overload nil, host.db.Error
 function task_store.find_answer(user, key)
   return db.query(SELECT_ANSWER, user, key)
 end
 
----@return table[]|nil rows  none: there is and was no such task of this user
----@return host.db.Error|nil
+---@return host.db.Rows|nil rows  none: there is and was no such task of this user
+---@return host.db.Error|nil err
+---@return_overload host.db.Rows, nil
+---@return_overload nil, host.db.Error
 function task_store.find_parent(user, id)
   return db.query(IS_PARENT, id, user)
 end

@@ -31,6 +31,7 @@ local function not_found()
   return problem.not_found("Task not found")
 end
 
+---@type outbox.Relay
 local relay
 
 ---@param running outbox.Relay
@@ -68,8 +69,11 @@ local function first_answer(user, key, hash, missing)
   return rows[1].body
 end
 
+---@return string|nil text
+---@return Problem|nil problem
 local function create_once(task, change, options)
   local hash = crypto.hex(crypto.sha256(options.body))
+  ---@type host.db.Rows|nil, any
   local rows, err
   for _ = 1, 2 do
     -- With the key it is safe to send again what may or may not have been done.
@@ -98,8 +102,8 @@ local function refuse_create(user, why, options)
 end
 
 -- The new task as the rules want it; or why they refuse it.
-local function create_by_rules(user, input, now_ms)
-  local task, message = task_fields.create(user, input, now_ms)
+local function create_by_rules(user, input, now_ms, may_be_past)
+  local task, message = task_fields.create(user, input, now_ms, may_be_past)
   if not task then
     return nil, message
   end
@@ -120,7 +124,9 @@ end
 ---@param input table  the client's JSON object
 ---@param options tasks.Options|nil
 ---@return string|nil text  the task as JSON
----@return table|nil problem
+---@return Problem|nil problem
+---@return_overload string, nil
+---@return_overload nil, Problem
 function tasks.create_text(user, input, options)
   options = options or {}
   local now_ms = time.now_ms()
@@ -144,13 +150,15 @@ end
 ---@param user string
 ---@param input table
 ---@return table|nil task
----@return table|nil problem
+---@return Problem|nil problem
+---@return_overload table, nil
+---@return_overload nil, Problem
 function tasks.create(user, input)
   local text, why = tasks.create_text(user, input)
   if not text then
     return nil, why
   end
-  return json.decode(text)
+  return (json.decode(text))
 end
 
 local function fetch(user, id)
@@ -170,8 +178,10 @@ end
 ---@param user string
 ---@param id string
 ---@return string|nil text  the task as JSON
----@return table|nil problem
+---@return Problem|nil problem
 ---@return integer|nil version
+---@return_overload string, nil, integer
+---@return_overload nil, Problem
 function tasks.get_text(user, id)
   local task, why = fetch(user, id)
   if not task then
@@ -183,13 +193,15 @@ end
 ---@param user string
 ---@param id string
 ---@return table|nil task
----@return table|nil problem
+---@return Problem|nil problem
+---@return_overload table, nil
+---@return_overload nil, Problem
 function tasks.get(user, id)
   local text, why = tasks.get_text(user, id)
   if not text then
     return nil, why
   end
-  return json.decode(text)
+  return (json.decode(text))
 end
 
 -- Reads the task, lets `decide` make the change from it, writes it if nobody was faster, else
@@ -250,6 +262,7 @@ local function update(user, id, input, options)
     if refused then
       return nil, problem.unprocessable(refused)
     end
+    ---@cast changed string[]
     local change = task_events.make(event_type_of(before, after), after, changed, now_ms)
     local rows, err = task_store.update(before, after, change)
     if not rows then
@@ -269,8 +282,10 @@ end
 ---@param input table
 ---@param options {version: integer|nil}|nil
 ---@return string|nil text  the task as JSON, as it is now
----@return table|nil problem
+---@return Problem|nil problem
 ---@return integer|nil version
+---@return_overload string, nil, integer
+---@return_overload nil, Problem
 function tasks.update_text(user, id, input, options)
   local text, why, task = update(user, id, input, options or {})
   return text, why, task and task.version
@@ -280,20 +295,24 @@ end
 ---@param id string
 ---@param input table
 ---@return table|nil task
----@return table|nil problem
+---@return Problem|nil problem
+---@return_overload table, nil
+---@return_overload nil, Problem
 function tasks.update(user, id, input)
   local text, why = tasks.update_text(user, id, input)
   if not text then
     return nil, why
   end
-  return json.decode(text)
+  return (json.decode(text))
 end
 
 ---@param user string
 ---@param id string
 ---@param options {version: integer|nil}|nil
 ---@return table|nil answer  {deleted = true, id = …}
----@return table|nil problem
+---@return Problem|nil problem
+---@return_overload table, nil
+---@return_overload nil, Problem
 function tasks.delete(user, id, options)
   options = options or {}
   local text, why = change_task(user, id, options.version, function(task)
@@ -344,7 +363,9 @@ end
 ---@param id string
 ---@param options {version: integer|nil}|nil
 ---@return string|nil text  {"completed_task": Task, "next_task": Task or null}
----@return table|nil problem
+---@return Problem|nil problem
+---@return_overload string, nil
+---@return_overload nil, Problem
 function tasks.complete_text(user, id, options)
   local text, why, task, changed = update(user, id, { status = "completed" }, options or {})
   if not text then
@@ -361,16 +382,20 @@ end
 ---@param user string
 ---@param id string
 ---@return table|nil answer  {completed_task, next_task}
----@return table|nil problem
+---@return Problem|nil problem
+---@return_overload table, nil
+---@return_overload nil, Problem
 function tasks.complete(user, id)
   local text, why = tasks.complete_text(user, id)
   if not text then
     return nil, why
   end
-  return json.decode(text)
+  return (json.decode(text))
 end
 
 -- Rows in the order of the page, one more than asked for when there are more.
+---@return host.db.Rows|nil
+---@return host.db.Error|nil
 local function read_page(query, columns)
   local sql, values = task_query.page(query, columns)
   return db.query(sql, unpack(values, 1, values.n))
@@ -389,7 +414,9 @@ end
 ---@param user string
 ---@param args table<string, any>  as in the query string of GET /api/tasks; tags may be a list
 ---@return tasks.Page|nil
----@return table|nil problem
+---@return Problem|nil problem
+---@return_overload tasks.Page, nil
+---@return_overload nil, Problem
 function tasks.page(user, args)
   local query, message = task_query.parse(user, args, time.now_ms())
   if not query then
@@ -410,9 +437,10 @@ function tasks.page(user, args)
     end
   end
   if not rows or not counted then
-    return nil, store.problem(err or count_err)
+    return nil, store.problem(err or count_err --[[@as host.db.Error]])
   end
   local page = { items = {}, total = counted[1].total }
+  ---@cast rows table<integer, table>
   for i = 1, math.min(#rows, query.limit) do
     page.items[i] = task_fields.encode(task_fields.from_row(rows[i]))
   end
@@ -424,8 +452,10 @@ end
 
 ---@param user string
 ---@param args table<string, any>
----@return {items: table[], total: integer}|nil
----@return table|nil problem
+---@return {items: table[], total: integer, next: string|nil}|nil
+---@return Problem|nil problem
+---@return_overload {items: table[], total: integer, next: string|nil}, nil
+---@return_overload nil, Problem
 function tasks.list(user, args)
   local page, why = tasks.page(user, args)
   if not page then
@@ -435,7 +465,38 @@ function tasks.list(user, args)
   for i, text in ipairs(page.items) do
     items[i] = json.decode(text)
   end
-  return { items = items, total = page.total }
+  return { items = items, total = page.total, next = page.next }
+end
+
+---Open tasks that are still to remind, the next first.
+---@param user string
+---@param from_ms integer
+---@param to_ms integer|nil  before this
+---@param limit integer
+---@return {items: table[], total: integer}|nil
+---@return table|nil problem
+function tasks.reminders(user, from_ms, to_ms, limit)
+  local rows, err = task_store.find_reminders(user, from_ms, to_ms, limit)
+  if not rows then
+    return nil, store.problem(err)
+  end
+  local items = {}
+  for i, row in ipairs(rows) do
+    items[i] = json.decode(task_fields.encode(task_fields.from_row(row)))
+  end
+  return { items = items, total = rows[1] and rows[1].total or 0 }
+end
+
+---The timezone of the newest of the user's tasks that has one; nil: none of the newest has.
+---@param user string
+---@return string|nil
+---@return table|nil problem
+function tasks.usual_timezone(user)
+  local rows, err = task_store.find_timezone(user)
+  if not rows then
+    return nil, store.problem(err)
+  end
+  return rows[1] and rows[1].timezone
 end
 
 ---Makes the next occurrence of a completed task: once, and only for the user of that task.
@@ -471,11 +532,37 @@ function tasks.create_next(user, parent, id, input, options)
   return false
 end
 
+---Makes a task of what another program kept, once per UID: a reminder may lie in the past.
+---@param user string
+---@param input table
+---@param uid_hash string
+---@return boolean|nil made  false: the user has it
+---@return table|nil problem
+function tasks.import(user, input, uid_hash)
+  local full = refuse_when_full()
+  if full then
+    return nil, full
+  end
+  local now_ms = time.now_ms()
+  local task, message = create_by_rules(user, input, now_ms, true)
+  if not task then
+    return nil, problem.unprocessable(message)
+  end
+  local change = task_events.make("task.created", task, nil, now_ms)
+  local rows, err = task_store.insert_imported(task, change, uid_hash)
+  if not rows then
+    return nil, store.problem(err)
+  end
+  return rows.affected > 0
+end
+
 ---What another service may know of a task.
 ---@param user string
 ---@param id string
 ---@return table|nil  {open, title, priority, timezone, due_at}; only open = false when it is gone
----@return table|nil problem
+---@return Problem|nil problem
+---@return_overload table, nil
+---@return_overload nil, Problem
 function tasks.brief(user, id)
   local task, why = fetch(user, id)
   if not task then

@@ -22,7 +22,7 @@ function commands.token(user)
   local now = math.floor(time.now_ms() / 1000)
   local claims = { sub = user, iat = now, exp = now + TOKEN_SECONDS,
     aud = config.get("JWT_AUDIENCE"), iss = config.get("JWT_ISSUER") }
-  return jwt.sign_hs256(claims, config.get("JWT_SECRET"))
+  return jwt.sign_hs256(claims, config.get("JWT_SECRET") --[[@as string]])
 end
 
 ---@return string|nil

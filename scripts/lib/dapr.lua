@@ -32,6 +32,7 @@ local function stand_in_port()
   end
 end
 
+---@type string|nil
 local endpoint
 
 ---@return string  without a slash at its end

@@ -22,8 +22,10 @@ local SWEEP_ROWS = 5000 -- of one statement, so that it is over well before its 
 ---  INSERT INTO … SELECT … FROM i
 ---@param sql string
 ---@param ... any
----@return table[]|nil rows  rows.affected is 0 when the event had come before
----@return table|nil problem
+---@return host.db.Rows|nil rows  rows.affected is 0 when the event had come before
+---@return Problem|nil problem
+---@return_overload host.db.Rows, nil
+---@return_overload nil, Problem
 function inbox.effect(sql, ...)
   failpoint.hit("before_effect_commit")
   local rows, err = db.execute(sql, ...)

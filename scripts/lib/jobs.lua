@@ -99,7 +99,8 @@ function jobs.start(options)
       end
       if not good then
         failures = failures + 1
-        local ceiling = math.min(BACKOFF_MAX_MS, BACKOFF_MIN_MS * 2 ^ math.min(failures, 12))
+        local ceiling = math.min(BACKOFF_MAX_MS,
+          BACKOFF_MIN_MS * 2 ^ math.min(failures, 12)) --[[@as integer]]
         fiber.sleep(math.random(1, ceiling))
       else
         failures = 0

@@ -40,7 +40,7 @@ local function read_keys(document)
 end
 
 local function fetch()
-  local reply, err = http.request({ method = "GET", url = config.get("JWKS_URL"),
+  local reply, err = http.request({ method = "GET", url = config.get("JWKS_URL") --[[@as string]],
     headers = { Accept = "application/json" }, timeout_ms = 3000, max_reply = 256 * 1024 })
   local document = reply and reply.status == 200 and json.decode(reply.body)
   local found, count = read_keys(document)

@@ -158,7 +158,8 @@ function outbox.start(options)
       log.warn("events cannot be published for now; they wait", { topic = topic, error = message })
     end
     state.failures = state.failures + 1
-    local ceiling = math.min(BACKOFF_MAX_MS, BACKOFF_MIN_MS * 2 ^ math.min(state.failures, 12))
+    local ceiling = math.min(BACKOFF_MAX_MS,
+      BACKOFF_MIN_MS * 2 ^ math.min(state.failures, 12)) --[[@as integer]]
     state.again_ms = time.monotonic_ms() + (retry_ms or math.random(1, ceiling))
   end
 

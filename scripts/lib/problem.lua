@@ -12,10 +12,10 @@ local problem = {}
 
 local TITLES = {
   [400] = "Bad Request", [401] = "Unauthorized", [403] = "Forbidden", [404] = "Not Found",
-  [405] = "Method Not Allowed", [409] = "Conflict", [412] = "Precondition Failed",
-  [413] = "Content Too Large", [415] = "Unsupported Media Type", [422] = "Unprocessable Content",
-  [429] = "Too Many Requests", [500] = "Internal Server Error", [502] = "Bad Gateway",
-  [503] = "Service Unavailable",
+  [405] = "Method Not Allowed", [406] = "Not Acceptable", [409] = "Conflict",
+  [412] = "Precondition Failed", [413] = "Content Too Large", [415] = "Unsupported Media Type",
+  [422] = "Unprocessable Content", [429] = "Too Many Requests", [500] = "Internal Server Error",
+  [502] = "Bad Gateway", [503] = "Service Unavailable",
 }
 
 ---@param status integer
@@ -81,7 +81,7 @@ function problem.unprocessable(detail)
   return problem.new(422, detail)
 end
 
----@param wait_seconds integer
+---@param wait_seconds number  whole
 ---@return Problem
 function problem.too_many(wait_seconds)
   return problem.new(429, "Too many requests; try again in a moment",

@@ -180,7 +180,7 @@ rule_api.entries = {
 ---@param name string
 ---@return string
 function rule_api.file_of(name)
-  return (name:match("^[^.]+"))
+  return name:match("^[^.]+") --[[@as string]]
 end
 
 ---The rule files that have entries, in the order of their names.

@@ -40,13 +40,13 @@ local function load_each(folder, findings)
 end
 
 local function ask(rules, name, ...)
-  local value, err = rules:call(name, ...)
+  local value, err, account = rules:call(name, ...)
   if err then
     return nil, err
   end
   local message = shape.check(api.entries[name].result, value, "result")
   if message then
-    return nil, { code = "result", message = name .. ": " .. message }
+    return nil, { code = "result", message = account.place .. ": " .. name .. ": " .. message }
   end
   return value
 end
@@ -138,6 +138,10 @@ local function report(folder, findings, notes)
     end
   end
   for _, file in ipairs(files) do
+    local rule = file:match("^(.+)%.examples%.json$")
+    if rule and folder:read_file(rule .. ".lua") then -- which is why they fail, when it is wrong
+      show(rule .. ".lua")
+    end
     show(file)
   end
   for _, file in ipairs(api.files()) do

@@ -188,6 +188,7 @@ local function rollback(words)
   return rule_rollback.roll_back(options[1])
 end
 
+---@type table<string, fun(words: string[]): string|nil, string|nil, integer|boolean|nil>
 local VERBS = { check = check, try = try, diff = diff, events = events, history = history,
   rollback = rollback }
 

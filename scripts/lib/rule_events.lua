@@ -5,6 +5,7 @@ local api = require("lib.rule_api")
 local db = require("host.db")
 local json = require("lib.json")
 local rule_examples = require("lib.rule_examples")
+local shape = require("lib.shape")
 local shape_json = require("lib.shape_json")
 local time = require("host.time")
 
@@ -76,6 +77,7 @@ local function composed(row)
 end
 
 -- rule -> the statement, and what makes the arguments of a row, or nil
+---@type table<string, {[1]: string, [2]: fun(row: table): any[]|nil}>
 local SOURCES = {
   ["audit.keep"] = { LOG:format(""), kept },
   ["recurrence.next"] = { "SELECT l.*, a.due_at, a.local_at, a.day FROM ("
@@ -132,9 +134,10 @@ function rule_events.from_examples(folder, only)
   local lines = {}
   for _, file in ipairs(folder:files()) do
     local source = file:match("^(.+)%.examples%.json$")
+    ---@type table[]|nil, string|nil
     local examples, message = {}, nil
     if source then
-      examples, message = rule_examples.decode(folder:read_file(file))
+      examples, message = rule_examples.decode(folder:read_file(file) --[[@as string]])
     end
     if not examples then
       return nil, file .. ": " .. message
@@ -145,7 +148,7 @@ function rule_events.from_examples(folder, only)
         local args, entry = {}, api.entries[name]
         for i = 1, #example.args do
           args[i] = rule_examples.read_value(example.args[i])
-          args[i] = entry and shape_json.mark(entry.args[i] or { kind = "any" }, args[i]) or args[i]
+          args[i] = entry and shape_json.mark(entry.args[i] or shape.any(), args[i]) or args[i]
         end
         lines[#lines + 1] = line_of(name, args)
       end

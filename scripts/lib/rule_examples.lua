@@ -82,6 +82,8 @@ end
 ---@param text string
 ---@return table[]|nil examples
 ---@return string|nil message
+---@return_overload table[], nil
+---@return_overload nil, string
 function rule_examples.decode(text)
   local examples, message = json.decode(text)
   message = message or shape.check(shape.list(EXAMPLE), examples, "examples")
@@ -96,18 +98,25 @@ end
 ---@param text string  the examples as JSON
 ---@param try fun(name: string, ...): any, host.RuleError|nil  asks a rule
 ---@return integer count
----@return string[] failures  which example, and where it differs
+---@return string[] failures  which example, and where it differs; those that fail alike in one
 function rule_examples.check(file, text, try)
   local examples, message = rule_examples.decode(text)
   if not examples then
     return 0, { message }
   end
-  local failures = {}
+  local failures, groups = {}, {}
   for i, example in ipairs(examples) do
     message = run(file, example, try)
-    if message then
-      failures[#failures + 1] = ('example %d "%s": %s'):format(i, example.name, message)
+    if message and groups[message] then
+      groups[message].more = groups[message].more + 1
+    elseif message then
+      groups[message] = { at = #failures + 1, more = 0 }
+      failures[#failures + 1] = ('example %d "%s"'):format(i, example.name)
     end
+  end
+  for text_of, group in pairs(groups) do
+    failures[group.at] = failures[group.at]
+      .. (group.more > 0 and " and " .. group.more .. " more" or "") .. ": " .. text_of
   end
   return #examples, failures
 end

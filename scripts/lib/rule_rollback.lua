@@ -31,8 +31,8 @@ function rule_rollback.handle(request)
   if wanted.from and wanted.from ~= revision.status("rules").revision then
     return problem.reply(problem.conflict("revision " .. wanted.from .. " is not live"))
   end
-  local ok, message = revision.roll_back(wanted.revision)
-  local until_ms, under_way = time.monotonic_ms() + PATIENCE_MS, ok
+  local under_way, message = revision.roll_back(wanted.revision)
+  local until_ms = time.monotonic_ms() + PATIENCE_MS
   while under_way and time.monotonic_ms() < until_ms do
     fiber.sleep(LOOK_MS)
     under_way, message = revision.is_rolling_back()

@@ -40,7 +40,7 @@ function rule_shadow.compare(name, decided, ...)
   if not host_rules.has_shadow() then
     return
   end
-  local rate = tonumber(config.get("RULES_SHADOW_RATE"))
+  local rate = tonumber(config.get("RULES_SHADOW_RATE")) --[[@as number]]
   allowance = allowance or limit.new(rate, rate)
   local now_ms = time.monotonic_ms()
   if not allowance:take("", now_ms) then

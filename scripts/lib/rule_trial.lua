@@ -32,7 +32,9 @@ local function read_args(name, value)
   if not alone then
     return { value }
   end
-  return nil, message or alone
+  local wanted = #api.entries[name].args
+  return nil, message or wanted == 1 and alone
+    or name .. " takes a list of " .. wanted .. " arguments, and the input is no list"
 end
 
 local function round(number, step)
@@ -54,6 +56,12 @@ local function object(fields)
     end
   end
   return "{\n" .. table.concat(lines, ",\n") .. "\n}"
+end
+
+-- What is wrong with a result, and where its rule begins.
+local function check_result(name, result, err, account)
+  local message = not err and shape.check(api.entries[name].result, result, "result")
+  return message and account.place .. ": " .. message or nil
 end
 
 ---Asks one rule.
@@ -80,7 +88,7 @@ function rule_trial.try(folder, name, input)
     return nil, message, 1
   end
   local result, err, account = rules:call(name, unpack(args, 1, #entry.args))
-  local wrong = not err and shape.check(entry.result, result, "result") or nil
+  local wrong = check_result(name, result, err, account)
   local default
   if err or wrong then
     default = shape_json.mark(entry.result, entry.default(unpack(args, 1, #entry.args)))
@@ -102,8 +110,8 @@ end
 
 -- What comes of a call, as a service would take it.
 local function outcome(rules, name, args, count)
-  local result, err = rules:call(name, unpack(args, 1, count))
-  local wrong = not err and shape.check(api.entries[name].result, result, "result") or nil
+  local result, err, account = rules:call(name, unpack(args, 1, count))
+  local wrong = check_result(name, result, err, account)
   if err or wrong then
     return { failed = err and err.code or "result", why = err and err.message or wrong }
   end

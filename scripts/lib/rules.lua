@@ -24,8 +24,7 @@ function rules.try(name, ...)
   end
   local message = shape.check(api.entries[name].result, value, "result")
   if message then
-    message = name .. ": " .. message
-    host_rules.failed(name, "result", message)
+    message = host_rules.failed(name, "result", name .. ": " .. message)
     return nil, { code = "result", message = message }
   end
   return value

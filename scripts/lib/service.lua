@@ -7,10 +7,12 @@
 --   inner_routes             the same for the inner port
 --   subscriptions            list of subscription.Subscription, told to Dapr by GET /dapr/subscribe
 --   start                    runs once per worker in a fiber, after the listeners are open
---   rules                    files of rules/ that it asks; it starts only where their examples hold
+--   rules                    files of rules/ that it may ask; it starts only where their examples
+--                            hold
 --   fallback                 answers what no route of the port for users matches, as a handler does
 --   workers                  how many workers it has, where the setting must not decide
---   body_limit               bytes of a request's body on the port for users (default 65,536)
+--   body_limit               bytes of a request's body on the port for users (default 65,536); one
+--                            route, without {name} in its path, may have a larger one of its own
 --   nice                     0 to 19: how far its threads stand back where cores are short
 --   reloads                  false: what it keeps in memory must not be lost, so a changed script
 --                            waits for a restart
@@ -61,7 +63,10 @@ local INNER_BYTES = subscription.EVENT_BYTES -- of a body on the inner port
 ---@field [2] string  path; a segment {name} matches any one segment
 ---@field [3] fun(request: service.Request): integer, any, table|nil
 ---@field auth boolean|nil          needs a bearer token (default true on the public port)
----@field body "json"|"optional"|nil a JSON object is needed, or may come
+---@field challenge nil|fun(request: service.Request): string  the WWW-Authenticate of its 401
+---@field body string|nil            "json": a JSON object is needed; "optional": one may come;
+---                                  else the media type of a text that the handler reads
+---@field body_limit integer|nil    bytes of its body, where it is the one route that takes more
 ---@field large boolean|nil         of the inner port: takes bodies above INNER_BYTES
 ---@field invoked boolean|nil       of the inner port: other apps may call it
 ---@field early boolean|nil         of the inner port: answers before start has run
@@ -74,10 +79,10 @@ local JSON_HEADERS = {
   ["X-Content-Type-Options"] = "nosniff",
   ["Cache-Control"] = "no-store",
 }
-local EXPOSED = "ETag, Link, Location, Retry-After, X-Request-Id, X-Total-Count"
+local EXPOSED = "ETag, Link, Location, Retry-After, WWW-Authenticate, X-Request-Id, X-Total-Count"
 local METHODS = "GET, POST, PUT, PATCH, DELETE"
 local ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match, Last-Event-ID, "
-  .. "Mcp-Protocol-Version, Mcp-Session-Id, X-Request-Id"
+  .. "Mcp-Method, Mcp-Name, Mcp-Protocol-Version, Mcp-Session-Id, X-Request-Id"
 
 -- Per worker; the numbers of two workers add up.
 local FAILED_AUTH_PER_SECOND, FAILED_AUTH_BURST = 10, 200
@@ -207,8 +212,23 @@ local function is_json(content_type)
   return rest == "" or rest:match('^;%s*charset="?utf%-8"?%s*$') ~= nil
 end
 
+-- A body that is no JSON: the handler reads it.
+local function check_media_type(wanted, request)
+  local content_type = (request.headers["content-type"] or ""):lower()
+  local kind, rest = content_type:match("^%s*([^;%s]+)%s*(.*)$")
+  local charset = rest and rest:match('charset="?([^";%s]+)')
+  if kind ~= wanted or charset and charset ~= "utf-8" then
+    return problem.unsupported_media_type("The Content-Type must be " .. wanted .. ", in UTF-8")
+  elseif request.headers["content-encoding"] then
+    return problem.unsupported_media_type("A Content-Encoding is not supported")
+  end
+end
+
 local function read_body(route, request)
   local body = request.body
+  if route.body:find("/", 1, true) then
+    return check_media_type(route.body, request)
+  end
   if body == "" and route.body == "optional" then
     return nil
   end
@@ -256,6 +276,7 @@ local function stale()
 end
 
 local function read_status(kind)
+  ---@type any
   local status = revision.status(kind)
   status.loaded_at = status.revision and time.format(status.loaded_ms)
   status.loaded_ms = nil
@@ -319,8 +340,8 @@ local function make_authenticate(name)
   local failed = metrics.counter("http_authentication_failures_total",
     "Requests refused for their token.", {})
   return function(request, now_ms)
-    floods = floods or limit.new(tonumber(config.get("USER_RATE")),
-      2 * tonumber(config.get("USER_RATE")))
+    local rate = tonumber(config.get("USER_RATE")) --[[@as number]]
+    floods = floods or limit.new(rate, 2 * rate)
     local monotonic = time.monotonic_ms()
     local header = request.headers.authorization
     local token = header and header:match("^[Bb][Ee][Aa][Rr][Ee][Rr] +([^%s]+)$")
@@ -337,7 +358,7 @@ local function make_authenticate(name)
         return nil, problem.too_many(wait)
       end
       log.debug("token refused", { service = name, detail = detail })
-      return nil, problem.unauthorized(detail)
+      return nil, problem.unauthorized(detail --[[@as string]])
     end
     local allowed, wait = floods:take(claims.sub, monotonic)
     if not allowed then
@@ -364,6 +385,9 @@ end
 
 -- A service that asks no rules loads none. All workers have the same: one of them looks.
 local function check_rules(files)
+  if files then
+    require("host.rules").open(files)
+  end
   if files and worker.index == 0 then
     local good, message = require("lib.rule_examples").run_all(files)
     if not good then
@@ -391,6 +415,9 @@ local function prepare(route, request, params, authenticate)
   if route.auth or route.auth == nil and not request.inner then
     request.user, why = authenticate(request, time.now_ms())
     if why then
+      if why.status == 401 and route.challenge then
+        why.headers = { ["WWW-Authenticate"] = route.challenge(request) }
+      end
       return why
     end
   end
@@ -425,6 +452,19 @@ local function respond(status, body, headers)
   return status, all, body
 end
 
+-- The one route that takes larger bodies than others: the host must know before it reads one.
+local function large_route(routes)
+  local found
+  for _, route in ipairs(routes or {}) do
+    if route.body_limit then
+      assert(not found, "two routes have a body_limit")
+      assert(#route[2] < 64 and not route[2]:find("{", 1, true), "a body_limit needs a plain path")
+      found = route
+    end
+  end
+  return found or {}
+end
+
 ---@param name string  a folder of scripts/
 ---@return table  {port, inner_port, start, handle}
 function service.open(name)
@@ -441,6 +481,7 @@ function service.open(name)
   local inner_exact, inner_patterns = compile(concat(concat(subscribed, INNER_BUILT_IN),
     declaration.inner_routes))
   local authenticate = make_authenticate(name)
+  local large = large_route(declaration.routes)
   local origins
 
   local function answer(request)
@@ -513,9 +554,12 @@ function service.open(name)
     inner_port = declaration.inner_port,
     workers = declaration.workers,
     body_limit = declaration.body_limit,
+    large_path = large[2],
+    large_limit = large.body_limit,
     nice = declaration.nice,
     reloads = declaration.reloads ~= false,
     asked = asked,
+    rules = table.concat(declaration.rules or {}, " "),
     start = start,
     handle = handle,
   }

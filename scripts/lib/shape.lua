@@ -6,6 +6,16 @@ local MAX_SHOWN = 40 -- bytes of a wrong string that a message shows
 
 ---@class shape.Shape
 ---@field kind string
+---@field words any[]|any of "words": what it may be
+---@field item shape.Shape|any of "list"
+---@field fields table<string, shape.Shape>|any of "record"
+---@field names string[]|any of these, in order
+---@field tags string[]|any of these that are literals
+---@field inner shape.Shape|any of "optional"
+---@field choices shape.Shape[]|any of "either"
+---@field min number|nil                     of what has a size
+---@field max number|nil
+---@field one_line boolean|nil
 
 ---@class shape.TextLimits
 ---@field min integer|nil       bytes
@@ -156,6 +166,7 @@ local DESCRIBE = {
   any = function() return "anything" end,
 }
 
+---@return string
 function describe(of)
   return DESCRIBE[of.kind](of)
 end

@@ -5,7 +5,7 @@ local problem = require("lib.problem")
 local store = {}
 
 ---@param err host.db.Error
----@return table problem
+---@return Problem
 function store.problem(err)
   if err.code == "unavailable" or err.code == "timeout" then
     return problem.unavailable("The database is not available right now; nothing was changed", 1)

@@ -75,7 +75,7 @@ local function deliver(declared, request)
   elseif event then
     verdict, message = declared.handler(event)
     if not verdict then
-      return problem.reply(message)
+      return problem.reply(message --[[@as Problem]])
     end
   end
   if verdict == "DROP" then

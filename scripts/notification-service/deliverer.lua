@@ -32,6 +32,7 @@ local COUNT_MS = 5000
 local SETTLE_SECONDS = 60   -- how long it tries to say what became of a row
 local JITTER = 0.2          -- of the wait before a next try
 
+---@type string
 local owner
 local woken = {}
 local relay_woken = function() end
@@ -55,9 +56,10 @@ end
 ---@param now_ms integer
 ---@return notify.Reminder
 function deliverer.for_rules(event, reminder, now_ms)
-  local remind_ms = time.parse(reminder.remind_at)
+  local due_ms = time.parse(reminder.due_at) --[[@as integer]]
+  local remind_ms = time.parse(reminder.remind_at) --[[@as integer]]
   return { task_id = event.task_id, user_id = event.user_id, task_title = reminder.task_title,
-    due_ms = time.parse(reminder.due_at), remind_ms = remind_ms,
+    due_ms = due_ms, remind_ms = remind_ms,
     late_seconds = math.max(0, (now_ms - remind_ms) / 1000),
     timezone = type(reminder.timezone) == "string" and reminder.timezone or nil,
     priority = type(reminder.priority) == "string" and reminder.priority or nil }
@@ -109,7 +111,8 @@ local function settle(statement, ...)
     end
     fiber.sleep(math.random(100, 500))
   until time.monotonic_ms() - began > SETTLE_SECONDS * 1000
-  log.error("what became of a delivery cannot be kept; it may be sent again", { id = (...).id })
+  log.error("what became of a delivery cannot be kept; it may be sent again",
+    { id = select(1, ...).id })
 end
 
 local function fail(row, message)
@@ -165,6 +168,7 @@ end
 
 local function run(channel)
   while not worker.ending() do
+    ---@type boolean, any
     local ok, busy = pcall(round, channel)
     if not ok then
       log.error("a round of deliveries failed", { channel = channel, error = busy })

@@ -81,7 +81,9 @@ local DEFAULT_LIMIT, MAX_LIMIT = 100, 1000
 ---@param reminder table
 ---@param steps notify.Step[]
 ---@return integer|nil  rows that are new; 0: it is known already
----@return table|nil problem
+---@return Problem|nil problem
+---@return_overload integer, nil
+---@return_overload nil, Problem
 function deliveries.add(event, state, reminder, steps)
   local channels, waits = {}, {}
   for i, step in ipairs(steps) do
@@ -97,7 +99,9 @@ end
 
 ---@param event_id string
 ---@return boolean|nil
----@return table|nil problem
+---@return Problem|nil problem
+---@return_overload boolean, nil
+---@return_overload nil, Problem
 function deliveries.is_known(event_id)
   local rows, err = db.query(KNOWN, event_id)
   if not rows then
@@ -122,7 +126,8 @@ function deliveries.claim(channel, count, owner, lease_seconds)
 end
 
 ---@param channels string[]
----@return table[]|nil rows  {channel}, of those that have something to do
+---@return host.db.Rows|nil rows  {channel}, of those that have something to do
+---@return host.db.Error|nil
 function deliveries.waiting(channels)
   return db.query(WAITING, channels)
 end
@@ -181,7 +186,9 @@ end
 ---@param user string
 ---@param args table<string, string>
 ---@return {deliveries: table[]}|nil
----@return table|nil problem
+---@return Problem|nil problem
+---@return_overload {deliveries: table[]}, nil
+---@return_overload nil, Problem
 function deliveries.list(user, args)
   for name in pairs(args) do
     if name ~= "limit" then
@@ -191,7 +198,7 @@ function deliveries.list(user, args)
   if args.limit and not (args.limit:match("^%d+$") and tonumber(args.limit) >= 1) then
     return nil, problem.unprocessable("limit must be a whole number from 1 to 1000")
   end
-  local limit = math.min(tonumber(args.limit or DEFAULT_LIMIT), MAX_LIMIT)
+  local limit = math.min(tonumber(args.limit) or DEFAULT_LIMIT, MAX_LIMIT)
   local rows, err = db.query(LIST, user, limit)
   if not rows then
     return nil, store.problem(err)

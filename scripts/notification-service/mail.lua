@@ -9,7 +9,7 @@ function mail.address_of(user_id)
   if not before or #before > 64 or #user_id > 254 or ("." .. before .. "."):find("..", 1, true) then
     return nil
   end
-  if not domain:find(".", 1, true) or ("." .. domain .. "."):find("%.%-")
+  if not domain --[[@as string]]:find(".", 1, true) or ("." .. domain .. "."):find("%.%-")
     or (domain .. "."):find("-.", 1, true) or ("." .. domain .. "."):find("..", 1, true) then
     return nil
   end

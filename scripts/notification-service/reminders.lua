@@ -102,7 +102,7 @@ end
 ---Takes a reminder; a second time changes nothing.
 ---@param event cloudevent.Event
 ---@return "SUCCESS"|"DROP"|nil
----@return string|table  why it is dropped, or a problem
+---@return string|Problem|nil  why it is dropped, or a problem
 function reminders.accept(event)
   local reminder, message = read(event)
   if not reminder then

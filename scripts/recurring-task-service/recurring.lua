@@ -29,6 +29,7 @@ local LAST = "INSERT INTO recur.inbox (event_id) VALUES ($1::uuid) ON CONFLICT D
 local ANCHOR = "SELECT local_at, day FROM recur.anchor WHERE task_id = $1::uuid"
   .. " AND due_at = $2::timestamptz"
 
+---@type host.metrics.Counter, host.metrics.Counter, outbox.Relay
 local made, ended, relay
 
 ---@param running outbox.Relay
@@ -178,7 +179,7 @@ end
 
 ---@param event cloudevent.Event
 ---@return "SUCCESS"|"DROP"|nil
----@return string|table|nil  why it is dropped, or a problem
+---@return string|Problem|nil  why it is dropped, or a problem
 function recurring.handle(event)
   local rule = event.payload.recurrence_rule
   if event.event_type ~= "task.completed" or rule == nil or rule == null then

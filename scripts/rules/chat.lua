@@ -423,6 +423,7 @@ end
 ---@param old table|nil
 ---@return table
 function chat.due(wanted, now, old)
+  ---@type {count: number, unit: string}|nil, any
   local shift, due = wanted.due_shift, wanted.due
   if shift then
     return civil.add(old or now, shift.count, shift.unit)

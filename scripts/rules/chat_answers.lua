@@ -85,6 +85,7 @@ local VERBS = { delete_task = "delete", complete_task = "complete", update_task 
 local PAST = { delete_task = "Deleted", complete_task = "Completed", update_task = "Changed" }
 
 local DAYS = { "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday" }
+---@type table<any, string>
 local MONTHS = { "January", "February", "March", "April", "May", "June", "July", "August",
   "September", "October", "November", "December" }
 
@@ -109,7 +110,7 @@ local MONTHS = { "January", "February", "March", "April", "May", "June", "July",
 ---@field text string|nil      of a question that rules/chat.lua asks
 ---@field task chat_answers.Task|nil   the one that it is about
 ---@field next chat_answers.Task|nil
----@field tasks chat_answers.Task[]|nil  in a list, those that are shown
+---@field tasks chat_answers.Task[]|nil  of a list, those that are shown
 ---@field titles string[]|nil  of those that will be changed
 ---@field more integer|nil     how many are left out
 ---@field total integer|nil
@@ -253,6 +254,7 @@ end
 ---@param values table<string, string|number>|nil
 ---@return string
 function chat_answers.text(name, values)
+  ---@type any
   local text = TEXTS[name]
   if type(text) == "table" then
     text = table.concat(text, "\n")

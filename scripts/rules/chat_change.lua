@@ -29,16 +29,19 @@ local start, reopen = leading(words.start), leading(words.reopen)
 local asks = any(words.question_starts)
 
 local function understand_status(s, now)
+  ---@type string|nil
   local rest = reopen(s)
   if rest then
     return update(target.match(rest), { status = "pending" })
   end
+  ---@type any
   local verb
   rest, verb = start(s)
   if rest and rest ~= "" and not target.is_title(verb, rest, now) then
     return update(target.match(rest), { status = "in_progress" })
   end
   rest, verb = complete(s)
+  ---@cast rest string|nil
   if rest and not target.is_title(verb, rest, now) then
     return { tool = "complete_task", args = { match = target.of(rest, now) } }
   end

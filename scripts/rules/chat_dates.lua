@@ -267,6 +267,8 @@ end
 ---@param s string
 ---@return table|nil amount
 ---@return string|nil rest
+---@return_overload table, string
+---@return_overload nil, nil
 function dates.leading_amount(s)
   local match = leading_amount:match(s:lower())
   if match then

@@ -200,7 +200,7 @@ local to_token = gap * Cp()
 ---@param s string
 ---@param now table
 ---@param whole boolean|nil  ends at the first word that means nothing: then rest is not empty
----@return table filter    arguments of list_tasks
+---@return table|nil filter  arguments of list_tasks
 ---@return string rest     the words that mean nothing here
 ---@return boolean named   tasks were named, or something to filter by
 ---@return boolean many    the plural was used
@@ -211,6 +211,7 @@ function list.filter(s, now, whole)
   while at <= #s do
     local found = TOKENS:match(lower, at)
     if found then
+      ---@type string, integer
       local kind, place = found[1], found[#found]
       local value = found[2]
       if kind == "search" then

@@ -81,7 +81,7 @@ end
 ---it would cost megabytes.
 ---@param phrases string[]
 ---@param ending any|nil  what must follow a phrase that ends with a letter or digit: text.edge
----@return any pattern
+---@return lpeg.Pattern
 function text.any(phrases, ending)
   ending = P(ending or text.edge)
   local sorted = {}
@@ -126,7 +126,7 @@ end
 ---key = {phrase, …}, where the key is the value.
 ---@param map table
 ---@param ending any|nil  as in text.any
----@return any pattern
+---@return lpeg.Pattern
 function text.keyed(map, ending)
   local meaning, phrases = {}, {}
   for key, value in pairs(map) do
@@ -169,7 +169,7 @@ end
 ---A function that cuts a leading phrase off: it gives what follows, and the phrase; nil without
 ---one. The phrase may be followed by a colon.
 ---@param phrases string[]|any  a list, or a pattern
----@return fun(s: string): string|nil, string|nil
+---@return fun(s: string): string|nil, any
 function text.leading(phrases)
   local pattern = type(phrases) == "table" and text.any(phrases) or phrases
   pattern = text.gap * C(pattern / 0) * (text.gap * S(":,")) ^ -1 * text.gap * Cp()
@@ -183,7 +183,7 @@ end
 
 ---A function that cuts a trailing phrase off, with the space or comma before it; nil without one.
 ---@param phrases string[]
----@return fun(s: string): string|nil, string|nil
+---@return fun(s: string): string|nil, any
 function text.trailing(phrases)
   local sorted = {}
   for i, phrase in ipairs(phrases) do
@@ -205,7 +205,7 @@ end
 ---The place of the first match of a pattern outside quotes, at the beginning of a word: the text
 ---before it, what it captured, and the text behind it.
 ---@param pattern any  with exactly one capture
----@return fun(s: string): string|nil, any, string|nil
+---@return fun(s: string): string|nil, any, any
 function text.splitter(pattern)
   local word = text.quoted + letter ^ 1 * (S("'-") * letter ^ 1) ^ 0 + 1
   local here = pattern * Cp()

@@ -75,6 +75,7 @@ end
 ---@return {[1]: string, [2]: string}[]
 function values.splits(s, split)
   local result = {}
+  ---@type integer, any
   local offset, rest = 0, s
   for _ = 1, 40 do
     local before, _, behind = split(rest)

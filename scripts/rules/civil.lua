@@ -1,14 +1,24 @@
 -- Civil (local) time as plain tables {year, month, day, hour, min, sec}: arithmetic without zones.
 local civil = {}
 
+---@class civil.Date
+---@field year integer
+---@field month integer
+---@field day integer
+---@field hour integer|nil
+---@field min integer|nil
+---@field sec integer|nil
+---@field part integer|nil  of the day, as the chat names it
+
 local function is_leap(year)
   return year % 4 == 0 and (year % 100 ~= 0 or year % 400 == 0)
 end
 
+---@type integer[]
 local DAYS = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 }
 
 ---@param year integer
----@param month integer
+---@param month number
 ---@return integer
 function civil.days_in_month(year, month)
   return month == 2 and is_leap(year) and 29 or DAYS[month]
@@ -28,8 +38,8 @@ function civil.to_days(year, month, day)
   return era * 146097 + doe - 719468
 end
 
----@param days integer
----@return {year: integer, month: integer, day: integer}
+---@param days number  whole
+---@return civil.Date
 function civil.from_days(days)
   local z = days + 719468
   local era = math.floor(z / 146097)
@@ -40,7 +50,7 @@ function civil.from_days(days)
   local mp = math.floor((5 * doy + 2) / 153)
   local month = mp < 10 and mp + 3 or mp - 9
   return { year = yoe + era * 400 + (month <= 2 and 1 or 0), month = month,
-    day = doy - math.floor((153 * mp + 2) / 5) + 1 }
+    day = (doy - math.floor((153 * mp + 2) / 5) + 1) --[[@as integer]] }
 end
 
 local function days_of(date)
@@ -54,8 +64,8 @@ function civil.weekday(date)
 end
 
 ---@param date table  civil, its time of day is kept
----@param count integer
----@return table
+---@param count number  whole
+---@return civil.Date
 function civil.add_days(date, count)
   local moved = civil.from_days(days_of(date) + count)
   moved.hour, moved.min, moved.sec = date.hour, date.min, date.sec

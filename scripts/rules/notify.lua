@@ -83,6 +83,7 @@ local function quiet_ms(zone, now_ms)
   end
   local day = civil.add_days({ year = now.year, month = now.month, day = now.day },
     crosses and minute >= from and 1 or 0)
+  ---@type any
   local end_ms = calendar.from_local({ year = day.year, month = day.month, day = day.day,
     hour = math.floor(to / 60), min = to % 60 }, zone)
   if end_ms <= now_ms then

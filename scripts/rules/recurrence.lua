@@ -96,7 +96,8 @@ end
 local function read_until(value)
   local year, month, day = value:match("^(%d%d%d%d)(%d%d)(%d%d)")
   local hour, min, sec, zulu = value:match("T(%d%d)(%d%d)(%d%d)(Z?)$")
-  local seconds = civil.to_days(tonumber(year), tonumber(month), tonumber(day)) * 86400
+  local seconds = civil.to_days(tonumber(year) --[[@as integer]],
+    tonumber(month) --[[@as integer]], tonumber(day) --[[@as integer]]) * 86400
     + (hour and hour * 3600 + min * 60 + sec or 86399)
   return seconds * 1000 + 999, zulu == "Z"
 end

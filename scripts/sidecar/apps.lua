@@ -15,13 +15,20 @@ local MAX_HEADERS = 32
 ---@field app apps.App
 ---@field port integer|nil       none: it only calls
 ---@field sidecar_port integer
+---@field woken host.fiber.Event|nil  set: it is asked at once what it subscribes to
 ---@field up boolean|nil         nil: not known yet
+---@field cron table<string, table>|nil  of its bindings, the mark of the one that runs
 ---@field seen boolean|nil       it has said since the sidecar started what it subscribes to
 
 ---@class apps.App
 ---@field id string
 ---@field replicas apps.Replica[]
+---@field turn integer           of the replica that had the last call
 ---@field subscriptions table<string, table>|nil  by pubsub and topic; nil: not known yet
+
+---Called with a replica that refuses connections.
+---@type fun(replica: apps.Replica)
+apps.on_refused = function(_) end
 
 ---@type apps.App[]
 apps.list = {}
@@ -128,8 +135,10 @@ end
 ---@param headers table<string, string>
 ---@param body string|nil
 ---@param timeout_ms number|nil
----@return host.http.Reply|nil
----@return host.Error|nil
+---@return host.http.Reply|nil reply
+---@return host.Error|nil err
+---@return_overload host.http.Reply, nil
+---@return_overload nil, host.Error
 function apps.call(replica, method, path, headers, body, timeout_ms)
   headers["dapr-api-token"] = config.get("APP_API_TOKEN") or headers["dapr-api-token"]
   local count = 0
@@ -142,7 +151,7 @@ function apps.call(replica, method, path, headers, body, timeout_ms)
   local reply, err = http.request({ method = method, body = body, headers = headers,
     url = "http://127.0.0.1:" .. replica.port .. path, timeout_ms = timeout_ms or CALL_MS,
     max_reply = MAX_REPLY })
-  if not reply and apps.is_refused(err) and apps.on_refused then
+  if not reply and apps.is_refused(err) then
     apps.on_refused(replica)
   end
   return reply, err

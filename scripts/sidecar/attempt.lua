@@ -109,7 +109,7 @@ end
 function attempt.one(group, message)
   local call, result = prepare(group, message)
   if not call then
-    return result
+    return result --[[@as attempt.Result]]
   end
   local component, subscription = components.named(message.pubsub), call.subscription
   local body = subscription.raw and envelope.raw(message.pubsub, message.topic, call.value)

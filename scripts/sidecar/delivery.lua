@@ -46,10 +46,14 @@ local BULK_IN_FLIGHT, BULK_IN_FLIGHT_CROWDED = 2, 1
 local BULK_BYTES = 1024 * 1024 -- of one call, or a single larger message
 
 local groups = {}
+---@type number
 local crowded_until = 0
 local acked, failed = {}, {}
 local flushed = fiber.event()
+---@type number
 local next_id
+---@type {deliveries: host.metrics.Counter, dead: host.metrics.Counter, pending: host.metrics.Gauge,
+---held: host.metrics.Gauge}
 local count
 
 local function make_metrics()
@@ -518,8 +522,9 @@ end
 
 -- How many messages the app takes in one call; nil: they come one by one.
 local function bulk_of(group)
-  local known = group.app.subscriptions
-  local subscription = known and known[group.key]
+  local app = group.app --[[@as apps.App]]
+  local known = app.subscriptions
+  local subscription = known and known[group.key --[[@as string]]]
   return subscription and subscription.bulk
 end
 
@@ -592,7 +597,7 @@ end
 -- The engine, as others see it.
 
 ---@param n integer  how many ids
----@return integer   the first of them
+---@return number    the first of them
 function delivery.reserve(n)
   if n >= BURST then
     crowded_until = time.monotonic_ms() + CROWD_MS
@@ -633,8 +638,9 @@ end
 ---@return boolean        the app wants messages of this type
 function delivery.wants(name, message)
   local group = groups[name]
-  local known = group.app.subscriptions
-  local subscription = known and known[group.key]
+  local app = group.app --[[@as apps.App]]
+  local known = app.subscriptions
+  local subscription = known and known[group.key --[[@as string]]]
   local types = subscription and subscription.types
   return not types or not message.type or types[message.type] == true
 end
@@ -751,6 +757,7 @@ function delivery.start()
   end
   -- Ids grow over restarts too, also when the table is empty.
   next_id = math.max(last + 1, time.now_ms() * 1000)
+  ---@type any
   local counts = store.count()
   while not counts do
     fiber.sleep(DATABASE_RETRY_MS)
@@ -764,6 +771,7 @@ function delivery.start()
   fiber.spawn(flush_forever)
   worker.at_end(flush_all)
   fiber.spawn(function()
+    ---@type number
     local took = 0
     while true do
       fiber.sleep(math.max(COUNT_MS, math.min(COUNT_SHARE * took, EXPIRE_MS)))

@@ -75,7 +75,8 @@ end
 ---@param limit integer
 ---@param without string[]|nil  keys to leave out
 ---@param lane string|nil       this key alone
----@return table[]|nil
+---@return host.db.Rows|nil
+---@return host.db.Error|nil
 function delivery_store.read(group, held, limit, without, lane)
   if lane then
     return db.query(READ_LANE, group, held, limit, lane)
@@ -100,7 +101,8 @@ function delivery_store.delete(ids_of)
 end
 
 ---@param list {group: table, id: integer, attempts: integer, retry_ms: number}[]
----@return table|nil
+---@return host.db.Rows[]|nil
+---@return host.db.Error|nil
 function delivery_store.save_attempts(list)
   local statements = {}
   for i, item in ipairs(list) do
@@ -114,7 +116,8 @@ end
 ---@param message table
 ---@param group string
 ---@param target table  {app, topic, id, headers, groups, reason, now}
----@return table|nil
+---@return host.db.Rows|nil
+---@return host.db.Error|nil
 function delivery_store.move(message, group, target)
   if #target.groups == 0 then
     return db.execute(BURY, group, int(message.id), target.app, message.pubsub, target.topic,
@@ -126,19 +129,22 @@ end
 
 ---Drops all that groups have.
 ---@param groups string[]
----@return table|nil
+---@return host.db.Rows|nil
+---@return host.db.Error|nil
 function delivery_store.forget(groups)
   return db.execute(FORGET, groups)
 end
 
 ---@param pubsub string
----@param before_ms integer
----@return table|nil
+---@param before_ms number
+---@return host.db.Rows|nil
+---@return host.db.Error|nil
 function delivery_store.expire(pubsub, before_ms)
   return db.execute(EXPIRE, pubsub, int(before_ms))
 end
 
----@return table|nil
+---@return host.db.Rows|nil
+---@return host.db.Error|nil
 function delivery_store.expire_dead_letters()
   return db.execute(EXPIRE_DEAD)
 end

@@ -18,7 +18,8 @@ local TYPE = "com.dapr.event.sent"
 ---@param content_type string|nil
 ---@return string  lower case, without parameters
 function envelope.media_type(content_type)
-  return (content_type or "text/plain"):match("^%s*([^;]*)"):gsub("%s+$", ""):lower()
+  local media_type = (content_type or "text/plain"):match("^%s*([^;]*)") --[[@as string]]
+  return media_type:gsub("%s+$", ""):lower()
 end
 
 ---@param bytes string
@@ -117,7 +118,7 @@ function envelope.fill(context, text, event)
     parts[#parts + 1] = member(name, value)
     overlap = overlap or event[name] ~= nil
   end
-  local rest = overlap and replace(text, add) or text:match("^%s*{%s*(.*)$")
+  local rest = overlap and replace(text, add) or text:match("^%s*{%s*(.*)$") --[[@as string]]
   return "{" .. table.concat(parts, ",") .. (rest:find("^}") and "" or ",") .. rest
 end
 

@@ -67,6 +67,7 @@ function invoke.run(call, id, path)
     return failed(id, "failed to resolve address for '" .. id .. "'")
   end
   local request = call.request
+  ---@type string|nil
   local body = request.body
   if body == "" and NO_BODY[request.method] then
     body = nil

@@ -93,6 +93,7 @@ local function plan(fields, now)
   if fields.repeats == 0 then
     return wrong("repeats must be greater than 0")
   end
+  ---@type any, boolean|nil
   local due, is_duration
   if fields.due then
     due, is_duration = schedule.point(fields.due, now)
@@ -120,7 +121,7 @@ local function plan(fields, now)
       return wrong("failed to parse ttl: " .. fields.ttl)
     end
   end
-  local first = due or schedule.next(times, now)
+  local first = due or schedule.next(times --[[@as schedule.Plan]], now)
   if not first then
     return wrong("the schedule never comes")
   end
@@ -164,7 +165,7 @@ function job_spec.read(name, body, now)
     return nil, problem
   end
   job.spec, job.overwrite = fields, body.overwrite == true
-  return job
+  return job --[[@as job_spec.Job]]
 end
 
 ---The run after one that was due at `due`; nil when there is none.

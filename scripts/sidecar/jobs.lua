@@ -44,6 +44,7 @@ local known = {}            -- seq -> the time of its timer, or "running"
 local queues = {}           -- app -> {first, last, running, …}: jobs that are due, in their order
 local waiting = 0           -- in all queues
 local looked = fiber.event()
+---@type {late: host.metrics.Histogram, runs: host.metrics.Counter}
 local count
 
 local function int(number)
@@ -225,6 +226,7 @@ function jobs.start()
   }
   fiber.spawn(function()
     while true do
+      ---@type boolean, any
       local ok, wait = pcall(look)
       looked:wait(ok and wait or DATABASE_RETRY_MS)
     end

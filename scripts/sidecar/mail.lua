@@ -30,7 +30,7 @@ end
 ---@field to string[]
 ---@field cc string[]
 ---@field subject string
----@field priority integer
+---@field priority number
 ---@field html string
 ---@field date string        RFC 5322
 ---@field id string

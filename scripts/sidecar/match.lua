@@ -67,6 +67,14 @@ local function look_up(event, path)
   return value
 end
 
+---@class match.Token
+---@field kind string
+---@field text string|nil
+---@field value any
+
+---@class match.Parser
+---@field tokens match.Token[]
+---@field at integer
 local Parser = {}
 Parser.__index = Parser
 

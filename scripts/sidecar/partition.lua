@@ -15,7 +15,7 @@ function partition.of(key, count)
     hash = bit.tobit(bit.lshift(hash, 24) + hash * 403)
   end
   local index = math.fmod(hash, count)
-  return math.abs(index)
+  return math.abs(index) --[[@as integer]]
 end
 
 return partition

@@ -93,6 +93,8 @@ end
 
 -- The message of one body; nil and a problem when it is no CloudEvent.
 -- event: the body decoded, where that has been done.
+---@return table<string, any>|nil message
+---@return string|nil why
 local function message_of(context, content_type, body, raw, event)
   if raw then
     return raw_message(body)
@@ -225,7 +227,7 @@ function publish.one(call, pubsub, topic)
   local message, why = message_of(context_of(call, pubsub, topic, metadata),
     call.request.headers["content-type"], call.request.body, raw)
   if not message then
-    return errors.reply(500, "ERR_PUBSUB_CLOUD_EVENTS_SER", why)
+    return errors.reply(500, "ERR_PUBSUB_CLOUD_EVENTS_SER", why --[[@as string]])
   end
   message.key, message.headers = key_of(metadata), headers
   why = problem_of(component, message)
@@ -271,8 +273,9 @@ local function read_entries(body)
     end
     seen[id] = true
     local content_type = item.contentType
+    local text = rawjson.member(texts[i], "event")
     local bytes = type(content_type) == "string" and content_type ~= "" and item.event ~= nil
-      and event_bytes(content_type, item.event, rawjson.member(texts[i], "event"))
+      and event_bytes(content_type, item.event, text --[[@as string]])
     if not bytes then
       return refuse("mismatch between contentType and event")
     end

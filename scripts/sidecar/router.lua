@@ -33,7 +33,7 @@ local DELETE = { DELETE = true }
 -- Go's rules: + is a space everywhere; what is not an escape stays.
 local function unescape(text)
   return (text:gsub("+", " "):gsub("%%(%x%x)", function(hex)
-    return string.char(tonumber(hex, 16))
+    return string.char(tonumber(hex, 16) --[[@as integer]])
   end))
 end
 
@@ -237,6 +237,7 @@ local function try_invoke(call)
   return errors.unknown()
 end
 
+---@return integer, any, table|nil
 local function route(call)
   local path = segments_of(call.request.path)
   local version = VERSIONS[path[1] or ""]

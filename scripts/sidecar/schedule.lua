@@ -19,10 +19,12 @@ local MAX_DAYS = 366 * 8 -- how far a next run is looked for: a leap day can be 
 ---@param text string
 ---@return number|nil ms
 function schedule.go_duration(text)
+  ---@type any, any
   local sign, rest = text:match("^([+-]?)(.+)$")
   if rest == "0" then
     return 0
   end
+  ---@type number|nil
   local total = rest and rest ~= "" and 0 or nil
   while total and rest ~= "" do
     local number, unit, more = rest:match("^(%d*%.?%d*)([µa-z\194\181]+)(.*)$")
@@ -42,6 +44,7 @@ function schedule.iso_duration(text, now)
   if not date or date .. clock == "" then
     return nil
   end
+  ---@type table<string, number>, any[]
   local parts, rest = {}, { date, clock }
   for i, units in ipairs({ "YMWD", "HMS" }) do
     local left = rest[i]:gsub("(%d+%.?%d*)([" .. units .. "])", function(number, unit)
@@ -54,7 +57,7 @@ function schedule.iso_duration(text, now)
   end
   local at = calendar.to_local(now, "UTC")
   local month = at.month - 1 + (parts.M1 or 0) + 12 * (parts.Y1 or 0)
-  at.year, at.month = at.year + math.floor(month / 12), month % 12 + 1
+  at.year, at.month = at.year + math.floor(month / 12), (month % 12 + 1) --[[@as integer]]
   local moved = calendar.from_local({ year = at.year, month = at.month, day = 1, hour = at.hour,
     min = at.min, sec = at.sec }, "UTC")
   if not moved then
@@ -203,7 +206,7 @@ end
 ---@return integer|nil ms  nil: never again
 function schedule.next(plan, after)
   if plan.every then
-    return after + plan.every
+    return after + plan.every --[[@as integer]]
   end
   local at = calendar.to_local((math.floor(after / 1000) + 1) * 1000, plan.zone)
   local hour, min, sec = at.hour, at.min, at.sec
@@ -228,7 +231,7 @@ end
 ---@return number|nil ms
 function schedule.seconds(text)
   local number = type(text) == "string" and text:match("^(%-?%d+%.?%d*)s$")
-  return number and tonumber(number) * 1000
+  return number and tonumber(number) * 1000 or nil
 end
 
 return schedule

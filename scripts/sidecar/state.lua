@@ -310,7 +310,8 @@ function state.transaction(call, name)
   end
   local changes = {}
   local texts = body.operations
-    and rawjson.items(rawjson.member(call.request.body, "operations")) or {}
+    and rawjson.items(rawjson.member(call.request.body, "operations") --[[@as string]])
+    or {}
   for i, item in ipairs(body.operations or {}) do
     changes[i], problem = read_operation(call, component, item, texts[i])
     if not changes[i] then

@@ -22,10 +22,10 @@ local SAVE = "INSERT INTO sidecar.app (id, subscriptions) VALUES ($1, $2)"
 
 ---Called with an app when it has come up, or its subscriptions have changed.
 ---@type fun(app: apps.App, changed: boolean)
-subscriptions.on_change = function() end
+subscriptions.on_change = function(_, _) end
 ---Called with a replica when it has come up.
 ---@type fun(replica: apps.Replica)
-subscriptions.on_up = function() end
+subscriptions.on_up = function(_) end
 
 ---@param pubsub string
 ---@param topic string
@@ -223,6 +223,7 @@ end
 
 ---Reads what is stored (waits, and until the database is there).
 function subscriptions.load()
+  ---@type any
   local rows = db.query(LOAD)
   while not rows do
     fiber.sleep(BAD_MIN_MS)
@@ -244,7 +245,7 @@ function subscriptions.start()
       log.warn("an app is not reachable; its deliveries wait",
         { app = replica.app.id, port = replica.port })
       replica.up = false
-      replica.woken:set()
+      replica.woken --[[@as host.fiber.Event]]:set()
     end
   end
   for _, app in ipairs(apps.list) do

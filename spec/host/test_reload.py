@@ -505,6 +505,16 @@ class Rules(RulesCase):
         self.assertIn("rules: ", ready.json["detail"])
         self.assertEqual(self.host.post("/api/tasks", {"title": "goes on"}).status, 201)
 
+    def test_a_file_that_no_service_here_asks_must_compile_all_the_same(self):
+        self.edit("notify.lua", "return (\n")
+        wait_until(lambda: self.status()["state"] == "failed", PATIENCE, "a refusal")
+        self.assertIn("rules/notify.lua:", self.status()["error"])
+
+    def test_a_service_holds_what_it_asks_and_no_other_file(self):
+        self.edit("notify.lua", 'error("was run")\n')
+        wait_until(lambda: self.status()["loads"] == 2, PATIENCE, "the rules")
+        self.acknowledged(self.status()["revision"])
+
     def test_rules_whose_examples_do_not_come_true_are_refused(self):
         name = os.path.join(self.rules, "task.examples.json")
         with open(name) as f:

@@ -91,7 +91,8 @@ class Tasks(RuleCase):
         host = self.make("chat-api", "task", {r"return decision\n": 'do return { add_tags = { "fine", 7 } } end\n'})
         self.assertEqual(self.create(host)["tags"], [])
         [line] = self.logged(host, "a rule failed")
-        self.assertEqual(line["error"], "task.create: result.add_tags[2] must be a string of one line from 1 to 50 bytes, is 7")
+        self.assertRegex(line["error"],
+                         r"^rules/task\.lua:\d+: task\.create: result\.add_tags\[2\] must be a string of one line from 1 to 50 bytes, is 7$")
         self.assertEqual(self.defaults(host, "task.create", "result"), 1)
 
     def test_a_series_goes_on_without_its_rule(self):

@@ -111,8 +111,27 @@ class Check(Folder):
                 self.check(r"^wrong notify\.lua: .*rules/notify\.lua:\d+: (the rules need more than 32768 KiB of memory|it takes more than)")
 
     def test_a_pattern_that_takes_for_ever(self):
-        self.change_retry('local found = (("a"):rep(500)):find(("a?"):rep(40) .. ("a*"):rep(40) .. "b")')
-        self.check(r"^wrong notify\.lua: .*rules/notify\.lua:\d+: ")
+        for code in ('local found = (("a"):rep(500)):find(("a?"):rep(40) .. ("a*"):rep(40) .. "b")', 'local s = (("a"):rep(50000)):gsub(".-.-.-b", "")',
+                     'local l = require("lpeg")\n  l.P({ "S", S = "a" * l.V("S") * "b" + "a" * l.V("S") * "c" + "a" }):match(("a"):rep(60))'):
+            with self.subTest(code):
+                shutil.copy(os.path.join(SHIPPED, "notify.lua"), self.rules)
+                self.change_retry(code)
+                self.check(r"^wrong notify\.lua: notify\.retry: rules/notify\.lua:\d+: it takes more than 50? ms of CPU time$")
+
+    def test_metamethods_and_handlers_that_never_end(self):
+        for code in ("local t = setmetatable({}, { __index = function() while true do end end })\n  local x = t.a",
+                     "local s = tostring(setmetatable({}, { __tostring = function() while true do end end }))",
+                     'xpcall(function() error("x") end, function() while true do end end)'):
+            with self.subTest(code):
+                shutil.copy(os.path.join(SHIPPED, "notify.lua"), self.rules)
+                self.change_retry(code)
+                self.check(r"^wrong notify\.lua: notify\.retry: rules/notify\.lua:\d+: it takes more than 50? ms of CPU time$")
+
+    def test_examples_that_fail_alike_are_one_line_behind_the_file_that_is_why(self):
+        self.change_retry('error("on purpose")')
+        wrong = self.check(count=2)
+        self.assertRegex(wrong[0], r"^wrong notify\.lua: notify\.retry: rules/notify\.lua:\d+: on purpose$")
+        self.assertRegex(wrong[1], r'^wrong notify\.examples\.json: example \d+ "[^"]+" and \d+ more: rules/notify\.lua:\d+: on purpose$')
 
     def test_recursion_without_an_end(self):
         self.change_retry("local function f(n) return 1 + f(n + 1) end\n  f(1)")
@@ -120,7 +139,7 @@ class Check(Folder):
 
     def test_a_result_of_the_wrong_shape(self):
         self.change_retry('do return "soon" end')
-        self.check(r"^wrong notify\.lua: notify\.retry: result must be an integer from 0 to 31622400000 or false, is \"soon\"$")
+        self.check(r"^wrong notify\.lua: rules/notify\.lua:\d+: notify\.retry: result must be an integer from 0 to 31622400000 or false, is \"soon\"$")
 
     def test_what_a_rule_may_not_see(self):
         for code, part in (('local f = io.open("/etc/passwd")', "undeclared global 'io'"), ('os.execute("id")', "undeclared global 'os'"),
@@ -455,6 +474,7 @@ class Live(unittest.TestCase):
         lines = [json.loads(line) for line in self.host.log_text().splitlines() if "the candidate rules decide otherwise" in line]
         self.assertEqual({(line["rule"], line["path"]) for line in lines}, {("task.create", "result.priority")})
         self.assertLessEqual(len(lines), 2)    # one a worker
+        wait_until(lambda: self.metric("rules_shadow_memory_bytes") > 0, PATIENCE, "the memory of the candidate")
         self.edit(self.shadow, 'local PRIORITY = "low"', "local PRIORITY = nil")
         loads = self.status()["shadow"]["loads"]
         wait_until(lambda: self.status()["shadow"]["loads"] > 1, PATIENCE, "the next candidate")
@@ -519,6 +539,83 @@ class Page(unittest.TestCase):
                 json.dump([example], file)
             done = rules("check", folder)
             self.assertEqual(done.returncode, 0, done.stdout)
+
+    # Runs as a file of the rules does: what of it is not so is an error with its line.
+    EXAMPLES = """local calendar, json = require("host.calendar"), require("host.json")
+local text, lpeg = require("host.text"), require("lpeg")
+
+local function same(a, b)
+  if type(a) ~= "table" or type(b) ~= "table" then
+    return a == b
+  end
+  for key, value in pairs(a) do
+    if not same(value, b[key]) then
+      return false
+    end
+  end
+  for key in pairs(b) do
+    if a[key] == nil then
+      return false
+    end
+  end
+  return true
+end
+
+local function is(got, wanted)
+  if not same(got, wanted) then
+    error("gives " .. tostring(got), 2)
+  end
+end
+
+"""
+
+    def run_in_rules(self, lines):
+        with tempfile.TemporaryDirectory() as folder:
+            shutil.copytree(SHIPPED, folder, dirs_exist_ok=True)
+            with open(os.path.join(folder, "page.lua"), "w") as file:
+                file.write(self.EXAMPLES + "".join(lines) + "return { calendar, json, text, lpeg, is }\n")
+            done = rules("check", folder)
+            return "".join(line for line in done.stdout.splitlines() if "page.lua" in line)
+
+    def examples(self):
+        section = re.search(r"(?s)## What a rule may call\n(.*?)\n## ", self.text)[1]
+        return section, [line.split(" --> ") for block in re.findall(r"(?s)```lua\n(.*?)```", section) for line in block.splitlines()]
+
+    def test_what_a_rule_may_call_gives_what_the_page_says(self):
+        lines = [f"is({call}, {result})\n" for call, result in self.examples()[1]]
+        self.assertEqual(self.run_in_rules(lines), "ok    page.lua")
+        self.assertIn("gives 4", self.run_in_rules(['is(lpeg.P("buy"):match("buy milk"), 5)\n']))
+
+    def test_each_function_of_the_modules_has_an_example_and_is_there(self):
+        called = {call for line in self.examples()[1] for call in re.findall(r"\b((?:calendar|json|text|lpeg)\.\w+)\(", line[0])}
+        stubs = set()
+        for path in ("host/calendar", "host/json", "host/text", "lpeg"):
+            with open(os.path.join(ROOT, "scripts", "meta", path + ".lua")) as file:
+                stubs |= set(re.findall(r"(?m)^function ((?:calendar|json|text|lpeg)\.\w+)", file.read()))
+        self.assertEqual(sorted(called), sorted(stubs))
+        self.assertEqual(self.run_in_rules([f'is(type({name}), "function")\n' for name in stubs]), "ok    page.lua")
+
+    def test_the_functions_of_lua_that_it_names_are_there(self):
+        names = re.findall(r"`([a-z]+(?:\.[a-z]+)?)`", self.examples()[0].split("all of `math`")[0])
+        self.assertGreater(len(names), 30)
+        self.assertEqual(self.run_in_rules([f'is(type({name}), "function")\n' for name in names]), "ok    page.lua")
+
+    def test_the_metrics_and_log_lines_that_it_names_are_those_of_the_sources(self):
+        sources = ""
+        for folder, suffix in (("host", ".c"), ("scripts/lib", ".lua")):
+            for name in os.listdir(os.path.join(ROOT, folder)):
+                if name.endswith(suffix):
+                    with open(os.path.join(ROOT, folder, name)) as file:
+                        sources += file.read()
+        with open(os.path.join(ROOT, "host", "api", "rules.c")) as file:
+            sources += file.read()
+        table = re.search(r"(?s)### Watch\n(.*?)\n###", self.text)[1]
+        for name in re.findall(r"`(rules_\w+|todo_rules_\w+)", table):
+            self.assertIn(name.replace("todo_rules_", ""), sources)
+        lines = re.findall(r"`([^`]+)`", re.search(r"\| log \|(.*)", table)[1])
+        self.assertGreater(len(lines), 3)
+        for line in lines:
+            self.assertTrue(f'"{line}"' in sources or f'"{line.replace("rules", "%s", 1)}"' in sources, line)
 
     def test_every_command_and_setting_that_it_names_is_in_the_help(self):
         text = subprocess.run([PROGRAM, "--help"], capture_output=True, text=True, timeout=300).stdout

@@ -40,4 +40,13 @@ describe("lib.json", function()
     assert.is_nil(value)
     assert.matches('repeated key "a" at byte', message)
   end)
+
+  it("writes the same text for the same value when members are sorted", function()
+    local value = { b = { 1, { z = json.null, a = true } }, a = json.list({}), c = {},
+      ["1"] = "x/y", d = 2 ^ 53 }
+    assert.equal('{"1":"x\\/y","a":[],"b":[1,{"a":true,"z":null}],"c":{},"d":9007199254740992}',
+      json.encode_sorted(value))
+    assert.equal('"x"', json.encode_sorted("x"))
+    assert.has_error(function() json.encode_sorted({ f = function() end }) end)
+  end)
 end)

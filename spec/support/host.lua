@@ -77,6 +77,7 @@ package.loaded["host.rules"] = { call = function(name, ...)
   return copy_of(value)
 end, failed = function(name, code, message)
   host.failed[#host.failed + 1] = { rule = name, code = code, message = message }
+  return message
 end, revision = function() return "spec" end, has_shadow = function()
   return host.shadow ~= nil
 end, shadow = function(name, ...)

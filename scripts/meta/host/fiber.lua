@@ -2,7 +2,7 @@
 
 ---@class host.fiber
 local fiber = {}
----@param ms integer
+---@param ms number  whole ones count
 function fiber.sleep(ms) end
 ---Runs the functions at the same time and waits for all of them. An error in one is thrown here
 ---after all have ended.
@@ -21,7 +21,7 @@ function fiber.traceparent() end
 function fiber.set_traceparent(traceparent) end
 
 ---@class host.fiber.Event
----@field wait fun(self: host.fiber.Event, ms: integer): true|nil  waits; nil when the time is over
+---@field wait fun(self: host.fiber.Event, ms: number): true|nil  waits; nil when the time is over
 ---@field set fun(self: host.fiber.Event)  ends the wait, or the next one
 
 ---One fiber waits for it; others set it. May be made while loading.

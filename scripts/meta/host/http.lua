@@ -5,9 +5,9 @@ local http = {}
 ---@class host.http.Request
 ---@field method string
 ---@field url string
----@field headers table<string, string>|nil
+---@field headers table<string, string|nil>|nil
 ---@field body string|nil
----@field timeout_ms integer|nil          of the whole call, default 5000
+---@field timeout_ms number|nil           of the whole call, default 5000
 ---@field connect_timeout_ms integer|nil  default 2000
 ---@field max_reply integer|nil           bytes, default 1 MiB
 ---@field public_only boolean|nil         refuse addresses that are not public
@@ -22,8 +22,10 @@ local http = {}
 ---Calls another server (waits). code: "unreachable", "timeout", "too_large", "cancelled", "refused"
 ---(bad URL, or too many calls in flight).
 ---@param request host.http.Request
----@return host.http.Reply|nil
----@return host.Error|nil
+---@return host.http.Reply|nil reply
+---@return host.Error|nil err
+---@return_overload host.http.Reply, nil
+---@return_overload nil, host.Error
 function http.request(request) end
 
 return http

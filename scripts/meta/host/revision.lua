@@ -9,7 +9,7 @@ function revision.status(kind) end
 
 ---Asks for rules that were live before (see is_rolling_back).
 ---@param revision string|nil  its first 6 characters or more; nil: the last good one
----@return true|nil
+---@return boolean|nil under_way
 ---@return string|nil message
 function revision.roll_back(revision) end
 ---@return boolean             whether they are on their way

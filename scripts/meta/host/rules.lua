@@ -1,12 +1,13 @@
 ---@meta host.rules
 
 ---@class host.rules
----Business rules, in a VM of their own: see ARCHITECTURE.md, "Rules". Required, it loads them.
+---Business rules, in a VM of their own: see ARCHITECTURE.md, "Rules". A service that requires this
+---may ask the files that it declares in `rules`, or all where it declares none.
 local rules = {}
 ---@class host.RuleError
 ---@field code "budget"|"memory"|"error"|"missing"|"argument"|"result"
 ---@field message string    with the file and line of the rule where one is to blame
----@field traceback string  lines; may be empty
+---@field traceback string|nil  lines; may be empty
 ---Calls function `plan` of notify.lua for "notify.plan". Arguments and results are copies: nil,
 ---booleans, numbers, strings, host.json.null, tables of these without metatable (lists of host.json
 ---stay lists). Does not wait. A failure is counted, and logged once a minute for each rule and code.
@@ -15,11 +16,16 @@ local rules = {}
 ---@return any ...                 what the rule returns, or nil
 ---@return host.RuleError|nil err  when there is none
 function rules.call(name, ...) end
----Says of a call that gave something that this is of no use: it counts as a failure, also towards
----the return of the rules before, and is logged as one.
+---Loads these files of rules/ and what they require, beside those that are loaded; throws when one
+---is wrong. lib/service.lua does so with what a service declares.
+---@param files string[]
+function rules.open(files) end
+---Says of the last call, which gave something, that this is of no use: it counts as a failure, also
+---towards the return of the rules before, and is logged as one.
 ---@param name string
 ---@param code string
 ---@param message string
+---@return string message  with the file and line where the rule begins
 function rules.failed(name, code, message) end
 ---Asks the candidate rules, which decide nothing; counts nothing.
 ---@param name string

@@ -17,6 +17,8 @@ function time.format(ms) end
 ---@param text string
 ---@return integer|nil ms
 ---@return string|nil message
+---@return_overload integer, nil
+---@return_overload nil, string
 function time.parse(text) end
 
 return time
