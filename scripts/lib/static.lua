@@ -128,13 +128,17 @@ local function describe(files)
   return { version = crypto.hex(crypto.sha256(table.concat(all))):sub(1, 16), files = list }
 end
 
----Routes for all files that a folder has when the service starts, and GET /shell.json, which names
----them. Whatever else is asked for is not read from the disk.
+---Routes for all files of a known type that a folder has when the service starts, and GET
+---/shell.json, which names them. Whatever else is asked for is not read from the disk.
 ---@param folder string  "web"
 ---@return service.Route[]
 function static.folder(folder)
-  local names = worker.list_files(folder .. "/") or {}
-  local files
+  local names, files = {}, nil
+  for _, name in ipairs(worker.list_files(folder .. "/") or {}) do
+    if TYPES[name:match("%.(%w+)$")] then
+      names[#names + 1] = name
+    end
+  end
   -- All at once, so that they are of one state of the folder.
   local function all()
     if not files then
@@ -146,12 +150,12 @@ function static.folder(folder)
     return files
   end
 
-  local routes = { { "GET", "/shell.json", auth = false, function()
+  local routes = { { "GET", "/shell.json", auth = false, doc = false, function()
     return 200, json.encode(describe(all())), { ["Cache-Control"] = "no-cache" }
   end } }
   for _, name in ipairs(names) do
     local path = address(name)
-    routes[#routes + 1] = { "GET", path, auth = false, function(request)
+    routes[#routes + 1] = { "GET", path, auth = false, doc = false, function(request)
       return answer(all()[path], request)
     end }
   end

@@ -42,8 +42,9 @@ function show(preview) {
   drawMarks(text, current ? preview.parts : []);
   const place = byId("understood");
   const parts = current ? preview.parts : [];
-  place.hidden = !parts.length;
-  place.replaceChildren(...(parts.length && preview.task?.title ? [el("span.what", {}, preview.task.title)] : []),
+  place.hidden = !parts.length && !(current && preview.problem);
+  place.replaceChildren(...(current && preview.problem ? [el("span.problem-text", {}, preview.problem)] : []),
+    ...(parts.length && preview.task?.title ? [el("span.what", {}, preview.task.title)] : []),
     ...parts.map((part) => el(`span.chip.${part.kind}`, {}, ICONS[part.kind] && icon(ICONS[part.kind]), words(preview.task, part))));
 }
 
@@ -58,7 +59,8 @@ async function look() {
   } catch (error) {
     // An older server has no preview: the text is the title then.
     if (error instanceof Refused && (error.status === 404 || error.status === 405)) available = false;
-    if (error.name !== "AbortError") show(null);
+    if (error.name === "AbortError" || byId("add").value !== text) return;
+    show(error.status === 422 ? { text, task: null, parts: [], problem: error.message } : null);
   }
 }
 
