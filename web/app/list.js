@@ -11,6 +11,7 @@ const RANK = { high: 0, medium: 1, low: 2 };
 const rows = new Map(); // key -> {item, task, stamp}
 let most = PAGE;
 let loaded = false;
+let absent = false; // none could be read
 let search = "";
 
 const EMPTY = {
@@ -38,9 +39,13 @@ export function searchFor(text) {
   draw();
 }
 
-/** Tasks are there, from this browser or from the server. */
-export function hasLoaded() {
+/**
+ * Tasks are there, from this browser or from the server.
+ * @param {boolean} [missing]  they are not: the server cannot be reached, and this browser has none
+ */
+export function hasLoaded(missing = false) {
   loaded = true;
+  absent = missing && store.list().length === 0;
   draw();
 }
 
@@ -88,9 +93,9 @@ function drawEmpty(filter, any) {
   place.hidden = any || !loaded;
   byId("loading").hidden = loaded;
   if (place.hidden) return;
-  const [title, hint] = search ? [`Nothing matches “${search}”`, "Try fewer words, or another filter."]
+  const [title, hint] = absent ? ["Your tasks are not here yet", "They show up once the server can be reached. You can add new ones."] : search ? [`Nothing matches “${search}”`, "Try fewer words, or another filter."]
     : EMPTY[filter.kind] ?? ["Nothing here", "No open task fits this filter."];
-  place.replaceChildren(icon(search ? "search" : "done"), el("p.strong", {}, title), el("p", {}, hint));
+  place.replaceChildren(icon(absent ? "cloud" : search ? "search" : "done"), el("p.strong", {}, title), el("p", {}, hint));
 }
 
 /** Draws what has changed since the last time. */
@@ -126,7 +131,7 @@ export function draw() {
   list.hidden = wanted.length === 0;
   byId("more").hidden = total <= wanted.length;
   byId("title").textContent = filter.title;
-  byId("summary").textContent = loaded ? plural(total, "task") : "";
+  byId("summary").textContent = loaded && !absent ? plural(total, "task") : "";
   document.title = filter.title + " · Todo";
   drawEmpty(filter, wanted.length > 0);
 }

@@ -103,6 +103,7 @@ async function start() {
     onState: (state) => {
       drawConnection();
       if (state === "live") {
+        list.hasLoaded();
         queue.flush();
         loading?.then((chat) => chat.online());
       }
@@ -122,7 +123,7 @@ async function start() {
     if (event.key !== "token") return;
     if (session.user() !== user) location.reload();
   });
-  await Promise.all([restore(), live.refresh().then(list.hasLoaded, () => list.hasLoaded())]);
+  await Promise.all([restore(), live.refresh().then(() => list.hasLoaded(), () => list.hasLoaded(true))]);
   queue.flush();
   if (matchMedia("(min-width: 1100px)").matches) loadChat();
   import("./shell.js").then((shell) => shell.start());

@@ -7,7 +7,7 @@ const WENT = "went-to-sign-in"; // of this tab: the provider sent us back withou
 function tokenForm() {
   const problem = el("p.problem-text", { role: "alert" });
   const field = el("input", { type: "password", autocomplete: "off", spellcheck: "false", required: true });
-  return el("form.field", { onsubmit: (event) => {
+  return el("form.token", { onsubmit: (event) => {
     event.preventDefault();
     if (!session.accept(field.value)) problem.textContent = "This is not a token. A token has three parts, joined by dots.";
     else if (session.timeLeft() < 0) problem.textContent = "This token has ended already.";
