@@ -103,11 +103,11 @@ async function start() {
     onState: (state) => {
       drawConnection();
       if (state === "live") {
-        list.hasLoaded();
         queue.flush();
         loading?.then((chat) => chat.online());
       }
     },
+    onTasks: () => list.hasLoaded(),
     onReminder: (reminder) => import("./notify.js").then((notify) => notify.reminder(reminder)),
   });
   drawConnection();
@@ -123,7 +123,7 @@ async function start() {
     if (event.key !== "token") return;
     if (session.user() !== user) location.reload();
   });
-  await Promise.all([restore(), live.refresh().then(() => list.hasLoaded(), () => list.hasLoaded(true))]);
+  await Promise.all([restore(), live.refresh().catch(() => list.hasLoaded(true))]);
   queue.flush();
   if (matchMedia("(min-width: 1100px)").matches) loadChat();
   import("./shell.js").then((shell) => shell.start());
