@@ -13,6 +13,7 @@
 #include "rules_budget.h"
 #include "rules_copy.h"
 #include "rules_env.h"
+#include "rules_guard.h"
 
 enum { TRACE_LEVELS = 16, KEEP_BYTES = 256 * 1024, EXPLAINED_LINES = 200, LINE_BYTES = 500 };
 // Of the collector, in percent: what is made while rules load mostly stays.
@@ -34,6 +35,7 @@ struct rules {
     char *only;
     lua_State *L;
     int modules;      // registry reference
+    int guard;        // likewise
     size_t loaded;    // bytes of the VM after the load
     struct buf bytes; // of arguments, then of results
     unsigned call_ms; // of the call that runs
@@ -158,10 +160,10 @@ static int explain(lua_State *L) {
 
 // Loading.
 
-static const struct rules_file *find_module(const struct rules_bundle *bundle, const char *name,
-                                            size_t len) {
+static const struct file *find_module(const struct rules_bundle *bundle, const char *name,
+                                      size_t len) {
     for (size_t i = 0; i < rules_bundle_count(bundle); i++) {
-        const struct rules_file *file = rules_bundle_file(bundle, i);
+        const struct file *file = rules_bundle_file(bundle, i);
         if (strncmp(file->name, name, len) == 0 && strcmp(file->name + len, ".lua") == 0)
             return file;
     }
@@ -169,7 +171,7 @@ static const struct rules_file *find_module(const struct rules_bundle *bundle, c
 }
 
 // Pushes the file's function, or why there is none.
-static int compile(lua_State *L, const struct rules_file *file) {
+static int compile(lua_State *L, const struct file *file) {
     char name[128];
     snprintf(name, sizeof name, "@rules/%s", file->name);
     return luaL_loadbufferx(L, file->text, file->len, name, "t");
@@ -179,7 +181,7 @@ int rules_compile(const struct rules_bundle *bundle, struct err *err) {
     lua_State *L = luaL_newstate();
     int status = L ? 0 : err_set(err, "a Lua VM cannot be made");
     for (size_t i = 0; status == 0 && i < rules_bundle_count(bundle); i++) {
-        const struct rules_file *file = rules_bundle_file(bundle, i);
+        const struct file *file = rules_bundle_file(bundle, i);
         if (strcmp(file->name + strlen(file->name) - 4, ".lua") == 0 && compile(L, file) != 0)
             status = err_set(err, "%s", lua_tostring(L, -1));
         lua_settop(L, 0);
@@ -193,7 +195,7 @@ int rules_compile(const struct rules_bundle *bundle, struct err *err) {
 static int find_chunk(lua_State *L) {
     size_t len;
     const char *name = luaL_checklstring(L, 2, &len);
-    const struct rules_file *file = find_module(rules_of(L)->bundle, name, len);
+    const struct file *file = find_module(rules_of(L)->bundle, name, len);
     if (!file)
         return 0;
     if (compile(L, file) != 0)
@@ -218,7 +220,7 @@ static int load_all(lua_State *L) {
     lua_gc(L, LUA_GCSETPAUSE, LOAD_PAUSE);
     lua_gc(L, LUA_GCSETSTEPMUL, 400);
     rules_env_push(L, explain);
-    enum { ENV = 1, CHUNKS, MODULES, REQUIRE };
+    enum { ENV = 1, CHUNKS, MODULES, NEEDS, REQUIRE };
     lua_pushvalue(L, MODULES);
     rules->modules = luaL_ref(L, LUA_REGISTRYINDEX);
     lua_newtable(L);
@@ -228,7 +230,7 @@ static int load_all(lua_State *L) {
     lua_setmetatable(L, CHUNKS);
     lua_getfield(L, ENV, "require");
     for (size_t i = 0; !rules->only && i < rules_bundle_count(rules->bundle); i++) {
-        const struct rules_file *file = rules_bundle_file(rules->bundle, i);
+        const struct file *file = rules_bundle_file(rules->bundle, i);
         size_t len = strlen(file->name);
         if (strcmp(file->name + len - 4, ".lua") == 0)
             load_file(L, REQUIRE, file->name, len - 4);
@@ -238,6 +240,7 @@ static int load_all(lua_State *L) {
         if (find_module(rules->bundle, at, (size_t)(end - at)))
             load_file(L, REQUIRE, at, (size_t)(end - at));
     }
+    rules->guard = rules_guard_new(L, MODULES, NEEDS);
     return 0;
 }
 
@@ -381,6 +384,17 @@ static unsigned call_budget_ms(const struct rules *rules) {
     return more < 3 * (size_t)base ? base + (unsigned)more : 4 * base;
 }
 
+// What the call has changed for others is put back, whatever came of it.
+static void guard(struct rules *rules, const char *name) {
+    char file[64], where[64], text[160];
+    const char *dot = strrchr(name, '.');
+    snprintf(file, sizeof file, "%.*s", dot ? (int)(dot - name) : 0, name);
+    if (rules_guard_check(rules->L, rules->guard, file, where, sizeof where) || rules->code)
+        return;
+    snprintf(text, sizeof text, "it changes a table of rules/%s.lua, which is constant", where);
+    fail(rules, "error", "", text);
+}
+
 static void call(struct rules *rules, const char *name) {
     rules->call_ms = call_budget_ms(rules);
     begin(rules, rules->call_ms);
@@ -393,6 +407,7 @@ static void call(struct rules *rules, const char *name) {
     if (rules->explains)
         rules->cpu_ns = rules_budget_cpu_ns(&rules->budget);
     lua_settop(rules->L, 0);
+    guard(rules, name);
     if (rules->budget.over == RULES_OVER_MEMORY)
         recover(rules);
 }
@@ -449,9 +464,9 @@ const char *rules_revision(const struct rules *rules) {
     return rules_bundle_revision(rules->bundle);
 }
 
-const struct rules_file *rules_find_file(const struct rules *rules, const char *name) {
+const struct file *rules_find_file(const struct rules *rules, const char *name) {
     for (size_t i = 0; i < rules_bundle_count(rules->bundle); i++) {
-        const struct rules_file *file = rules_bundle_file(rules->bundle, i);
+        const struct file *file = rules_bundle_file(rules->bundle, i);
         if (strcmp(file->name, name) == 0)
             return file;
     }

@@ -65,7 +65,7 @@ const char *rules_revision(const struct rules *rules);
 const char *rules_called(const struct rules *rules);
 
 // A file of the bundle ("notify.examples.json"); NULL when there is none of that name.
-const struct rules_file *rules_find_file(const struct rules *rules, const char *name);
+const struct file *rules_find_file(const struct rules *rules, const char *name);
 
 // Bytes of the VM.
 size_t rules_memory(const struct rules *rules);

@@ -112,4 +112,5 @@ void shadow_deinit(void) {
     free(folder);
     candidate = NULL;
     folder = NULL;
+    seen[0] = told[0] = 0;
 }

@@ -18,7 +18,7 @@
 
 // What was moved into its place is whole, and rarely comes alone; ..data brings all at once.
 enum { QUIET_MS = 20, QUIET_MOVED_MS = 5, LATEST_MS = 200, MAX_FOLDERS = 4096, MAX_DEPTH = 16 };
-enum { ASKED = 1, STOPPED = 2 };
+enum { ASKED = 1, STOPPED = 2, WOKEN = 4 };
 
 static const uint32_t EVENTS = IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE |
                                IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF | IN_ATTRIB;
@@ -197,7 +197,7 @@ static int take_wanted(struct watch *watch) {
     uint64_t count;
     if (read(watch->wake, &count, sizeof count) < 0 && errno != EAGAIN)
         log_event(LOG_ERROR, "an eventfd failed", "error", strerror(errno), NULL);
-    int wanted = atomic_fetch_and(&watch->wanted, ~ASKED);
+    int wanted = atomic_fetch_and(&watch->wanted, ~(ASKED | WOKEN));
     return wanted;
 }
 
@@ -228,6 +228,8 @@ enum watch_event watch_wait(struct watch *watch, int most_ms) {
             renew(watch);
             return WATCH_ASKED;
         }
+        if (wanted & WOKEN)
+            return WATCH_LOOK;
         if (watch->heard || hear(watch)) {
             watch->heard = false;
             gather(watch);
@@ -261,6 +263,10 @@ static void want(struct watch *watch, int what) {
 
 void watch_ask(struct watch *watch) {
     want(watch, ASKED);
+}
+
+void watch_wake(struct watch *watch) {
+    want(watch, WOKEN);
 }
 
 void watch_stop(struct watch *watch) {

@@ -118,7 +118,7 @@ static int revision(lua_State *L) {
 }
 
 static int read_file(lua_State *L) {
-    const struct rules_file *file = rules_find_file(live(L), luaL_checkstring(L, 1));
+    const struct file *file = rules_find_file(live(L), luaL_checkstring(L, 1));
     if (!file)
         return 0;
     lua_pushlstring(L, file->text, file->len);
