@@ -100,5 +100,6 @@ export function open() {
       document.documentElement.dataset.theme ?? "auto", useTheme))),
     notifications(), calendar(), importing(),
     el("section", {}, el("h3", {}, "Account"), el("div.line", {}, el("p", {}, `Signed in as ${session.user() ?? "nobody"}`), el("span.space", {}),
-      button("Sign out", signOut)), el("p", {}, "Signing out removes your tasks from this browser.")))]);
+      button("Sign out", signOut)), el("p", {}, "Signing out removes your tasks from this browser. Programs can use the same tasks: ",
+      el("a", { href: "/docs" }, "the API"), ".")))]);
 }
