@@ -263,14 +263,17 @@ int script_examine(const struct config *config, struct bundle *bundle, struct ru
 }
 
 // run_all of lib/rule_examples.lua.
-static int run_examples(lua_State *L, const char *files, struct err *err) {
+static int run_examples(lua_State *L, const char *files, const struct rules *rules,
+                        struct err *err) {
     if (push_function(L, "lib.rule_examples", "run_all", err) != 0)
         return -1;
     lua_newtable(L);
-    for (int i = 1; *(files += strspn(files, " ")); i++) {
+    for (int i = 1; *(files += strspn(files, " "));) {
         size_t len = strcspn(files, " ");
-        lua_pushlstring(L, files, len);
-        lua_rawseti(L, -2, i);
+        if (!rules_is_left_out(rules, files, len)) {
+            lua_pushlstring(L, files, len);
+            lua_rawseti(L, -2, i++);
+        }
         files += len;
     }
     if (call(L, 1, 2, err) != 0)
@@ -287,7 +290,7 @@ int script_try_rules(const struct config *config, struct bundle *bundle,
     env.rules = &held;
     env.metrics = metrics_shard_new(declared->name);
     struct script *script = script_new(&env, bundle);
-    int status = run_examples(script->L, declared->rules, err);
+    int status = run_examples(script->L, declared->rules, rules, err);
     env.closing = true;
     script_free(script);
     metrics_shard_free(env.metrics);
