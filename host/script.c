@@ -40,6 +40,35 @@ static const char PRELUDE[] =
     "  __newindex = function(_, name) error('new global ' .. tostring(name), 2) end,\n"
     "})\n";
 
+// `next` and `pairs` as plain C functions. LuaJIT's own are compiled, and the code that Debian 12's
+// makes of them loses half of a pointer at times (LuaJIT #829), which ends the process.
+
+static int plain_next(lua_State *L) {
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_settop(L, 2);
+    if (lua_next(L, 1))
+        return 2;
+    lua_pushnil(L);
+    return 1;
+}
+
+// Upvalue: plain_next.
+static int plain_pairs(lua_State *L) {
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_pushvalue(L, 1);
+    lua_pushnil(L);
+    return 3;
+}
+
+static void replace_next(lua_State *L) {
+    lua_pushcfunction(L, plain_next);
+    lua_pushvalue(L, -1);
+    lua_setglobal(L, "next");
+    lua_pushcclosure(L, plain_pairs, 1);
+    lua_setglobal(L, "pairs");
+}
+
 static int panic(lua_State *L) {
     const char *message = lua_tostring(L, -1);
     log_event(LOG_ERROR, "Lua panic", "error", message ? message : "?", NULL);
@@ -115,6 +144,7 @@ struct script *script_new(struct api_env *env, struct bundle *bundle) {
         abort();
     lua_atpanic(L, panic);
     luaL_openlibs(L);
+    replace_next(L);
     lua_gc(L, LUA_GCSETPAUSE, 150); // of 200: a smaller heap, at no cost that can be measured
     env->main = L;
     api_set_env(L, env);
