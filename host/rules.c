@@ -129,7 +129,8 @@ int rules_call(struct rules *rules, const char *name, lua_State *from, int first
                struct rules_failure *failure) {
     rules->called = find_vm(rules, name);
     if (!rules->called) {
-        *failure = (struct rules_failure){"missing", "the rules of this file are not made anew", ""};
+        *failure =
+            (struct rules_failure){"missing", "the rules of this file are not made anew", ""};
         return -1;
     }
     running = name;

@@ -159,7 +159,8 @@ void rules_parts_find(struct rules_parts *parts, const struct rules_bundle *bund
     if (parts->count == 0) { // all files, or none of those that are wanted
         struct rules_part *part = &parts->list[parts->count++];
         part->files = only ? xstrdup("") : NULL;
-        snprintf(part->digest, sizeof part->digest, "%s", only ? "" : rules_bundle_revision(bundle));
+        snprintf(part->digest, sizeof part->digest, "%s",
+                 only ? "" : rules_bundle_revision(bundle));
     }
     for (size_t i = 0; i < roots.count; i++)
         free(roots.list[i].reached);

@@ -1,5 +1,6 @@
-// Which rules share a Lua VM: those that a service asks are parted so that a change of files concerns
-// few of them. A file that another one of them requires, perhaps through others, is in its part.
+// Which rules share a Lua VM: those that a service asks are parted so that a change of files
+// concerns few of them. A file that another one of them requires, perhaps through others, is in its
+// part.
 #pragma once
 
 #include <stdbool.h>
@@ -17,8 +18,8 @@ struct rules_parts {
     size_t count; // at least 1
 };
 
-// only: as in rules_limits; files that are not there are in no part. What a file may require is read
-// from its text: require("rules.NAME"). One with a require of anything but such a literal may
+// only: as in rules_limits; files that are not there are in no part. What a file may require is
+// read from its text: require("rules.NAME"). One with a require of anything but such a literal may
 // require every file.
 void rules_parts_find(struct rules_parts *parts, const struct rules_bundle *bundle,
                       const char *only);

@@ -237,8 +237,8 @@ static int open_vm(struct rules_vm *vm, struct err *err) {
     return 0;
 }
 
-int rules_vm_new(struct rules_vm **out, struct rules_bundle *bundle, const struct rules_limits *limits,
-              struct err *err) {
+int rules_vm_new(struct rules_vm **out, struct rules_bundle *bundle,
+                 const struct rules_limits *limits, struct err *err) {
     struct rules_vm *vm = xcalloc(1, sizeof *vm);
     vm->bundle = rules_bundle_ref(bundle);
     vm->limits = *limits;
@@ -370,7 +370,7 @@ static void call(struct rules_vm *vm, const char *name) {
 }
 
 int rules_vm_call(struct rules_vm *vm, const char *name, lua_State *from, int first, int count,
-               struct rules_failure *failure) {
+                  struct rules_failure *failure) {
     struct err err;
     if (!vm->L) {
         *failure = (struct rules_failure){"error", "the rules could not be loaded again", ""};

@@ -149,9 +149,9 @@ static void what_a_vm_requires_later_is_of_the_files_that_are_live(void **state)
 
 static void the_parts_share_the_memory(void **state) {
     (void)state;
-    static const char FULL[] =
-        "return { f = function() local s = {} for i = 1, 1000 do s[i] = (\"x\"):rep(16384) .. i end "
-        "return #s end }"; // 16 MB
+    static const char FULL[] = "return { f = function() local s = {} for i = 1, 1000 do s[i] = "
+                               "(\"x\"):rep(16384) .. i end "
+                               "return #s end }"; // 16 MB
     struct rules_limits limits = two();
     struct rules_failure failure;
     struct err err;
