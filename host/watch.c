@@ -25,18 +25,22 @@ enum { ASKED = 1, STOPPED = 2, WOKEN = 4 };
 static const uint32_t EVENTS = IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE |
                                IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF | IN_ATTRIB;
 
+struct ears {
+    int inotify;          // -1: not to be had
+    unsigned char *below; // by number of a watch: bits of the folders that it is in; 0: it is of
+                          // what holds one
+    int below_count;
+};
+
 struct watch {
     char **folders;
     int folder_count;
     int look_ms;
     int max_folders;
-    int inotify; // -1: not to be had
-    int wake;    // an eventfd
+    struct ears ears;
+    int wake; // an eventfd
     atomic_int wanted;
     int watched;
-    unsigned char *below; // by number of a watch: bits of the folders that it is in; 0: it is of
-                          // what holds one
-    int below_count;
     bool live, told;
     unsigned heard; // folders, not yet told
     unsigned where; // as last told
@@ -59,12 +63,13 @@ static void go_blind(struct watch *watch, const char *why) {
 
 // The watches of one inotify are numbered in their order; one that is there keeps its number.
 static void note_below(struct watch *watch, int wd, unsigned folders) {
-    for (; wd >= watch->below_count; watch->below_count++) {
-        if ((watch->below_count & (watch->below_count + 1)) == 0) // grows by doubling
-            watch->below = xrealloc(watch->below, 2 * ((size_t)watch->below_count + 1));
-        watch->below[watch->below_count] = 0;
+    for (; wd >= watch->ears.below_count; watch->ears.below_count++) {
+        if ((watch->ears.below_count & (watch->ears.below_count + 1)) == 0) // grows by doubling
+            watch->ears.below =
+                xrealloc(watch->ears.below, 2 * ((size_t)watch->ears.below_count + 1));
+        watch->ears.below[watch->ears.below_count] = 0;
     }
-    watch->below[wd] |= (unsigned char)folders;
+    watch->ears.below[wd] |= (unsigned char)folders;
 }
 
 static bool add_one(struct watch *watch, const char *path, unsigned folders) {
@@ -73,7 +78,7 @@ static bool add_one(struct watch *watch, const char *path, unsigned folders) {
         return false;
     }
     watch->watched++;
-    int wd = inotify_add_watch(watch->inotify, path, EVENTS | IN_ONLYDIR);
+    int wd = inotify_add_watch(watch->ears.inotify, path, EVENTS | IN_ONLYDIR);
     if (wd >= 0) {
         note_below(watch, wd, folders);
         return true;
@@ -121,12 +126,13 @@ static const char *name_of(const char *path) {
 
 // In which folders something has happened. Beside a folder others may be busy; in a ConfigMap's all
 // is behind ..data.
-static unsigned find_folders(const struct watch *watch, const struct inotify_event *event) {
+static unsigned find_folders(const struct watch *watch, const struct ears *ears,
+                             const struct inotify_event *event) {
     if (event->len && strncmp(event->name, "..", 2) == 0 && strcmp(event->name, "..data") != 0)
         return 0;
-    if (event->wd < 0 || event->wd >= watch->below_count) // events were lost
+    if (event->wd < 0 || event->wd >= ears->below_count) // events were lost
         return ALL;
-    unsigned folders = watch->below[event->wd];
+    unsigned folders = ears->below[event->wd];
     if (event->len == 0)
         return folders ? folders : ALL;
     for (int i = 0; i < watch->folder_count; i++)
@@ -142,14 +148,14 @@ static int quiet_after(const struct inotify_event *event) {
     return event->len && strcmp(event->name, "..data") == 0 ? 0 : QUIET_MOVED_MS;
 }
 
-static bool hear(struct watch *watch) {
+static bool hear_with(struct watch *watch, const struct ears *ears) {
     char events[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
     bool heard = false;
     ssize_t len;
-    while (watch->inotify >= 0 && (len = read(watch->inotify, events, sizeof events)) > 0)
+    while (ears->inotify >= 0 && (len = read(ears->inotify, events, sizeof events)) > 0)
         for (char *at = events; at < events + len;) {
             const struct inotify_event *event = (const struct inotify_event *)(void *)at;
-            unsigned folders = find_folders(watch, event);
+            unsigned folders = find_folders(watch, ears, event);
             if (folders) {
                 watch->heard |= folders;
                 heard = true;
@@ -160,15 +166,18 @@ static bool hear(struct watch *watch) {
     return heard;
 }
 
+static bool hear(struct watch *watch) {
+    return hear_with(watch, &watch->ears);
+}
+
 // Watches all folders anew, since one that was replaced has another inode. What the watches before
 // have heard until then is not lost.
 static void renew(struct watch *watch) {
-    struct watch before = *watch;
+    struct ears before = watch->ears;
     watch->live = true;
-    watch->watched = watch->below_count = 0;
-    watch->below = NULL;
-    watch->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-    if (watch->inotify < 0)
+    watch->watched = 0;
+    watch->ears = (struct ears){.inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC)};
+    if (watch->ears.inotify < 0)
         go_blind(watch, strerror(errno));
     for (int i = 0; i < watch->folder_count && watch->live; i++)
         add_below(watch, watch->folders[i], 1u << i, 0);
@@ -176,8 +185,7 @@ static void renew(struct watch *watch) {
         add_above(watch, watch->folders[i]);
     if (watch->live)
         watch->told = false;
-    hear(&before);
-    watch->heard |= before.heard;
+    hear_with(watch, &before);
     if (before.inotify >= 0)
         close(before.inotify);
     free(before.below);
@@ -195,7 +203,7 @@ struct watch *watch_new(const struct watch_options *options) {
     watch->folder_count = options->folder_count;
     watch->look_ms = options->look_ms;
     watch->max_folders = options->max_folders ? options->max_folders : MAX_FOLDERS;
-    watch->inotify = -1;
+    watch->ears.inotify = -1;
     watch->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (watch->wake < 0) {
         log_event(LOG_ERROR, "no eventfd", "error", strerror(errno), NULL);
@@ -206,13 +214,13 @@ struct watch *watch_new(const struct watch_options *options) {
 }
 
 void watch_free(struct watch *watch) {
-    if (watch->inotify >= 0)
-        close(watch->inotify);
+    if (watch->ears.inotify >= 0)
+        close(watch->ears.inotify);
     close(watch->wake);
     for (int i = 0; i < watch->folder_count; i++)
         free(watch->folders[i]);
     free(watch->folders);
-    free(watch->below);
+    free(watch->ears.below);
     free(watch);
 }
 
@@ -226,8 +234,8 @@ static int take_wanted(struct watch *watch) {
 
 // Until either descriptor has something, or the time has passed.
 static void doze(struct watch *watch, uint64_t ms) {
-    struct pollfd fds[2] = {{watch->wake, POLLIN, 0}, {watch->inotify, POLLIN, 0}};
-    poll(fds, watch->inotify >= 0 ? 2 : 1, (int)ms);
+    struct pollfd fds[2] = {{watch->wake, POLLIN, 0}, {watch->ears.inotify, POLLIN, 0}};
+    poll(fds, watch->ears.inotify >= 0 ? 2 : 1, (int)ms);
 }
 
 // The rest of what belongs together.
@@ -235,7 +243,7 @@ static void gather(struct watch *watch) {
     uint64_t first = now_ms(), last = first, now;
     while ((now = now_ms()) < first + LATEST_MS && now < last + (uint64_t)watch->quiet_ms &&
            !atomic_load(&watch->wanted)) {
-        struct pollfd fd = {watch->inotify, POLLIN, 0};
+        struct pollfd fd = {watch->ears.inotify, POLLIN, 0};
         if (poll(&fd, 1, (int)(last + (uint64_t)watch->quiet_ms - now)) > 0 && hear(watch))
             last = now_ms();
     }
