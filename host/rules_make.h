@@ -1,5 +1,6 @@
-// Makes a generation of rules for each of some workers, on threads of its own: a worker whose loop made
-// it would keep its requests waiting meanwhile, and rules that loop while they load all the more.
+// Makes a generation of rules for each of some workers, on threads of its own: a worker whose loop
+// made it would keep its requests waiting meanwhile, and rules that loop while they load all the
+// more.
 #pragma once
 
 #include "err.h"
