@@ -347,23 +347,6 @@ chat_words.priority = {
     "not urgent", "not so important", "not that important", "lower", "least important", "minimal",
     "less important", "less urgent" },
 }
--- Those that mean a priority without the word "priority" beside them, anywhere in a new task.
-chat_words.priority_alone = {
-  high = { "p1", "!!!", "asap", "!high", "as soon as possible", "!p1", "!1", "prio 1", "prio1",
-    "!urgent", "!important", "top prio", "top priority", "highest priority", "high prio", "!!!!",
-    "a.s.a.p." },
-  medium = { "p2", "!!", "!medium", "!p2", "!2", "prio 2", "prio2", "!med", "medium prio",
-    "normal prio" },
-  low = { "p3", "p4", "!low", "!p3", "!3", "prio 3", "prio3", "no rush", "!4", "!p4", "prio 4",
-    "low prio", "lowest priority", "no hurry" },
-}
--- The same, at the beginning or the end only, behind a comma or colon or in brackets.
-chat_words.priority_at_edge = {
-  high = { "urgent", "important", "critical", "high", "very important", "urgently", "very urgent",
-    "super important", "super urgent", "really important", "really urgent" },
-  medium = { "medium" },
-  low = { "low", "unimportant", "not important", "not urgent" },
-}
 
 chat_words.status = {
   completed = { "completed", "complete", "done", "finished", "closed", "checked off", "ticked off",
