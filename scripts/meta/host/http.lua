@@ -28,4 +28,23 @@ local http = {}
 ---@return_overload nil, host.Error
 function http.request(request) end
 
+---@class host.http.Reader
+---@field read fun(self: host.http.Reader, ms: number): string|nil, host.Error|nil
+---@field close fun(self: host.http.Reader)  ends the call; what was not read is gone
+
+---@class host.http.Opened
+---@field status integer
+---@field headers table<string, string>  lower-case names
+---@field body host.http.Reader  `read` gives the next bytes, waiting for at most ms; nil at the end,
+---                              nil and an error where the reply broke off or did not come in time
+---Calls another server and returns once the head of its reply is there (waits). The body is read in
+---parts, and no more than 64 KiB come in advance; timeout_ms and max_reply count for all of it. Not
+---for mail.
+---@param request host.http.Request
+---@return host.http.Opened|nil reply
+---@return host.Error|nil err
+---@return_overload host.http.Opened, nil
+---@return_overload nil, host.Error
+function http.open(request) end
+
 return http
