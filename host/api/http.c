@@ -133,11 +133,6 @@ static void read_call(lua_State *L, const char *name, struct http_call_request *
     call->header_count = read_headers(L, headers);
 }
 
-// A little longer than the call itself may take.
-static uint64_t patience_ms(const struct http_call_request *call) {
-    return (uint64_t)(call->timeout_ms > 0 ? call->timeout_ms : 5000) + 1000;
-}
-
 static int request(lua_State *L) {
     struct http_call_header headers[MAX_HEADERS];
     struct http_call_request call;
@@ -160,7 +155,7 @@ static int request(lua_State *L) {
         return api_push_error(L, "refused", err.text);
     }
     api_begin(op->env);
-    op->token = fiber_wait(L, patience_ms(&call));
+    op->token = fiber_wait(L, (uint64_t)(call.timeout_ms > 0 ? call.timeout_ms : 5000) + 1000);
 
     return fiber_yield(L);
 }
@@ -172,8 +167,8 @@ struct incoming {
     struct api_env *env;
     struct http_call *call; // NULL: it has ended, with the outcome below
     int holders;
-    bool headed;  // its head, or that it failed, was told
-    bool waiting; // a fiber waits for more, with the token
+    int head; // registry reference of {status, headers}; LUA_NOREF: not there yet
+    enum { NOTHING, HEAD, BODY } awaited; // by a fiber, with the token
     struct fiber_token token;
     struct buf rest; // of an ended call: what was not read
     enum http_call_outcome outcome;
@@ -202,8 +197,7 @@ static bool push_part(lua_State *L, struct incoming *incoming) {
     return some;
 }
 
-static int push_more(lua_State *L, void *user) {
-    struct incoming *incoming = user;
+static int push_body(lua_State *L, struct incoming *incoming) {
     if (push_part(L, incoming))
         return 1;
     if (incoming->outcome != HTTP_CALL_OK)
@@ -212,47 +206,37 @@ static int push_more(lua_State *L, void *user) {
     return 1;
 }
 
-static void wake_reader(struct incoming *incoming) {
-    if (!incoming->waiting)
-        return;
-    incoming->waiting = false;
-    fiber_resume(incoming->env->fibers, incoming->token, push_more, incoming);
+static int push_stored_head(lua_State *L, const struct incoming *incoming) {
+    if (incoming->head == LUA_NOREF)
+        return push_failure(L, incoming->outcome, incoming->error);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, incoming->head);
+    return 1;
 }
 
-struct opening {
-    struct incoming *incoming;
-    const struct http_call_reply *reply;
-};
+static int push_head_awaited(lua_State *L, void *user) {
+    return push_stored_head(L, user);
+}
 
-static int push_opening(lua_State *L, void *user) {
-    const struct opening *opening = user;
-    push_head(L, opening->reply);
-    struct incoming **held = lua_newuserdata(L, sizeof *held);
-    *held = opening->incoming;
-    (*held)->holders++;
-    luaL_getmetatable(L, "host.http.reader");
-    lua_setmetatable(L, -2);
-    lua_setfield(L, -2, "body");
-    return 1;
+static int push_body_awaited(lua_State *L, void *user) {
+    return push_body(L, user);
+}
+
+static void wake_reader(struct incoming *incoming) {
+    fiber_push push = incoming->awaited == HEAD ? push_head_awaited : push_body_awaited;
+    incoming->awaited = NOTHING;
+    fiber_resume(incoming->env->fibers, incoming->token, push, incoming);
 }
 
 static void on_part(void *user, const struct http_call_reply *reply) {
     struct incoming *incoming = user;
     if (incoming->env->closing)
         return;
-    if (incoming->headed) {
-        wake_reader(incoming);
-        return;
+    if (incoming->head == LUA_NOREF) {
+        push_head(incoming->env->main, reply);
+        incoming->head = luaL_ref(incoming->env->main, LUA_REGISTRYINDEX);
     }
-    incoming->headed = true;
-    struct opening opening = {incoming, reply};
-    if (!fiber_resume(incoming->env->fibers, incoming->token, push_opening, &opening))
-        http_client_cancel(incoming->call);
-}
-
-static int push_refusal(lua_State *L, void *user) {
-    const struct incoming *incoming = user;
-    return push_failure(L, incoming->outcome, incoming->error);
+    if (incoming->awaited == HEAD || (incoming->awaited == BODY && reply->body.len > 0))
+        wake_reader(incoming);
 }
 
 static void on_incoming_ended(void *user, const struct http_call_reply *reply) {
@@ -263,10 +247,8 @@ static void on_incoming_ended(void *user, const struct http_call_reply *reply) {
     incoming->error = reply->error ? xstrdup(reply->error) : NULL;
     if (reply->body.len > 0)
         buf_add(&incoming->rest, reply->body.data, reply->body.len);
-    if (!env->closing && incoming->headed)
+    if (!env->closing && incoming->awaited != NOTHING)
         wake_reader(incoming);
-    else if (!env->closing)
-        fiber_resume(env->fibers, incoming->token, push_refusal, incoming);
     api_end(env);
     release_incoming(incoming);
 }
@@ -275,9 +257,14 @@ static int open_reply(lua_State *L) {
     struct http_call_header headers[MAX_HEADERS];
     struct http_call_request call;
     read_call(L, "host.http.open", &call, headers);
+    struct incoming **held = lua_newuserdata(L, sizeof *held);
+    *held = NULL;
+    luaL_getmetatable(L, "host.http.reader");
+    lua_setmetatable(L, -2);
 
     struct incoming *incoming = xcalloc(1, sizeof *incoming);
     incoming->env = api_env(L);
+    incoming->head = LUA_NOREF;
     incoming->holders = 1;
     call.on_part = on_part;
     struct err err;
@@ -287,9 +274,9 @@ static int open_reply(lua_State *L) {
         return api_push_error(L, "refused", err.text);
     }
     api_begin(incoming->env);
-    incoming->token = fiber_wait(L, patience_ms(&call));
-
-    return fiber_yield(L);
+    incoming->holders++;
+    *held = incoming;
+    return 1;
 }
 
 static struct incoming *check_reader(lua_State *L) {
@@ -297,41 +284,63 @@ static struct incoming *check_reader(lua_State *L) {
     return *held;
 }
 
-static int reader_read(lua_State *L) {
-    struct incoming *incoming = check_reader(L);
+static uint64_t check_wait(lua_State *L, const char *name) {
     lua_Number ms = luaL_checknumber(L, 2);
     luaL_argcheck(L, ms >= 1 && ms <= 600000, 2, "1 to 600,000 milliseconds");
-    api_need_fiber(L, "reader:read");
+    api_need_fiber(L, name);
+    return (uint64_t)ms;
+}
+
+static int reader_head(lua_State *L) {
+    struct incoming *incoming = check_reader(L);
+    uint64_t ms = check_wait(L, "reader:head");
+    if (!incoming->call || incoming->head != LUA_NOREF)
+        return push_stored_head(L, incoming);
+
+    incoming->awaited = HEAD;
+    incoming->token = fiber_wait(L, ms);
+
+    return fiber_yield(L);
+}
+
+static int reader_read(lua_State *L) {
+    struct incoming *incoming = check_reader(L);
+    uint64_t ms = check_wait(L, "reader:read");
     if (!incoming->call)
-        return push_more(L, incoming);
+        return push_body(L, incoming);
     if (push_part(L, incoming))
         return 1;
 
-    incoming->waiting = true;
-    incoming->token = fiber_wait(L, (uint64_t)ms);
+    incoming->awaited = BODY;
+    incoming->token = fiber_wait(L, ms);
 
     return fiber_yield(L);
 }
 
 static int reader_close(lua_State *L) {
     struct incoming *incoming = check_reader(L);
-    if (incoming->call)
+    if (incoming && incoming->call) {
         http_client_cancel(incoming->call);
-    incoming->call = NULL;
-    incoming->outcome = HTTP_CALL_CANCELLED;
+        incoming->call = NULL;
+        incoming->outcome = HTTP_CALL_CANCELLED;
+    }
     return 0;
 }
 
 static int reader_collect(lua_State *L) {
     reader_close(L);
-    release_incoming(check_reader(L));
+    struct incoming *incoming = check_reader(L);
+    if (!incoming)
+        return 0;
+    luaL_unref(L, LUA_REGISTRYINDEX, incoming->head);
+    release_incoming(incoming);
     return 0;
 }
 
 int api_open_http(lua_State *L) {
     static const luaL_Reg FUNCTIONS[] = {{"request", request}, {"open", open_reply}, {NULL, NULL}};
     static const luaL_Reg METHODS[] = {
-        {"read", reader_read}, {"close", reader_close}, {NULL, NULL}};
+        {"head", reader_head}, {"read", reader_read}, {"close", reader_close}, {NULL, NULL}};
     luaL_newmetatable(L, "host.http.reader");
     lua_newtable(L);
     luaL_register(L, NULL, METHODS);
