@@ -156,7 +156,9 @@ class Model(ModelCase):
                       f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
             got = b""
             while b"I am " not in got:
-                got += s.recv(4096)
+                chunk = s.recv(4096)
+                self.assertTrue(chunk, got)
+                got += chunk
         gate.set()
         self.assertEqual(wait_until(self.history, what="the turn is stored")[-1]["content"], "I am done.")
 
