@@ -92,7 +92,7 @@ function conversation_routes.chat(request)
   talk, why = conversation.open(request.user, { timezone = present(body.timezone),
     conversation_id = present(body.conversation_id) })
   if not talk then
-    return problem.reply(why)
+    return problem.reply(why --[[@as Problem]])
   end
   if body.stream == true then
     return 200, function(stream)

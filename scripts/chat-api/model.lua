@@ -284,7 +284,7 @@ end
 local function ask(session, messages)
   local began_ms = time.monotonic_ms()
   local message, failure = openai.complete({ messages = messages, tools = words.tools(),
-    wait_ms = tonumber(config.get("OPENAI_WAIT_MS")), until_ms = session.until_ms,
+    wait_ms = tonumber(config.get("OPENAI_WAIT_MS")) --[[@as number]], until_ms = session.until_ms,
     on_text = function(text) add_text(session, text) end })
   seconds:observe((time.monotonic_ms() - began_ms) / 1000)
   -- After its calls a model may have nothing more to say.

@@ -94,6 +94,7 @@ local function local_time(turn, instant)
   local ms = instant ~= null and time.parse(instant)
   local at = ms and turn.calendar.to_local(ms, turn.zone)
   return at and ("%04d-%02d-%02dT%02d:%02d"):format(at.year, at.month, at.day, at.hour, at.min)
+    or nil
 end
 
 local SHOWN = { "id", "title", "status", "priority", "recurrence_rule", "reminder_offset_minutes",

@@ -12,7 +12,7 @@ local openai = {}
 local MAX_REPLY = 4 * 1024 * 1024
 local CONNECT_MS = 2000
 -- Less than this is no answer that somebody would wait for.
-local PACE_AFTER_MS, BYTES_PER_SECOND = 2000, 3
+local MS_PER_BYTE, PAUSE_MS = 333, 500
 local MAX_RETRY_AFTER = 3600
 
 ---@class openai.Ask
@@ -23,7 +23,8 @@ local MAX_RETRY_AFTER = 3600
 ---@field until_ms number          time.monotonic_ms at which all must have come
 
 ---@class openai.Failure
----@field reason string  openai_stream.Reason, "timeout", "unreachable", "busy" (429), "error"
+---@field reason string  openai_stream.Reason, "timeout", "unreachable", "busy" (429), "error" (5xx,
+---                      or the server says so), "refused" (any other status)
 ---@field status integer|nil
 ---@field retry_after integer|nil  seconds
 
@@ -55,7 +56,8 @@ local function of_error(err)
 end
 
 local function of_status(head)
-  local wait = tonumber((head.headers["retry-after"] or ""):match("^%d+$"))
+  local digits = (head.headers["retry-after"] or ""):match("^%d+$")
+  local wait = digits and tonumber(digits)
   local failure = { reason = "error", status = head.status,
     retry_after = wait and math.min(wait, MAX_RETRY_AFTER) }
   if head.status == 429 then
@@ -66,20 +68,24 @@ local function of_status(head)
   return failure
 end
 
--- Whether an answer that began at first_ms comes too slowly.
-local function crawls(answer, first_ms, now_ms)
-  local took = now_ms - first_ms
-  return took > PACE_AFTER_MS and answer.useful < BYTES_PER_SECOND * took / 1000
+-- Until when more must have come of an answer: it must begin in time, not pause for as long again,
+-- and keep a pace.
+local function limit_ms(ask, answer, began_ms, first_ms, last_ms)
+  if not first_ms then
+    return math.min(ask.until_ms, began_ms + ask.wait_ms)
+  end
+  local pace_ms = first_ms + PAUSE_MS + MS_PER_BYTE * answer.useful
+  return math.min(ask.until_ms, last_ms + ask.wait_ms, math.max(began_ms + ask.wait_ms, pace_ms))
 end
 
 local function read(reader, answer, ask, began_ms)
-  local first_ms, limit_ms, useful = nil, began_ms + ask.wait_ms, 0
+  local first_ms, last_ms
   while not answer.done do
-    local now_ms = time.monotonic_ms()
-    local left_ms = math.min(limit_ms, ask.until_ms) - now_ms
-    if left_ms < 1 or first_ms and crawls(answer, first_ms, now_ms) then
+    local left_ms = limit_ms(ask, answer, began_ms, first_ms, last_ms) - time.monotonic_ms()
+    if left_ms < 1 then
       return { reason = "timeout" }
     end
+    local useful = answer.useful
     local bytes, err = reader:read(left_ms)
     if err then
       return of_error(err)
@@ -88,12 +94,11 @@ local function read(reader, answer, ask, began_ms)
     end
     local good, reason = answer:feed(bytes)
     if not good then
-      return { reason = reason }
+      return { reason = reason or "nonsense" }
     end
     if answer.useful > useful then
-      useful = answer.useful
-      now_ms = time.monotonic_ms()
-      first_ms, limit_ms = first_ms or now_ms, now_ms + ask.wait_ms
+      last_ms = time.monotonic_ms()
+      first_ms = first_ms or last_ms
     end
   end
 end
@@ -127,7 +132,7 @@ function openai.complete(ask)
   end
   local message, reason = answer:finish()
   if not message then
-    return nil, { reason = reason }
+    return nil, { reason = reason or "nonsense" }
   end
   return message
 end

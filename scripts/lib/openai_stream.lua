@@ -22,7 +22,7 @@ local MAX_NAME = 256
 ---@field calls openai_stream.Call[]
 ---@field usage {prompt_tokens: any, completion_tokens: any}|nil
 
----@alias openai_stream.Reason "nonsense"|"empty"|"too_large"|"broken"|"refused"
+---@alias openai_stream.Reason "nonsense"|"empty"|"too_large"|"broken"|"error"
 
 ---@class openai_stream.Reader
 ---@field useful integer  bytes of text and calls so far
@@ -138,7 +138,7 @@ local function add_object(self, text)
   if type(value) ~= "table" or json.is_list(value) then
     return "nonsense"
   elseif value.error ~= nil and value.error ~= json.null then
-    return "refused"
+    return "error"
   end
   if type(value.usage) == "table" then
     self.usage = value.usage

@@ -398,9 +398,10 @@ class Failing(ModelCase):
 
     def setUp(self):
         super().setUp()
-        # A fault's rest ends with an answer.
         self.model.script(text("Well."))
-        wait_until(lambda: self.say("how are you?")["message"] == "Well.", 90, "the model is asked again")
+        if self.say("how are you?")["message"] != "Well.":    # the fault of the test before made it rest
+            self.host.stop()
+            self.host.start()
 
     def check(self, name, **more):
         self.model.script(self.FAULTS[name])
@@ -498,7 +499,7 @@ class Breaker(ModelCase):
         for i in range(6):
             self.assertIn(INSTEAD, self.say(f"Add task {i}")["message"])
         self.assertEqual(len(self.model.requests), 3)
-        self.assertEqual(self.metric('model_requests_total{outcome="skipped"'), 3)
+        self.assertEqual(self.metric('outcome="skipped"'), 3)
         self.model.script(text("I am back."))
         wait_until(lambda: self.say("are you there?")["message"] == "I am back.", 90, "it is tried again")
         self.assertEqual(self.say("and now?")["message"], "I am back.")
