@@ -3,9 +3,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/sha.h>
-#include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -15,41 +12,26 @@
 
 enum { MAX_DEPTH = 16, ATTEMPTS = 20, ATTEMPT_US = 5000 };
 
-struct file {
-    char *path;
-    char *bytes;
-    size_t len;
-};
-
 struct bundle {
-    atomic_int holders;
+    struct files files;
     char *folder;
-    struct file *files; // by path
-    size_t count;
-    size_t bytes;
-    char revision[BUNDLE_REVISION];
 };
 
 static struct bundle *new_bundle(const char *folder) {
     struct bundle *bundle = xcalloc(1, sizeof *bundle);
-    atomic_init(&bundle->holders, 1);
+    files_init(&bundle->files);
     bundle->folder = xstrdup(folder);
     return bundle;
 }
 
 struct bundle *bundle_hold(struct bundle *bundle) {
-    atomic_fetch_add(&bundle->holders, 1);
+    files_hold(&bundle->files);
     return bundle;
 }
 
 void bundle_release(struct bundle *bundle) {
-    if (!bundle || atomic_fetch_sub(&bundle->holders, 1) > 1)
+    if (!bundle || !files_release(&bundle->files))
         return;
-    for (size_t i = 0; i < bundle->count; i++) {
-        free(bundle->files[i].path);
-        free(bundle->files[i].bytes);
-    }
-    free(bundle->files);
     free(bundle->folder);
     free(bundle);
 }
@@ -76,20 +58,18 @@ static int read_whole(struct reader *reader, const char *full, const char *path)
     char chunk[16384];
     ssize_t got;
     while ((got = read(fd, chunk, sizeof chunk)) > 0 &&
-           bundle->bytes + content.len <= reader->limits->bytes)
+           bundle->files.bytes + content.len <= reader->limits->bytes)
         buf_add(&content, chunk, (size_t)got);
     int why = errno;
     close(fd);
-    bundle->bytes += content.len;
-    bundle->files = xrealloc(bundle->files, (bundle->count + 1) * sizeof *bundle->files);
-    bundle->files[bundle->count++] =
-        (struct file){xstrdup(path), content.data ? content.data : xcalloc(1, 1), content.len};
+    files_add(&bundle->files, path, strlen(path), content.data ? content.data : xcalloc(1, 1),
+              content.len);
     if (got < 0)
         return err_set(reader->err, "cannot read %s: %s", path, strerror(why));
-    if (bundle->bytes > reader->limits->bytes)
+    if (bundle->files.bytes > reader->limits->bytes)
         return err_set(reader->err, "%s: more than %zu bytes in all", bundle->folder,
                        reader->limits->bytes);
-    if (bundle->count > reader->limits->files)
+    if (bundle->files.count > reader->limits->files)
         return err_set(reader->err, "%s: more than %zu files", bundle->folder,
                        reader->limits->files);
     return 0;
@@ -142,29 +122,6 @@ static int read_folder(struct reader *reader, const char *below, int depth) {
     return status;
 }
 
-static int by_path(const void *a, const void *b) {
-    return strcmp(((const struct file *)a)->path, ((const struct file *)b)->path);
-}
-
-static void finish(struct bundle *bundle) {
-    unsigned char digest[SHA256_DIGEST_LENGTH];
-    struct buf all = {0};
-    if (bundle->count > 0)
-        qsort(bundle->files, bundle->count, sizeof *bundle->files, by_path);
-    for (size_t i = 0; i < bundle->count; i++) {
-        const struct file *file = &bundle->files[i];
-        buf_addf(&all, "%s", file->path);
-        buf_addc(&all, 0);
-        buf_addf(&all, "%zu", file->len);
-        buf_addc(&all, 0);
-        buf_add(&all, file->bytes, file->len);
-    }
-    SHA256((const unsigned char *)(all.data ? all.data : ""), all.len, digest);
-    buf_free(&all);
-    for (int i = 0; i < SHA256_DIGEST_LENGTH; i++)
-        snprintf(bundle->revision + 2 * i, 3, "%02x", digest[i]);
-}
-
 static int read_once(struct bundle **out, const char *folder, const struct bundle_limits *limits,
                      struct err *err) {
     struct reader reader = {.limits = limits, .err = err};
@@ -173,7 +130,7 @@ static int read_once(struct bundle **out, const char *folder, const struct bundl
         bundle_release(reader.bundle);
         return -1;
     }
-    finish(reader.bundle);
+    files_seal(&reader.bundle->files);
     *out = reader.bundle;
     return 0;
 }
@@ -187,7 +144,8 @@ int bundle_read(struct bundle **out, const char *folder, const struct bundle_lim
             usleep(ATTEMPT_US);
         now = NULL;
         int status = read_once(&now, folder, limits, err);
-        bool same = status == 0 && before && strcmp(before->revision, now->revision) == 0;
+        bool same =
+            status == 0 && before && strcmp(before->files.revision, now->files.revision) == 0;
         bundle_release(before);
         before = now;
         if (same) {
@@ -206,10 +164,7 @@ int bundle_read(struct bundle **out, const char *folder, const struct bundle_lim
 // Use.
 
 static const struct file *find(const struct bundle *bundle, const char *path) {
-    struct file key = {.path = (char *)path};
-    return bundle && bundle->count
-               ? bsearch(&key, bundle->files, bundle->count, sizeof *bundle->files, by_path)
-               : NULL;
+    return bundle ? files_find(&bundle->files, path) : NULL;
 }
 
 const char *bundle_find(const struct bundle *bundle, const char *path, size_t *len) {
@@ -217,11 +172,11 @@ const char *bundle_find(const struct bundle *bundle, const char *path, size_t *l
     if (!file)
         return NULL;
     *len = file->len;
-    return file->bytes;
+    return file->text;
 }
 
 static bool same(const struct file *a, const struct file *b) {
-    return a && b ? a->len == b->len && memcmp(a->bytes, b->bytes, a->len) == 0 : a == b;
+    return a && b ? a->len == b->len && memcmp(a->text, b->text, a->len) == 0 : a == b;
 }
 
 bool bundle_same_file(const struct bundle *a, const struct bundle *b, const char *path) {
@@ -229,10 +184,11 @@ bool bundle_same_file(const struct bundle *a, const struct bundle *b, const char
 }
 
 static bool covers(const struct bundle *a, const struct bundle *b, const char *prefix) {
-    for (size_t i = 0; a && i < a->count; i++)
-        if (strncmp(a->files[i].path, prefix, strlen(prefix)) == 0 &&
-            !same(&a->files[i], find(b, a->files[i].path)))
+    for (size_t i = 0; a && i < a->files.count; i++) {
+        const struct file *file = &a->files.list[i];
+        if (strncmp(file->name, prefix, strlen(prefix)) == 0 && !same(file, find(b, file->name)))
             return false;
+    }
     return true;
 }
 
@@ -241,15 +197,15 @@ bool bundle_same_below(const struct bundle *a, const struct bundle *b, const cha
 }
 
 size_t bundle_count(const struct bundle *bundle) {
-    return bundle->count;
+    return bundle->files.count;
 }
 
 const char *bundle_path(const struct bundle *bundle, size_t index) {
-    return bundle->files[index].path;
+    return bundle->files.list[index].name;
 }
 
 const char *bundle_revision(const struct bundle *bundle) {
-    return bundle->revision;
+    return bundle->files.revision;
 }
 
 const char *bundle_folder(const struct bundle *bundle) {

@@ -7,10 +7,11 @@
 #include <stddef.h>
 
 #include "err.h"
+#include "files.h"
 
 struct bundle;
 
-enum { BUNDLE_REVISION = 65 }; // bytes of a revision: SHA-256 in hexadecimal, and the NUL
+enum { BUNDLE_REVISION = FILES_REVISION };
 
 struct bundle_limits {
     size_t bytes; // of all files together

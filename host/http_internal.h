@@ -13,6 +13,8 @@ struct http_exchange {
     struct MHD_Connection *mhd; // NULL once the client has left
     char *target;
     struct buf body;
+    size_t body_limit;
+    bool large; // one of the server's large_count
     bool dispatched, suspended, closing;
     struct MHD_Response *response;
     int status;
@@ -40,6 +42,7 @@ struct http_server {
     struct connection *connections;
     struct http_stream *streams;
     size_t connection_count, exchange_count, stream_count;
+    size_t large_count; // requests with a body over body_limit
     uv_poll_t *poll;
     uv_prepare_t *prepare;
     uv_idle_t *busy; // keeps the loop from sleeping while libmicrohttpd has work left

@@ -286,6 +286,8 @@ static int start_workers(const struct config *config, const struct services *ser
                 .port = crew->services[s].port,
                 .inner_port = crew->services[s].inner_port,
                 .body_limit = services->list[s].body_limit,
+                .large_path = services->list[s].large_path,
+                .large_limit = services->list[s].large_limit,
                 .nice = services->list[s].nice,
                 .services = crew->services,
                 .service_count = services->count,

@@ -10,7 +10,7 @@ struct meters {
     struct metric_shard *shard;
     struct metric *requests, *seconds, *in_flight, *connections, *streams, *db_up, *db_waiting,
         *db_in_flight, *db_segments, *db_statements, *db_retries, *db_lost, *fibers, *stale, *lag,
-        *lua_bytes, *generations, *rules_bytes;
+        *lua_bytes, *generations, *rules_bytes, *shadow_bytes;
     struct db_stats before; // counters come as totals, and are added as differences
 };
 
@@ -62,6 +62,8 @@ struct meters *meters_new(struct metric_shard *shard) {
                              "Generations of scripts, those that finish included.", NULL, 0);
     m->rules_bytes =
         declare("rules_memory_bytes", METRIC_GAUGE, "Memory of the business rules' VM.", NULL, 0);
+    m->shadow_bytes = declare("rules_shadow_memory_bytes", METRIC_GAUGE,
+                              "Memory of the candidate rules' VM.", NULL, 0);
     return m;
 }
 
@@ -104,4 +106,5 @@ void meters_update(struct meters *m, const struct meters_state *state) {
     set(m, m->lua_bytes, state->lua_bytes);
     set(m, m->generations, state->generations);
     set(m, m->rules_bytes, state->rules_bytes);
+    set(m, m->shadow_bytes, state->shadow_bytes);
 }

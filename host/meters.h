@@ -25,6 +25,6 @@ struct meters_state {
     size_t fibers;
     uint64_t stale;  // completions that came late, since start
     int generations; // of scripts, those that finish included
-    double lag_seconds, lua_bytes, rules_bytes;
+    double lag_seconds, lua_bytes, rules_bytes, shadow_bytes;
 };
 void meters_update(struct meters *meters, const struct meters_state *state);

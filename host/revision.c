@@ -59,14 +59,30 @@ static int64_t unix_ms(void) {
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+static void add_past(struct revision_state *state, const char *revision, int64_t loaded_ms) {
+    memmove(state->past + 1, state->past, (REVISION_HISTORY - 1) * sizeof *state->past);
+    state->past[0] = (struct revision_past){.loaded_ms = loaded_ms};
+    snprintf(state->past[0].revision, sizeof state->past[0].revision, "%s", revision);
+    if (state->past_count < REVISION_HISTORY)
+        state->past_count++;
+}
+
 static void remember(struct revision_state *state) {
     if (!state->revision[0])
         return;
-    memmove(state->past + 1, state->past, (REVISION_HISTORY - 1) * sizeof *state->past);
-    memcpy(state->past[0].revision, state->revision, sizeof state->revision);
-    state->past[0].loaded_ms = state->loaded_ms;
-    if (state->past_count < REVISION_HISTORY)
-        state->past_count++;
+    add_past(state, state->revision, state->loaded_ms);
+}
+
+// Whether it is one of those before.
+static bool mark(struct revision_state *state, const char *revision, bool taken_back) {
+    bool found = false;
+    for (int i = 0; i < state->past_count; i++) {
+        if (strcmp(state->past[i].revision, revision) != 0)
+            continue;
+        state->past[i].taken_back = taken_back;
+        found = true;
+    }
+    return found;
 }
 
 static void set(struct metric *metric, double value) {
@@ -79,6 +95,7 @@ void revision_loaded(enum revision_kind kind, const char *revision, const char *
     struct revision_state *now = &record->state;
     pthread_mutex_lock(&lock);
     remember(now);
+    mark(now, revision, false);
     snprintf(now->revision, sizeof now->revision, "%s", revision);
     snprintf(now->state, sizeof now->state, "%s", state);
     snprintf(now->error, sizeof now->error, "%s", why ? why : "");
@@ -101,6 +118,17 @@ void revision_returned(enum revision_kind kind, const char *revision, const char
     revision_loaded(kind, revision, "returned", why);
     pthread_mutex_lock(&lock);
     snprintf(now->refused, sizeof now->refused, "%s", bad);
+    pthread_mutex_unlock(&lock);
+    revision_taken_back(kind, bad);
+}
+
+void revision_taken_back(enum revision_kind kind, const char *revision) {
+    struct revision_state *now = &records[kind].state;
+    pthread_mutex_lock(&lock);
+    if (!mark(now, revision, true)) {
+        add_past(now, revision, 0);
+        now->past[0].taken_back = true;
+    }
     pthread_mutex_unlock(&lock);
 }
 

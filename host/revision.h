@@ -15,7 +15,8 @@ enum { REVISION_HISTORY = 5 };
 
 struct revision_past {
     char revision[BUNDLE_REVISION];
-    int64_t loaded_ms; // Unix time
+    int64_t loaded_ms; // Unix time; 0: before this program started
+    bool taken_back;   // by itself or by an operator, and not live again since
 };
 
 struct revision_state {
@@ -48,6 +49,9 @@ void revision_read(enum revision_kind kind, struct revision_state *state);
 // A revision (bad) has proved to be so, and the one before it is live again.
 void revision_returned(enum revision_kind kind, const char *revision, const char *bad,
                        const char *why);
+
+// A revision that is not live has been taken back, now or before this program started.
+void revision_taken_back(enum revision_kind kind, const char *revision);
 
 // Counts a call of a business rule, and one that failed, or gave what is of no use. Any thread.
 void revision_count_call(void);

@@ -22,6 +22,8 @@ void rollback_open(void (*wake)(void *user), void *user) {
     pthread_mutex_lock(&lock);
     wake_reload = wake;
     wake_user = user;
+    if (pending)
+        wake(user);
     pthread_mutex_unlock(&lock);
 }
 
@@ -71,13 +73,14 @@ static int find(const char *revision, const char *live, struct err *err) {
 int rollback_ask(const char *revision, const char *live, struct err *err) {
     int status = -1;
     pthread_mutex_lock(&lock);
-    if (pending || !wake_reload)
-        err_set(err, pending ? "another rollback is under way" : "nothing is reloaded here");
+    if (pending)
+        err_set(err, "another rollback is under way");
     else
         status = find(revision, live, err);
     if (status == 0) {
         pending = true;
-        wake_reload(wake_user);
+        if (wake_reload)
+            wake_reload(wake_user);
     }
     pthread_mutex_unlock(&lock);
     return status;

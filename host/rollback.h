@@ -7,8 +7,8 @@
 #include "err.h"
 #include "rules_bundle.h"
 
-// From now on orders are taken. `wake` is called with `user` when there is one, and must bring the
-// reload thread to rollback_take.
+// `wake` is called with `user` when there is an order, be it from before, and must bring the reload
+// thread to rollback_take.
 void rollback_open(void (*wake)(void *user), void *user);
 
 // The reload thread: these rules are live no longer. failed: they were taken back, so they are not

@@ -13,8 +13,11 @@
 #include "rules_budget.h"
 #include "rules_copy.h"
 #include "rules_env.h"
+#include "rules_guard.h"
 
 enum { TRACE_LEVELS = 16, KEEP_BYTES = 256 * 1024, EXPLAINED_LINES = 200, LINE_BYTES = 500 };
+// Of the collector, in percent: what is made while rules load mostly stays.
+enum { LOAD_PAUSE = 200, CALL_PAUSE = 150 };
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 enum { SLOWER = 10 }; // all takes longer in such a build
@@ -29,8 +32,10 @@ struct rules {
     struct rules_budget budget; // first: the VM's allocator leads back to here
     struct rules_bundle *bundle;
     struct rules_limits limits;
+    char *only;
     lua_State *L;
     int modules;      // registry reference
+    int guard;        // likewise
     size_t loaded;    // bytes of the VM after the load
     struct buf bytes; // of arguments, then of results
     unsigned call_ms; // of the call that runs
@@ -155,57 +160,87 @@ static int explain(lua_State *L) {
 
 // Loading.
 
-// Stands for a file that does not compile, where that matters only to those who require it.
-static int refuse_chunk(lua_State *L) {
-    lua_pushvalue(L, lua_upvalueindex(1));
-    return lua_error(L);
+static const struct file *find_module(const struct rules_bundle *bundle, const char *name,
+                                      size_t len) {
+    for (size_t i = 0; i < rules_bundle_count(bundle); i++) {
+        const struct file *file = rules_bundle_file(bundle, i);
+        if (strncmp(file->name, name, len) == 0 && strcmp(file->name + len, ".lua") == 0)
+            return file;
+    }
+    return NULL;
 }
 
-static void compile(lua_State *L, const struct rules *rules, const struct rules_file *file, int env,
-                    int chunks) {
-    size_t len = strlen(file->name);
-    if (strcmp(file->name + len - 4, ".lua") != 0)
-        return;
-    lua_pushfstring(L, "@rules/%s", file->name);
-    if (luaL_loadbufferx(L, file->text, file->len, lua_tostring(L, -1), "t") == 0) {
-        lua_pushvalue(L, env);
-        lua_setfenv(L, -2);
-    } else if (rules->limits.only) {
-        lua_pushcclosure(L, refuse_chunk, 1);
-    } else {
-        lua_error(L);
+// Pushes the file's function, or why there is none.
+static int compile(lua_State *L, const struct file *file) {
+    char name[128];
+    snprintf(name, sizeof name, "@rules/%s", file->name);
+    return luaL_loadbufferx(L, file->text, file->len, name, "t");
+}
+
+int rules_compile(const struct rules_bundle *bundle, struct err *err) {
+    lua_State *L = luaL_newstate();
+    int status = L ? 0 : err_set(err, "a Lua VM cannot be made");
+    for (size_t i = 0; status == 0 && i < rules_bundle_count(bundle); i++) {
+        const struct file *file = rules_bundle_file(bundle, i);
+        if (strcmp(file->name + strlen(file->name) - 4, ".lua") == 0 && compile(L, file) != 0)
+            status = err_set(err, "%s", lua_tostring(L, -1));
+        lua_settop(L, 0);
     }
-    lua_pushlstring(L, file->name, len - 4);
-    lua_insert(L, -2);
-    lua_rawset(L, chunks);
-    lua_pop(L, 1);
+    if (L)
+        lua_close(L);
+    return status;
+}
+
+// chunks[name] is compiled when it is first required. Upvalue: the environment.
+static int find_chunk(lua_State *L) {
+    size_t len;
+    const char *name = luaL_checklstring(L, 2, &len);
+    const struct file *file = find_module(rules_of(L)->bundle, name, len);
+    if (!file)
+        return 0;
+    if (compile(L, file) != 0)
+        return lua_error(L);
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_setfenv(L, -2);
+    return 1;
+}
+
+static void load_file(lua_State *L, int require, const char *name, size_t len) {
+    lua_pushvalue(L, require);
+    lua_pushliteral(L, "rules.");
+    lua_pushlstring(L, name, len);
+    lua_concat(L, 2);
+    lua_call(L, 1, 0);
 }
 
 static int load_all(lua_State *L) {
     struct rules *rules = lua_touserdata(L, 1);
     lua_settop(L, 0);
     luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
-    lua_gc(L, LUA_GCSETPAUSE, 150);
+    lua_gc(L, LUA_GCSETPAUSE, LOAD_PAUSE);
     lua_gc(L, LUA_GCSETSTEPMUL, 400);
     rules_env_push(L, explain);
-    enum { ENV = 1, CHUNKS, MODULES, REQUIRE };
+    enum { ENV = 1, CHUNKS, MODULES, NEEDS, REQUIRE };
     lua_pushvalue(L, MODULES);
     rules->modules = luaL_ref(L, LUA_REGISTRYINDEX);
-    for (size_t i = 0; i < rules_bundle_count(rules->bundle); i++)
-        compile(L, rules, rules_bundle_file(rules->bundle, i), ENV, CHUNKS);
+    lua_newtable(L);
+    lua_pushvalue(L, ENV);
+    lua_pushcclosure(L, find_chunk, 1);
+    lua_setfield(L, -2, "__index");
+    lua_setmetatable(L, CHUNKS);
     lua_getfield(L, ENV, "require");
-    if (rules->limits.only) {
-        lua_pushfstring(L, "rules.%s", rules->limits.only);
-        lua_call(L, 1, 0);
-        return 0;
+    for (size_t i = 0; !rules->only && i < rules_bundle_count(rules->bundle); i++) {
+        const struct file *file = rules_bundle_file(rules->bundle, i);
+        size_t len = strlen(file->name);
+        if (strcmp(file->name + len - 4, ".lua") == 0)
+            load_file(L, REQUIRE, file->name, len - 4);
     }
-    lua_pushnil(L);
-    while (lua_next(L, CHUNKS)) {
-        lua_pop(L, 1);
-        lua_pushvalue(L, REQUIRE);
-        lua_pushfstring(L, "rules.%s", lua_tostring(L, -2));
-        lua_call(L, 1, 0);
+    for (const char *at = rules->only, *end; at && *(at += strspn(at, " ")); at = end) {
+        end = at + strcspn(at, " ");
+        if (find_module(rules->bundle, at, (size_t)(end - at)))
+            load_file(L, REQUIRE, at, (size_t)(end - at));
     }
+    rules->guard = rules_guard_new(L, MODULES, NEEDS);
     return 0;
 }
 
@@ -237,6 +272,7 @@ static int open_vm(struct rules *rules, struct err *err) {
         close_vm(rules);
         return -1;
     }
+    lua_gc(rules->L, LUA_GCSETPAUSE, CALL_PAUSE);
     lua_gc(rules->L, LUA_GCCOLLECT, 0);
     rules->loaded = rules->budget.memory_used;
     return 0;
@@ -247,6 +283,7 @@ int rules_new(struct rules **out, struct rules_bundle *bundle, const struct rule
     struct rules *rules = xcalloc(1, sizeof *rules);
     rules->bundle = rules_bundle_ref(bundle);
     rules->limits = *limits;
+    rules->only = limits->only ? xstrdup(limits->only) : NULL;
     if (open_vm(rules, err) != 0) {
         rules_free(rules);
         return -1;
@@ -258,6 +295,7 @@ int rules_new(struct rules **out, struct rules_bundle *bundle, const struct rule
 void rules_free(struct rules *rules) {
     close_vm(rules);
     rules_bundle_unref(rules->bundle);
+    free(rules->only);
     buf_free(&rules->bytes);
     buf_free(&rules->message);
     buf_free(&rules->traceback);
@@ -276,7 +314,9 @@ static bool push_rule(struct rules *rules, const char *name) {
     lua_pushlstring(L, name, dot ? (size_t)(dot - name) : 0);
     lua_rawget(L, -2);
     if (!lua_istable(L, -1)) {
-        snprintf(text, sizeof text, "there is no rule %.100s: no such file", name);
+        bool there = dot && find_module(rules->bundle, name, (size_t)(dot - name));
+        snprintf(text, sizeof text, "there is no rule %.100s: %s", name,
+                 there ? "the service does not declare its file" : "no such file");
         fail(rules, "missing", "", text);
         return false;
     }
@@ -344,6 +384,17 @@ static unsigned call_budget_ms(const struct rules *rules) {
     return more < 3 * (size_t)base ? base + (unsigned)more : 4 * base;
 }
 
+// What the call has changed for others is put back, whatever came of it.
+static void guard(struct rules *rules, const char *name) {
+    char file[64], where[64], text[160];
+    const char *dot = strrchr(name, '.');
+    snprintf(file, sizeof file, "%.*s", dot ? (int)(dot - name) : 0, name);
+    if (rules_guard_check(rules->L, rules->guard, file, where, sizeof where) || rules->code)
+        return;
+    snprintf(text, sizeof text, "it changes a table of rules/%s.lua, which is constant", where);
+    fail(rules, "error", "", text);
+}
+
 static void call(struct rules *rules, const char *name) {
     rules->call_ms = call_budget_ms(rules);
     begin(rules, rules->call_ms);
@@ -356,6 +407,7 @@ static void call(struct rules *rules, const char *name) {
     if (rules->explains)
         rules->cpu_ns = rules_budget_cpu_ns(&rules->budget);
     lua_settop(rules->L, 0);
+    guard(rules, name);
     if (rules->budget.over == RULES_OVER_MEMORY)
         recover(rules);
 }
@@ -412,9 +464,9 @@ const char *rules_revision(const struct rules *rules) {
     return rules_bundle_revision(rules->bundle);
 }
 
-const struct rules_file *rules_find_file(const struct rules *rules, const char *name) {
+const struct file *rules_find_file(const struct rules *rules, const char *name) {
     for (size_t i = 0; i < rules_bundle_count(rules->bundle); i++) {
-        const struct rules_file *file = rules_bundle_file(rules->bundle, i);
+        const struct file *file = rules_bundle_file(rules->bundle, i);
         if (strcmp(file->name, name) == 0)
             return file;
     }
@@ -423,6 +475,10 @@ const struct rules_file *rules_find_file(const struct rules *rules, const char *
 
 size_t rules_memory(const struct rules *rules) {
     return rules->budget.memory_used;
+}
+
+const char *rules_only(const struct rules *rules) {
+    return rules->only;
 }
 
 // Generations of a worker.
@@ -438,12 +494,18 @@ void rules_offer(struct rules_slot *slot, struct rules *made) {
     slot->next = made;
 }
 
-void rules_commit(struct rules_slot *slot) {
+struct rules *rules_exchange(struct rules_slot *slot) {
     assert(slot->next);
-    if (slot->live)
-        rules_free(slot->live);
+    struct rules *old = slot->live;
     slot->live = slot->next;
     slot->next = NULL;
+    return old;
+}
+
+void rules_commit(struct rules_slot *slot) {
+    struct rules *old = rules_exchange(slot);
+    if (old)
+        rules_free(old);
 }
 
 void rules_cancel(struct rules_slot *slot) {

@@ -19,7 +19,7 @@ struct rules_limits {
     unsigned call_ms; // CPU time of a call with small arguments; up to 4 times that with large ones
     unsigned load_ms; // CPU time of loading all files
     size_t memory;    // bytes of the VM
-    const char *only; // NULL: all files; else this one ("notify") and what it requires
+    const char *only; // NULL: all files; else these ("one other") and what they require
 };
 
 // What a service gets.
@@ -32,8 +32,11 @@ struct rules_failure {
     const char *traceback; // lines; may be empty
 };
 
-// Compiles and runs every .lua file of the bundle, of which it keeps a reference. err says file and
-// line.
+// Whether each .lua file compiles; none is run. err says file and line. Any thread.
+MUST_CHECK int rules_compile(const struct rules_bundle *bundle, struct err *err);
+
+// Compiles and runs the .lua files of the bundle that are wanted, and keeps a reference of it. One
+// of `only` that is not there is left out. err says file and line.
 MUST_CHECK int rules_new(struct rules **rules, struct rules_bundle *bundle,
                          const struct rules_limits *limits, struct err *err);
 void rules_free(struct rules *rules);
@@ -62,10 +65,13 @@ const char *rules_revision(const struct rules *rules);
 const char *rules_called(const struct rules *rules);
 
 // A file of the bundle ("notify.examples.json"); NULL when there is none of that name.
-const struct rules_file *rules_find_file(const struct rules *rules, const char *name);
+const struct file *rules_find_file(const struct rules *rules, const char *name);
 
 // Bytes of the VM.
 size_t rules_memory(const struct rules *rules);
+
+// The files that were wanted, as `only` names them.
+const char *rules_only(const struct rules *rules);
 
 // The rule that runs on this thread, or NULL. May be asked in a signal handler of the thread.
 const char *rules_running(void);
@@ -81,7 +87,10 @@ MUST_CHECK int rules_prepare(struct rules_slot *slot, struct rules_bundle *bundl
                              const struct rules_limits *limits, struct err *err);
 // The same with one that was made elsewhere, which the slot owns from now on.
 void rules_offer(struct rules_slot *slot, struct rules *made);
-// `next` becomes live, the old one is freed. There must be a next. Cannot fail.
+// `next` becomes live. There must be a next. Cannot fail. Returns the old one (NULL: there was
+// none), which any thread may free: that takes a while.
+MUST_CHECK struct rules *rules_exchange(struct rules_slot *slot);
+// The same, and frees the old one.
 void rules_commit(struct rules_slot *slot);
 void rules_cancel(struct rules_slot *slot);
 void rules_slot_free(struct rules_slot *slot);

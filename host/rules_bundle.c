@@ -4,8 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <openssl/sha.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,10 +15,7 @@
 #include "buf.h"
 
 struct rules_bundle {
-    atomic_int references;
-    struct rules_file files[RULES_MAX_FILES];
-    size_t count, bytes;
-    char revision[2 * SHA256_DIGEST_LENGTH + 1];
+    struct files files;
 };
 
 static bool ends_with(const char *name, const char *ending) {
@@ -34,19 +29,19 @@ static bool is_module_name(const char *name) {
     return len > 0 && len < 64 && strcmp(name + len, ".lua") == 0;
 }
 
-static int read_all(int fd, struct rules_file *file, size_t size, struct err *err) {
-    file->text = xmalloc(size + 1);
-    while (file->len < size) {
-        ssize_t got = read(fd, file->text + file->len, size - file->len);
+// The text is the caller's also where this fails.
+static int read_all(int fd, const char *name, char *text, size_t size, struct err *err) {
+    for (size_t len = 0; len < size;) {
+        ssize_t got = read(fd, text + len, size - len);
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
-            return err_set(err, "%s cannot be read: %s", file->name, strerror(errno));
+            return err_set(err, "%s cannot be read: %s", name, strerror(errno));
         if (got == 0)
-            return err_set(err, "%s became shorter while it was read", file->name);
-        file->len += (size_t)got;
+            return err_set(err, "%s became shorter while it was read", name);
+        len += (size_t)got;
     }
-    file->text[size] = 0;
+    text[size] = 0;
     return 0;
 }
 
@@ -120,36 +115,20 @@ static int add_file(struct rules_bundle *bundle, int folder, const char *root, c
         ; // err says why
     } else if (stat.st_size > RULES_MAX_FILE_BYTES) {
         err_set(err, "%s is larger than %d bytes", name, RULES_MAX_FILE_BYTES);
-    } else if (bundle->bytes + (size_t)stat.st_size > RULES_MAX_BYTES) {
+    } else if (bundle->files.bytes + (size_t)stat.st_size > RULES_MAX_BYTES) {
         err_set(err, "the files are larger than %d bytes together", RULES_MAX_BYTES);
-    } else if (bundle->count == RULES_MAX_FILES) {
+    } else if (bundle->files.count == RULES_MAX_FILES) {
         err_set(err, "there are more than %d files", RULES_MAX_FILES);
     } else {
-        struct rules_file *file = &bundle->files[bundle->count++];
-        file->name = xstrdup(name);
-        status = read_all(fd, file, (size_t)stat.st_size, err);
-        bundle->bytes += file->len;
+        char *text = xmalloc((size_t)stat.st_size + 1);
+        status = read_all(fd, name, text, (size_t)stat.st_size, err);
+        if (status == 0)
+            files_add(&bundle->files, name, strlen(name), text, (size_t)stat.st_size);
+        else
+            free(text);
     }
     close(fd);
     return status;
-}
-
-static int by_name(const void *a, const void *b) {
-    return strcmp(((const struct rules_file *)a)->name, ((const struct rules_file *)b)->name);
-}
-
-static void compute_revision(struct rules_bundle *bundle) {
-    unsigned char digest[SHA256_DIGEST_LENGTH];
-    struct buf all = {0};
-    for (size_t i = 0; i < bundle->count; i++) {
-        const struct rules_file *file = &bundle->files[i];
-        buf_addf(&all, "%s %zu\n", file->name, file->len);
-        buf_add(&all, file->text, file->len);
-    }
-    SHA256((const unsigned char *)(all.data ? all.data : ""), all.len, digest);
-    buf_free(&all);
-    for (size_t i = 0; i < sizeof digest; i++)
-        snprintf(bundle->revision + 2 * i, 3, "%02x", digest[i]);
 }
 
 static int read_folder(struct rules_bundle *bundle, DIR *folder, const char *root,
@@ -168,8 +147,7 @@ static int read_folder(struct rules_bundle *bundle, DIR *folder, const char *roo
     }
     if (!any)
         return err_set(err, "there is no .lua file");
-    qsort(bundle->files, bundle->count, sizeof *bundle->files, by_name);
-    compute_revision(bundle);
+    files_seal(&bundle->files);
     return 0;
 }
 
@@ -211,7 +189,7 @@ static int open_folder(const char *folder, char root[PATH_MAX], DIR **out, struc
 
 static struct rules_bundle *new_bundle(void) {
     struct rules_bundle *bundle = xcalloc(1, sizeof *bundle);
-    atomic_init(&bundle->references, 1);
+    files_init(&bundle->files);
     return bundle;
 }
 
@@ -238,9 +216,9 @@ int rules_bundle_read(struct rules_bundle **out, const char *folder, struct err 
 static const char MAGIC[] = "todo-rules 1 ";
 
 void rules_bundle_pack(const struct rules_bundle *bundle, struct buf *out) {
-    buf_addf(out, "%s%s\n", MAGIC, bundle->revision);
-    for (size_t i = 0; i < bundle->count; i++) {
-        const struct rules_file *file = &bundle->files[i];
+    buf_addf(out, "%s%s\n", MAGIC, bundle->files.revision);
+    for (size_t i = 0; i < bundle->files.count; i++) {
+        const struct file *file = &bundle->files.list[i];
         buf_addf(out, "%s %zu\n", file->name, file->len);
         buf_add(out, file->text, file->len);
         buf_addc(out, '\n');
@@ -251,7 +229,7 @@ void rules_bundle_pack(const struct rules_bundle *bundle, struct buf *out) {
 static int unpack_file(struct rules_bundle *bundle, const char **at, const char *end) {
     const char *line_end = memchr(*at, '\n', (size_t)(end - *at));
     const char *space = line_end ? memchr(*at, ' ', (size_t)(line_end - *at)) : NULL;
-    if (!space || space == *at || bundle->count == RULES_MAX_FILES)
+    if (!space || space == *at || bundle->files.count == RULES_MAX_FILES)
         return -1;
     size_t len = 0;
     for (const char *digit = space + 1; digit < line_end; digit++) {
@@ -262,16 +240,13 @@ static int unpack_file(struct rules_bundle *bundle, const char **at, const char 
     const char *text = line_end + 1;
     if (len >= (size_t)(end - text) || text[len] != '\n')
         return -1;
-    struct rules_file *file = &bundle->files[bundle->count++];
-    file->name = xstrndup(*at, (size_t)(space - *at));
-    file->text = xstrndup(text, len);
-    file->len = len;
+    files_add(&bundle->files, *at, (size_t)(space - *at), xstrndup(text, len), len);
     *at = text + len + 1;
     return 0;
 }
 
 int rules_bundle_unpack(struct rules_bundle **out, const char *text, size_t len, struct err *err) {
-    enum { MAGIC_LEN = sizeof MAGIC - 1, REVISION_LEN = 2 * SHA256_DIGEST_LENGTH };
+    enum { MAGIC_LEN = sizeof MAGIC - 1, REVISION_LEN = FILES_REVISION - 1 };
     const char *at = text + MAGIC_LEN + REVISION_LEN + 1, *end = text + len;
     if (len <= MAGIC_LEN + REVISION_LEN || memcmp(text, MAGIC, MAGIC_LEN) != 0 || at[-1] != '\n')
         return err_set(err, "it is no copy of rules");
@@ -279,8 +254,8 @@ int rules_bundle_unpack(struct rules_bundle **out, const char *text, size_t len,
     int status = 0;
     while (status == 0 && at < end)
         status = unpack_file(bundle, &at, end);
-    compute_revision(bundle);
-    if (status == 0 && memcmp(bundle->revision, text + MAGIC_LEN, REVISION_LEN) == 0) {
+    files_seal(&bundle->files);
+    if (status == 0 && memcmp(bundle->files.revision, text + MAGIC_LEN, REVISION_LEN) == 0) {
         *out = bundle;
         return 0;
     }
@@ -289,28 +264,23 @@ int rules_bundle_unpack(struct rules_bundle **out, const char *text, size_t len,
 }
 
 struct rules_bundle *rules_bundle_ref(struct rules_bundle *bundle) {
-    atomic_fetch_add(&bundle->references, 1);
+    files_hold(&bundle->files);
     return bundle;
 }
 
 void rules_bundle_unref(struct rules_bundle *bundle) {
-    if (!bundle || atomic_fetch_sub(&bundle->references, 1) != 1)
-        return;
-    for (size_t i = 0; i < bundle->count; i++) {
-        free(bundle->files[i].name);
-        free(bundle->files[i].text);
-    }
-    free(bundle);
+    if (bundle && files_release(&bundle->files))
+        free(bundle);
 }
 
 const char *rules_bundle_revision(const struct rules_bundle *bundle) {
-    return bundle->revision;
+    return bundle->files.revision;
 }
 
 size_t rules_bundle_count(const struct rules_bundle *bundle) {
-    return bundle->count;
+    return bundle->files.count;
 }
 
-const struct rules_file *rules_bundle_file(const struct rules_bundle *bundle, size_t index) {
-    return &bundle->files[index];
+const struct file *rules_bundle_file(const struct rules_bundle *bundle, size_t index) {
+    return &bundle->files.list[index];
 }

@@ -5,17 +5,12 @@
 #include <stddef.h>
 
 #include "err.h"
+#include "files.h"
 
 enum {
     RULES_MAX_FILES = 256,
     RULES_MAX_FILE_BYTES = 1024 * 1024,
     RULES_MAX_BYTES = 8 * 1024 * 1024,
-};
-
-struct rules_file {
-    char *name; // "notify.lua"
-    char *text;
-    size_t len;
 };
 
 struct rules_bundle;
@@ -44,4 +39,4 @@ const char *rules_bundle_revision(const struct rules_bundle *bundle);
 
 // In order of their names.
 size_t rules_bundle_count(const struct rules_bundle *bundle);
-const struct rules_file *rules_bundle_file(const struct rules_bundle *bundle, size_t index);
+const struct file *rules_bundle_file(const struct rules_bundle *bundle, size_t index);

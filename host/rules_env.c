@@ -122,9 +122,26 @@ static int checked(lua_State *L) {
     return lua_tocfunction(L, lua_upvalueindex(1))(L);
 }
 
-// Upvalues: chunks, modules, libraries, a table of what is being loaded.
+// Notes that the file that is being loaded needs `name`; or that something does, which is not
+// known.
+static void note_need(lua_State *L, int loading, int needs, const char *name) {
+    lua_rawgeti(L, loading, 1);
+    if (lua_isnil(L, -1)) {
+        lua_pushboolean(L, 1);
+        lua_rawseti(L, needs, 1);
+        lua_pop(L, 1);
+        return;
+    }
+    lua_rawget(L, needs);
+    lua_pushboolean(L, 1);
+    lua_setfield(L, -2, name);
+    lua_pop(L, 1);
+}
+
+// Upvalues: chunks, modules, libraries, a table of what is being loaded (the last of it at 1), and
+// what each needs.
 static int require(lua_State *L) {
-    enum { CHUNKS = 1, MODULES, LIBRARIES, LOADING };
+    enum { CHUNKS = 1, MODULES, LIBRARIES, LOADING, NEEDS };
     const char *full = luaL_checkstring(L, 1);
     lua_pushvalue(L, 1);
     lua_rawget(L, lua_upvalueindex(LIBRARIES));
@@ -136,6 +153,7 @@ static int require(lua_State *L) {
                           "host.text, not '%s'",
                           full);
     const char *name = full + 6;
+    note_need(L, lua_upvalueindex(LOADING), lua_upvalueindex(NEEDS), name);
     lua_getfield(L, lua_upvalueindex(MODULES), name);
     if (!lua_isnil(L, -1))
         return 1;
@@ -149,8 +167,16 @@ static int require(lua_State *L) {
     rules_budget_check(L);
     lua_pushboolean(L, 1);
     lua_setfield(L, lua_upvalueindex(LOADING), name);
+    lua_newtable(L);
+    lua_setfield(L, lua_upvalueindex(NEEDS), name);
+    lua_rawgeti(L, lua_upvalueindex(LOADING), 1);
+    lua_insert(L, -2);
+    lua_pushstring(L, name);
+    lua_rawseti(L, lua_upvalueindex(LOADING), 1);
     lua_pushvalue(L, 1);
     lua_call(L, 1, 1);
+    lua_insert(L, -2);
+    lua_rawseti(L, lua_upvalueindex(LOADING), 1);
     if (!lua_istable(L, -1))
         return luaL_error(L, "rules/%s.lua returns a %s; a rules file returns a table", name,
                           luaL_typename(L, -1));
@@ -305,18 +331,20 @@ void rules_env_push(lua_State *L, lua_CFunction explain) {
     push_base(L, explain);
     lua_newtable(L); // chunks
     lua_newtable(L); // modules
-    lua_pushvalue(L, -2);
-    lua_pushvalue(L, -2);
+    lua_newtable(L); // needs
+    lua_pushvalue(L, -3);
+    lua_pushvalue(L, -3);
     push_libraries(L);
     lua_newtable(L);
-    lua_pushcclosure(L, require, 4);
-    lua_setfield(L, -4, "require"); // environment, metatable, base, chunks, modules
-    lua_pushvalue(L, -3);
-    lua_setfield(L, -5, "__index");
+    lua_pushvalue(L, -5);
+    lua_pushcclosure(L, require, 5);
+    lua_setfield(L, -5, "require"); // environment, metatable, base, chunks, modules, needs
+    lua_pushvalue(L, -4);
+    lua_setfield(L, -6, "__index");
     lua_pushcfunction(L, refuse_global_write);
-    lua_setfield(L, -5, "__newindex");
-    lua_remove(L, -3);
-    lua_pushvalue(L, -3);
-    lua_setmetatable(L, -5);
-    lua_remove(L, -3);
+    lua_setfield(L, -6, "__newindex");
+    lua_remove(L, -4);
+    lua_pushvalue(L, -4);
+    lua_setmetatable(L, -6);
+    lua_remove(L, -4);
 }

@@ -6,6 +6,8 @@
 #include <lua.h>
 
 // Pushes the environment for chunks, the table of chunks by name that require runs ("notify" for
-// rules.notify; to be filled), and the table of modules it has run. `explain` is the global of that
-// name; its upvalue is string.format. Throws when out of memory.
+// rules.notify; to be filled), the table of modules it has run, and of each of these by name the
+// set of those that it has required while it was loaded; what is required later sets [1] of that
+// table. `explain` is the global of that name; its upvalue is string.format. Throws when out of
+// memory.
 void rules_env_push(lua_State *L, lua_CFunction explain);

@@ -8,6 +8,8 @@
 #include "buf.h"
 #include "log.h"
 #include "revision.h"
+#include "rollback.h"
+#include "rules.h"
 #include "rules_store.h"
 
 char *rules_first_folder(const struct config *config) {
@@ -23,13 +25,20 @@ char *rules_first_folder(const struct config *config) {
 int rules_first_try(const struct config *config, struct bundle *scripts,
                     const struct script_service *services, int count, struct rules_bundle *rules,
                     struct err *err) {
-    for (int i = 0; i < count; i++) {
-        struct script_service declared;
-        if (services[i].asks_rules &&
-            script_examine(config, scripts, rules, services[i].name, &declared, NULL, err) != 0)
-            return -1;
+    int status = rules_compile(rules, err);
+    for (int i = 0; status == 0 && i < count; i++) {
+        struct rules_limits limits = RULES_LIMITS;
+        struct rules *made;
+        if (!services[i].asks_rules)
+            continue;
+        limits.only = services[i].rules[0] ? services[i].rules : NULL;
+        status = rules_new(&made, rules, &limits, err);
+        if (status != 0)
+            break;
+        status = script_try_rules(config, scripts, &services[i], made, err);
+        rules_free(made);
     }
-    return 0;
+    return status;
 }
 
 struct search {
@@ -53,6 +62,40 @@ static bool take(void *user, struct rules_bundle *bundle) {
     return true;
 }
 
+static bool find_copy(struct search *search) {
+    const char *state_folder = config_string(search->config, "STATE_DIR");
+    return state_folder && rules_store_find(state_folder, take, search);
+}
+
+// Of rules that are good for nothing.
+static int use_copy(struct search *search, struct err *err) {
+    if (!find_copy(search))
+        return -1;
+    const char *revision = rules_bundle_revision(search->found);
+    err_one_line(err);
+    log_event(LOG_ERROR, "the rules cannot be used: the last good copy of them serves", "error",
+              err->text, "revision", revision, NULL);
+    revision_loaded(REVISION_RULES, revision, "kept", err->text);
+    return 0;
+}
+
+// Of rules that were taken back. These can be had again: rollback.h.
+static void avoid(struct search *search, struct rules_bundle *banned, const struct err *why) {
+    const char *bad = rules_bundle_revision(banned);
+    if (find_copy(search)) {
+        const char *revision = rules_bundle_revision(search->found);
+        log_event(LOG_ERROR, "the rules were taken back before: the last good copy serves", "error",
+                  why->text, "revision", revision, NULL);
+        revision_returned(REVISION_RULES, revision, bad, why->text);
+        rollback_keep(banned, true);
+        return;
+    }
+    log_event(LOG_ERROR, "the rules were taken back before, but there are no others", "error",
+              why->text, "revision", bad, NULL);
+    revision_loaded(REVISION_RULES, bad, "loaded", why->text);
+    search->found = rules_bundle_ref(banned);
+}
+
 int rules_first_read(const struct config *config, struct bundle *scripts,
                      const struct script_service *services, int count, struct rules_bundle **rules,
                      char refused[BUNDLE_REVISION], struct err *err) {
@@ -60,29 +103,29 @@ int rules_first_read(const struct config *config, struct bundle *scripts,
     char *folder = rules_first_folder(config);
     bool none = !config_string(config, "RULES_DIR") && access(folder, F_OK) != 0;
     struct rules_bundle *read = NULL;
-    *rules = NULL;
+    struct search search = {config, scripts, services, count, NULL};
+    struct err why;
     refused[0] = 0;
     int status = none ? 0 : rules_bundle_read(&read, folder, err);
     free(folder);
-    // Without copies the start of the services finds what is wrong.
-    if (read && state_folder)
+    // Without copies the start of the services finds the rest of what is wrong.
+    if (read && !state_folder)
+        status = rules_compile(read, err);
+    else if (read)
         status = rules_first_try(config, scripts, services, count, read, err);
-    if (status == 0) {
-        *rules = read;
-        if (read)
-            revision_loaded(REVISION_RULES, rules_bundle_revision(read), "loaded", NULL);
-        return 0;
+    if (status != 0) {
+        status = use_copy(&search, err);
+    } else if (read && state_folder &&
+               rules_store_is_banned(state_folder, rules_bundle_revision(read), &why)) {
+        avoid(&search, read, &why);
+    } else if (read) {
+        search.found = rules_bundle_ref(read);
+        revision_loaded(REVISION_RULES, rules_bundle_revision(read), "loaded", NULL);
     }
-    if (read)
+    if (read && search.found &&
+        strcmp(rules_bundle_revision(read), rules_bundle_revision(search.found)) != 0)
         snprintf(refused, BUNDLE_REVISION, "%s", rules_bundle_revision(read));
     rules_bundle_unref(read);
-    struct search search = {config, scripts, services, count, NULL};
-    if (!state_folder || !rules_store_find(state_folder, take, &search))
-        return -1;
-    err_one_line(err);
-    log_event(LOG_ERROR, "the rules cannot be used: the last good copy of them serves", "error",
-              err->text, "revision", rules_bundle_revision(search.found), NULL);
-    revision_loaded(REVISION_RULES, rules_bundle_revision(search.found), "kept", err->text);
     *rules = search.found;
-    return 0;
+    return status;
 }

@@ -1,5 +1,6 @@
-// Which rules a program starts with: those of their folder or, where that holds none that work, the
-// last good copy of them (rules_store.h), with STATE_DIR set. Any thread, before the workers start.
+// Which rules a program starts with: those of their folder or, where that holds none that work, or
+// rules that were taken back before, the last good copy of them (rules_store.h), with STATE_DIR
+// set. Any thread, before the workers start.
 #pragma once
 
 #include "bundle.h"

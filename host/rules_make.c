@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,12 +14,13 @@ enum { MAX_THREADS = 8 };
 struct rules_make {
     struct rules_bundle *bundle;
     struct rules **made;
-    bool *wanted;
+    const char **wanted;
     int count;
     atomic_int next;
     pthread_t threads[MAX_THREADS];
     int thread_count;
-    pthread_mutex_t mutex; // of what follows
+    pthread_mutex_t mutex; // of what follows, and of `made`
+    pthread_cond_t progress;
     bool failed;
     struct err err;
 };
@@ -26,19 +28,29 @@ struct rules_make {
 static void *run_thread(void *user) {
     struct rules_make *make = user;
     for (int i; (i = atomic_fetch_add(&make->next, 1)) < make->count;) {
+        struct rules_limits limits = RULES_LIMITS;
+        const char *only = make->wanted[i];
         struct err err;
-        if (!make->wanted[i] || rules_new(&make->made[i], make->bundle, &RULES_LIMITS, &err) == 0)
+        limits.only = only && *only ? only : NULL;
+        if (!only)
             continue;
+        struct rules *rules = NULL;
+        int status = rules_new(&rules, make->bundle, &limits, &err);
         pthread_mutex_lock(&make->mutex);
-        make->failed = true;
-        make->err = err;
+        make->made[i] = rules;
+        if (status != 0) {
+            make->failed = true;
+            make->err = err;
+            atomic_store(&make->next, make->count); // nobody needs the others
+        }
+        pthread_cond_broadcast(&make->progress);
         pthread_mutex_unlock(&make->mutex);
-        atomic_store(&make->next, make->count); // nobody needs the others
     }
     return NULL;
 }
 
-struct rules_make *rules_make_start(struct rules_bundle *bundle, const bool *wanted, int count) {
+struct rules_make *rules_make_start(struct rules_bundle *bundle, const char *const *wanted,
+                                    int count) {
     struct rules_make *make = xcalloc(1, sizeof *make);
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     make->bundle = rules_bundle_ref(bundle);
@@ -47,13 +59,25 @@ struct rules_make *rules_make_start(struct rules_bundle *bundle, const bool *wan
     make->wanted = xcalloc((size_t)count + 1, sizeof *make->wanted);
     int needed = 0;
     for (int i = 0; i < count; i++)
-        needed += make->wanted[i] = wanted[i];
+        needed += (make->wanted[i] = wanted[i]) != NULL;
     pthread_mutex_init(&make->mutex, NULL);
+    pthread_cond_init(&make->progress, NULL);
     while (make->thread_count < MAX_THREADS && make->thread_count < cores &&
            make->thread_count < needed &&
            pthread_create(&make->threads[make->thread_count], NULL, run_thread, make) == 0)
         make->thread_count++;
     return make;
+}
+
+struct rules *rules_make_first(struct rules_make *make, int place) {
+    if (make->thread_count == 0)
+        run_thread(make);
+    pthread_mutex_lock(&make->mutex);
+    while (make->wanted[place] && !make->made[place] && !make->failed)
+        pthread_cond_wait(&make->progress, &make->mutex);
+    struct rules *rules = make->failed ? NULL : make->made[place];
+    pthread_mutex_unlock(&make->mutex);
+    return rules;
 }
 
 int rules_make_end(struct rules_make *make, struct rules **made, struct err *err) {
@@ -70,6 +94,7 @@ int rules_make_end(struct rules_make *make, struct rules **made, struct err *err
         made[i] = make->failed ? NULL : make->made[i];
     }
     pthread_mutex_destroy(&make->mutex);
+    pthread_cond_destroy(&make->progress);
     rules_bundle_unref(make->bundle);
     free(make->made);
     free(make->wanted);

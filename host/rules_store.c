@@ -77,24 +77,38 @@ static int write_all(int fd, const char *bytes, size_t len) {
     return fsync(fd);
 }
 
-static int write_copy(int folder, const char *name, const struct rules_bundle *bundle,
-                      struct err *err) {
+static int write_file(int folder, const char *name, const struct buf *text, struct err *err) {
     static const char NEW[] = "new";
-    struct buf text = {0};
     int fd = openat(folder, NEW, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-    rules_bundle_pack(bundle, &text);
-    int status = fd >= 0 ? write_all(fd, text.data, text.len) : -1;
+    int status = fd >= 0 ? write_all(fd, text->data, text->len) : -1;
     if (status == 0)
         status = renameat(folder, NEW, folder, name);
     if (status == 0)
         status = fsync(folder);
     if (status != 0)
-        err_set(err, "a copy of the rules cannot be written: %s", strerror(errno));
+        err_set(err, "%s cannot be written: %s", name, strerror(errno));
     if (fd >= 0)
         close(fd);
-    buf_free(&text);
     return status;
 }
+
+static int read_file(int folder, const char *name, struct buf *text, struct err *err) {
+    int fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    char chunk[16384];
+    ssize_t got = -1;
+    while (fd >= 0 && (got = read(fd, chunk, sizeof chunk)) > 0 && text->len <= MAX_BYTES)
+        buf_add(text, chunk, (size_t)got);
+    int status = 0;
+    if (got < 0)
+        status = err_set(err, "it cannot be read: %s", strerror(errno));
+    else if (text->len > MAX_BYTES)
+        status = err_set(err, "it is larger than %d bytes", MAX_BYTES);
+    if (fd >= 0)
+        close(fd);
+    return status;
+}
+
+// Copies.
 
 int rules_store_put(const char *state_folder, const struct rules_bundle *bundle, struct err *err) {
     int folder = open_folder(state_folder, true, err), status = 0;
@@ -105,10 +119,13 @@ int rules_store_put(const char *state_folder, const struct rules_bundle *bundle,
     list(folder, &copies);
     if (copies.count == 0 || strncmp(revision_of(copies.names[0]), revision, REVISION) != 0) {
         char name[NAME + 1];
+        struct buf text = {0};
         unsigned long long last = copies.count ? strtoull(copies.names[0], NULL, 10) : 0;
         snprintf(name, sizeof name, "%0*llu-%.64s.rules", DIGITS, (last + 1) % 1000000000000,
                  revision);
-        status = write_copy(folder, name, bundle, err);
+        rules_bundle_pack(bundle, &text);
+        status = write_file(folder, name, &text, err);
+        buf_free(&text);
         for (size_t i = RULES_STORE_KEPT - 1; status == 0 && i < copies.count; i++)
             unlinkat(folder, copies.names[i], 0);
     }
@@ -116,35 +133,19 @@ int rules_store_put(const char *state_folder, const struct rules_bundle *bundle,
     return status;
 }
 
-void rules_store_drop(const char *state_folder, const char *revision) {
-    struct err ignored;
-    int folder = open_folder(state_folder, false, &ignored);
-    if (folder < 0)
-        return;
+static void remove_copies(int folder, const char *revision) {
     struct copies copies;
     list(folder, &copies);
     for (size_t i = 0; i < copies.count; i++)
         if (strncmp(revision_of(copies.names[i]), revision, REVISION) == 0)
             unlinkat(folder, copies.names[i], 0);
-    close(folder);
 }
 
 static int read_copy(int folder, const char *name, struct rules_bundle **bundle, struct err *err) {
-    int fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     struct buf text = {0};
-    char chunk[16384];
-    ssize_t got = -1;
-    while (fd >= 0 && (got = read(fd, chunk, sizeof chunk)) > 0 && text.len <= MAX_BYTES)
-        buf_add(&text, chunk, (size_t)got);
-    int status = -1;
-    if (got < 0)
-        err_set(err, "it cannot be read: %s", strerror(errno));
-    else if (text.len > MAX_BYTES)
-        err_set(err, "it is larger than %d bytes", MAX_BYTES);
-    else
+    int status = read_file(folder, name, &text, err);
+    if (status == 0)
         status = rules_bundle_unpack(bundle, text.data ? text.data : "", text.len, err);
-    if (fd >= 0)
-        close(fd);
     buf_free(&text);
     return status;
 }
@@ -170,4 +171,83 @@ bool rules_store_find(const char *state_folder,
     }
     close(folder);
     return taken;
+}
+
+// What was taken back: a line each, the revision and why, the latest last.
+
+static const char BANNED[] = "taken-back";
+
+// The line of a revision in `text`, its end in `after`; NULL: there is none. revision NULL: any.
+static const char *find_line(const char *text, const char *revision, const char **after) {
+    for (const char *line = text; line && *line; line = *after) {
+        const char *end = strchr(line, '\n');
+        *after = end ? end + 1 : line + strlen(line);
+        if (end && end - line > REVISION && line[REVISION] == ' ' &&
+            (!revision || strncmp(line, revision, REVISION) == 0))
+            return line;
+    }
+    return NULL;
+}
+
+// Reads the lines of all but `revision`, and of these the last `most`. No file is no line.
+static void read_others(int folder, const char *revision, int most, struct buf *out) {
+    struct buf text = {0};
+    struct err ignored;
+    int count = 0;
+    buf_adds(out, "");
+    if (read_file(folder, BANNED, &text, &ignored) == 0) {
+        const char *after = text.data;
+        for (const char *line; (line = find_line(after, NULL, &after));)
+            count += strncmp(line, revision, REVISION) != 0;
+        after = text.data;
+        for (const char *line; (line = find_line(after, NULL, &after));)
+            if (strncmp(line, revision, REVISION) != 0 && count-- <= most)
+                buf_add(out, line, (size_t)(after - line));
+    }
+    buf_free(&text);
+}
+
+bool rules_store_is_banned(const char *state_folder, const char *revision, struct err *why) {
+    struct buf text = {0};
+    const char *after, *line = NULL;
+    int folder = open_folder(state_folder, false, why);
+    if (folder < 0)
+        return false;
+    if (read_file(folder, BANNED, &text, why) == 0)
+        line = find_line(text.data, revision, &after);
+    if (line)
+        err_set(why, "%.*s", (int)(after - line) - REVISION - 2, line + REVISION + 1);
+    close(folder);
+    buf_free(&text);
+    return line;
+}
+
+int rules_store_ban(const char *state_folder, const char *revision, const char *why,
+                    struct err *err) {
+    struct buf text = {0};
+    int folder = open_folder(state_folder, true, err);
+    if (folder < 0)
+        return -1;
+    remove_copies(folder, revision);
+    read_others(folder, revision, RULES_STORE_BANNED - 1, &text);
+    buf_addf(&text, "%s %s\n", revision, why);
+    int status = write_file(folder, BANNED, &text, err);
+    close(folder);
+    buf_free(&text);
+    return status;
+}
+
+int rules_store_allow(const char *state_folder, const char *revision, struct err *err) {
+    struct buf text = {0};
+    struct err ignored;
+    if (!rules_store_is_banned(state_folder, revision, &ignored))
+        return 0;
+    int folder = open_folder(state_folder, false, err);
+    if (folder < 0)
+        return -1;
+    read_others(folder, revision, RULES_STORE_BANNED, &text);
+    int status = write_file(folder, BANNED, &text, err);
+    close(folder);
+    buf_free(&text);
+    return status;
 }

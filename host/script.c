@@ -186,6 +186,14 @@ static uint64_t hash(const char *text) { // FNV-1a
     return value;
 }
 
+static bool has_required(lua_State *L, const char *module) {
+    lua_getfield(L, LUA_REGISTRYINDEX, "_LOADED");
+    lua_getfield(L, -1, module);
+    bool has = !lua_isnil(L, -1);
+    lua_pop(L, 2);
+    return has;
+}
+
 int script_load(struct script *script, const char *service, struct script_service *declared,
                 struct err *err) {
     lua_State *L = script->L;
@@ -199,12 +207,23 @@ int script_load(struct script *script, const char *service, struct script_servic
     declared->inner_port = read_number(L, "inner_port");
     declared->workers = read_number(L, "workers");
     declared->body_limit = read_number(L, "body_limit");
+    declared->large_limit = read_number(L, "large_limit");
     declared->nice = read_number(L, "nice");
+    lua_getfield(L, -1, "large_path");
+    snprintf(declared->large_path, sizeof declared->large_path, "%s", luaL_optstring(L, -1, ""));
+    lua_pop(L, 1);
     lua_getfield(L, -1, "reloads");
     declared->reloads = lua_toboolean(L, -1);
     lua_getfield(L, -2, "asked");
     declared->asked = hash(luaL_optstring(L, -1, ""));
     lua_pop(L, 2);
+    lua_getfield(L, -1, "rules");
+    size_t length;
+    const char *rules = luaL_optlstring(L, -1, "", &length);
+    snprintf(declared->rules, sizeof declared->rules, "%s", rules);
+    lua_pop(L, 1);
+    if (length >= sizeof declared->rules)
+        return err_set(err, "%s/service.lua declares too many rules", service);
     lua_getfield(L, -1, "handle");
     script->handle = luaL_ref(L, LUA_REGISTRYINDEX);
     lua_getfield(L, -1, "start");
@@ -212,19 +231,15 @@ int script_load(struct script *script, const char *service, struct script_servic
     lua_pop(L, 1);
     if (declared->port <= 0)
         return err_set(err, "%s/service.lua declares no port", service);
-    if (declared->workers < 0 || declared->body_limit < 0)
+    if (declared->workers < 0 || declared->body_limit < 0 || declared->large_limit < 0)
         return err_set(err, "%s/service.lua: workers and body_limit must not be negative", service);
     if (declared->nice < 0 || declared->nice > 19)
         return err_set(err, "%s/service.lua: nice must be from 0 to 19", service);
+    struct api_rules *held = api_env(L)->rules;
+    declared->asks_rules = has_required(L, "host.rules");
+    if (held && declared->asks_rules && !held->slot.live) // it does not say which files
+        return api_load_rules(held, NULL, err);
     return 0;
-}
-
-static bool has_required(lua_State *L, const char *module) {
-    lua_getfield(L, LUA_REGISTRYINDEX, "_LOADED");
-    lua_getfield(L, -1, module);
-    bool has = !lua_isnil(L, -1);
-    lua_pop(L, 2);
-    return has;
 }
 
 int script_examine(const struct config *config, struct bundle *bundle, struct rules_bundle *rules,
@@ -236,7 +251,6 @@ int script_examine(const struct config *config, struct bundle *bundle, struct ru
     env.metrics = metrics_shard_new(service);
     struct script *script = script_new(&env, bundle);
     int status = script_load(script, service, declared, err);
-    declared->asks_rules = has_required(script->L, "host.rules");
     if (uses) {
         *uses = script->uses;
         script->uses = (struct script_uses){0};
@@ -244,6 +258,38 @@ int script_examine(const struct config *config, struct bundle *bundle, struct ru
     env.closing = true;
     script_free(script);
     rules_slot_free(&held.slot);
+    metrics_shard_free(env.metrics);
+    return status;
+}
+
+// run_all of lib/rule_examples.lua.
+static int run_examples(lua_State *L, const char *files, struct err *err) {
+    if (push_function(L, "lib.rule_examples", "run_all", err) != 0)
+        return -1;
+    lua_newtable(L);
+    for (int i = 1; *(files += strspn(files, " ")); i++) {
+        size_t len = strcspn(files, " ");
+        lua_pushlstring(L, files, len);
+        lua_rawseti(L, -2, i);
+        files += len;
+    }
+    if (call(L, 1, 2, err) != 0)
+        return -1;
+    if (lua_toboolean(L, -2))
+        return 0;
+    return err_set(err, "%s", lua_tostring(L, -1));
+}
+
+int script_try_rules(const struct config *config, struct bundle *bundle,
+                     const struct script_service *declared, struct rules *rules, struct err *err) {
+    struct api_env env = {.config = config, .service = declared->name, .worker_count = 1};
+    struct api_rules held = {.slot = {.live = rules}};
+    env.rules = &held;
+    env.metrics = metrics_shard_new(declared->name);
+    struct script *script = script_new(&env, bundle);
+    int status = run_examples(script->L, declared->rules, err);
+    env.closing = true;
+    script_free(script);
     metrics_shard_free(env.metrics);
     return status;
 }

@@ -15,14 +15,17 @@ struct script;
 // What a service declares about itself, read without running it.
 struct script_service {
     char name[64];
-    int port;        // for users, as declared
-    int inner_port;  // for the sidecar, 0: none
-    int workers;     // 0: as the setting says
-    int body_limit;  // bytes of a body on the port for users, 0: as usual
-    int nice;        // 0 to 19: how far its threads stand back behind others
-    bool reloads;    // a changed script is taken while it runs
-    bool asks_rules; // as found by script_examine
-    uint64_t asked;  // a hash of what the sidecar asks once: the subscriptions
+    int port;            // for users, as declared
+    int inner_port;      // for the sidecar, 0: none
+    int workers;         // 0: as the setting says
+    int body_limit;      // bytes of a body on the port for users, 0: as usual
+    char large_path[64]; // of the one route that takes larger bodies, "": none
+    int large_limit;     // bytes of a body there
+    int nice;            // 0 to 19: how far its threads stand back behind others
+    bool reloads;        // a changed script is taken while it runs
+    bool asks_rules;     // requires host.rules
+    char rules[256];     // files that it asks, a space between; "" with asks_rules: all
+    uint64_t asked;      // a hash of what the sidecar asks once: the subscriptions
 };
 
 // The files that a script has asked for, there or not.
@@ -49,6 +52,12 @@ MUST_CHECK int script_examine(const struct config *config, struct bundle *bundle
                               struct rules_bundle *rules, const char *service,
                               struct script_service *declared, struct script_uses *uses,
                               struct err *err);
+
+// Whether the examples of the rules that a service asks come true in a VM of these, which stays the
+// caller's. Any thread.
+MUST_CHECK int script_try_rules(const struct config *config, struct bundle *bundle,
+                                const struct script_service *declared, struct rules *rules,
+                                struct err *err);
 
 // Loads <service>/service.lua through lib/service.lua.
 MUST_CHECK int script_load(struct script *script, const char *service,

@@ -78,13 +78,21 @@ static struct rules_bundle *take_candidate(uint64_t *its_number) {
     return bundle;
 }
 
-struct rules *shadow_rules(struct shadow_seat *seat) {
+static bool has(const struct rules *rules, const char *only) {
+    const char *held = rules_only(rules);
+    return !held || (only && strcmp(held, only) == 0);
+}
+
+struct rules *shadow_rules(struct shadow_seat *seat, const char *only) {
+    struct rules_limits limits = RULES_LIMITS;
     struct err err;
-    if (seat->number == atomic_load_explicit(&number, memory_order_relaxed))
+    if (seat->number == atomic_load_explicit(&number, memory_order_relaxed) &&
+        (!seat->rules || has(seat->rules, only)))
         return seat->rules;
     shadow_leave(seat);
+    limits.only = only;
     struct rules_bundle *bundle = take_candidate(&seat->number);
-    if (bundle && rules_new(&seat->rules, bundle, &RULES_LIMITS, &err) != 0) {
+    if (bundle && rules_new(&seat->rules, bundle, &limits, &err) != 0) {
         log_event(LOG_ERROR, "the candidate rules do not load in a worker", "error", err.text,
                   NULL);
         seat->rules = NULL;
@@ -104,4 +112,5 @@ void shadow_deinit(void) {
     free(folder);
     candidate = NULL;
     folder = NULL;
+    seen[0] = told[0] = 0;
 }

@@ -21,8 +21,9 @@ struct shadow_seat {
     uint64_t number; // of the candidate it was made from
 };
 
-// The seat's rules as the folder has them, or NULL: no candidate. Thread of the seat's worker.
-struct rules *shadow_rules(struct shadow_seat *seat);
+// The seat's rules as the folder has them, or NULL: no candidate. only: as in rules_limits. Thread
+// of the seat's worker.
+struct rules *shadow_rules(struct shadow_seat *seat, const char *only);
 
 void shadow_leave(struct shadow_seat *seat);
 

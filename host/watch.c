@@ -16,8 +16,9 @@
 #include "buf.h"
 #include "log.h"
 
-enum { QUIET_MS = 20, LATEST_MS = 200, MAX_FOLDERS = 4096, MAX_DEPTH = 16 };
-enum { ASKED = 1, STOPPED = 2 };
+// What was moved into its place is whole, and rarely comes alone; ..data brings all at once.
+enum { QUIET_MS = 20, QUIET_MOVED_MS = 5, LATEST_MS = 200, MAX_FOLDERS = 4096, MAX_DEPTH = 16 };
+enum { ASKED = 1, STOPPED = 2, WOKEN = 4 };
 
 static const uint32_t EVENTS = IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE |
                                IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF | IN_ATTRIB;
@@ -33,7 +34,8 @@ struct watch {
     int watched;
     int last_below; // the last watch of a folder's own; those after it are of what holds one
     bool live, told;
-    bool heard; // by watch_is_pending, and not yet told
+    bool heard;   // by watch_is_pending, and not yet told
+    int quiet_ms; // for what was heard last
 };
 
 static uint64_t now_ms(void) {
@@ -156,8 +158,10 @@ static const char *name_of(const char *path) {
     return slash ? slash + 1 : path;
 }
 
-// Beside a folder others may be busy.
+// Beside a folder others may be busy; in a ConfigMap's all is behind ..data.
 static bool matters(const struct watch *watch, const struct inotify_event *event) {
+    if (event->len && strncmp(event->name, "..", 2) == 0 && strcmp(event->name, "..data") != 0)
+        return false;
     if (event->wd <= watch->last_below || event->len == 0)
         return true;
     for (int i = 0; i < watch->folder_count; i++)
@@ -167,6 +171,12 @@ static bool matters(const struct watch *watch, const struct inotify_event *event
 }
 
 // What has been heard is of no interest, but that it was.
+static int quiet_after(const struct inotify_event *event) {
+    if (!(event->mask & IN_MOVED_TO))
+        return QUIET_MS;
+    return event->len && strcmp(event->name, "..data") == 0 ? 0 : QUIET_MOVED_MS;
+}
+
 static bool hear(struct watch *watch) {
     char events[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
     bool heard = false;
@@ -174,7 +184,10 @@ static bool hear(struct watch *watch) {
     while (watch->inotify >= 0 && (len = read(watch->inotify, events, sizeof events)) > 0)
         for (char *at = events; at < events + len;) {
             const struct inotify_event *event = (const struct inotify_event *)(void *)at;
-            heard |= matters(watch, event);
+            if (matters(watch, event)) {
+                heard = true;
+                watch->quiet_ms = quiet_after(event);
+            }
             at += sizeof *event + event->len;
         }
     return heard;
@@ -184,7 +197,7 @@ static int take_wanted(struct watch *watch) {
     uint64_t count;
     if (read(watch->wake, &count, sizeof count) < 0 && errno != EAGAIN)
         log_event(LOG_ERROR, "an eventfd failed", "error", strerror(errno), NULL);
-    int wanted = atomic_fetch_and(&watch->wanted, ~ASKED);
+    int wanted = atomic_fetch_and(&watch->wanted, ~(ASKED | WOKEN));
     return wanted;
 }
 
@@ -197,10 +210,10 @@ static void doze(struct watch *watch, uint64_t ms) {
 // The rest of what belongs together.
 static void gather(struct watch *watch) {
     uint64_t first = now_ms(), last = first, now;
-    while ((now = now_ms()) < first + LATEST_MS && now < last + QUIET_MS &&
+    while ((now = now_ms()) < first + LATEST_MS && now < last + (uint64_t)watch->quiet_ms &&
            !atomic_load(&watch->wanted)) {
         struct pollfd fd = {watch->inotify, POLLIN, 0};
-        if (poll(&fd, 1, (int)(last + QUIET_MS - now)) > 0 && hear(watch))
+        if (poll(&fd, 1, (int)(last + (uint64_t)watch->quiet_ms - now)) > 0 && hear(watch))
             last = now_ms();
     }
 }
@@ -215,6 +228,8 @@ enum watch_event watch_wait(struct watch *watch, int most_ms) {
             renew(watch);
             return WATCH_ASKED;
         }
+        if (wanted & WOKEN)
+            return WATCH_LOOK;
         if (watch->heard || hear(watch)) {
             watch->heard = false;
             gather(watch);
@@ -248,6 +263,10 @@ static void want(struct watch *watch, int what) {
 
 void watch_ask(struct watch *watch) {
     want(watch, ASKED);
+}
+
+void watch_wake(struct watch *watch) {
+    want(watch, WOKEN);
 }
 
 void watch_stop(struct watch *watch) {

@@ -43,7 +43,7 @@ struct waiting_order {
 struct worker {
     struct worker_options options;
     pthread_t thread;
-    pthread_mutex_t mutex; // of the start-up handshake, and of `orders` and `closed`
+    pthread_mutex_t mutex; // of the start-up handshake, and of `orders`, `closed` and `old_rules`
     pthread_cond_t started;
     enum { STARTING, RUNNING, FAILED } state;
     struct err err;
@@ -58,6 +58,7 @@ struct worker {
     struct api_env parts; // what each generation is made with
     struct api_rules rules;
     struct rules_bundle *next_rules; // prepared
+    struct rules *old_rules;         // replaced, until the coordinator takes it
     struct generation *live, *candidate, *retired[MAX_RETIRED];
     int retired_count;
     uv_timer_t turn; // while a commit goes on
@@ -113,7 +114,10 @@ static int listen_on(struct worker *worker, const char *address, int port, size_
         .address = address,
         .port = port,
         .body_limit = body_limit,
+        .large_path = port == worker->options.port ? worker->options.large_path : NULL,
+        .large_limit = (size_t)worker->options.large_limit,
         .max_connections = (unsigned)config_number(worker->options.config, "MAX_CONNECTIONS"),
+        .origins = inner ? NULL : config_string(worker->options.config, "CORS_ORIGINS"),
         .on_request = on_request,
         .user = listener,
     };
@@ -291,7 +295,9 @@ static void prepare_rules(struct worker *worker, struct worker_order *order) {
         rules_offer(&worker->rules.slot, order->made);
         order->made = NULL;
     } else if (worker->rules.slot.live) { // a script has asked for them after its load
-        status = rules_prepare(&worker->rules.slot, order->rules, &RULES_LIMITS, &err);
+        struct rules_limits limits = RULES_LIMITS;
+        limits.only = rules_only(worker->rules.slot.live);
+        status = rules_prepare(&worker->rules.slot, order->rules, &limits, &err);
     }
     if (status == 0) {
         worker->next_rules = rules_bundle_ref(order->rules);
@@ -301,12 +307,27 @@ static void prepare_rules(struct worker *worker, struct worker_order *order) {
 }
 
 static void commit_rules(struct worker *worker, const struct worker_order *order) {
-    if (worker->rules.slot.next)
-        rules_commit(&worker->rules.slot);
+    if (worker->rules.slot.next) {
+        struct rules *old = rules_exchange(&worker->rules.slot);
+        pthread_mutex_lock(&worker->mutex);
+        struct rules *older = worker->old_rules;
+        worker->old_rules = old;
+        pthread_mutex_unlock(&worker->mutex);
+        if (older)
+            rules_free(older);
+    }
     rules_bundle_unref(worker->rules.bundle);
     worker->rules.bundle = worker->next_rules;
     worker->next_rules = NULL;
     answer(order, WORKER_DONE, NULL);
+}
+
+struct rules *worker_take_old_rules(struct worker *worker) {
+    pthread_mutex_lock(&worker->mutex);
+    struct rules *old = worker->old_rules;
+    worker->old_rules = NULL;
+    pthread_mutex_unlock(&worker->mutex);
+    return old;
 }
 
 static void release_order(struct worker_order *order) {
@@ -454,6 +475,8 @@ static void update_meters(struct worker *worker, double lag_seconds) {
         add_generation(&state, worker->retired[i]);
     if (worker->rules.slot.live)
         state.rules_bytes = (double)rules_memory(worker->rules.slot.live);
+    if (worker->rules.shadow.rules)
+        state.shadow_bytes = (double)rules_memory(worker->rules.shadow.rules);
     for (int i = 0; i < worker->listener_count; i++) {
         state.exchanges += http_server_exchanges(worker->listeners[i].server);
         state.connections += http_server_connections(worker->listeners[i].server);
@@ -608,6 +631,8 @@ void worker_join(struct worker *worker) {
         meters_free(worker->meters);
     if (worker->parts.metrics)
         metrics_shard_free(worker->parts.metrics);
+    if (worker->old_rules)
+        rules_free(worker->old_rules);
     pthread_mutex_destroy(&worker->mutex);
     pthread_cond_destroy(&worker->started);
     free(worker);

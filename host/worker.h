@@ -23,7 +23,9 @@ struct worker_options {
     const char *service;
     int index, count; // this worker among those of its service
     int port, inner_port;
-    int body_limit;                     // bytes of a body on `port`, 0: 64 KiB
+    int body_limit;         // bytes of a body on `port`, 0: 64 KiB
+    const char *large_path; // where it may be large_limit, "": nowhere; outlives the worker
+    int large_limit;
     int nice;                           // of the thread, as setpriority(2) takes it
     const struct api_service *services; // all of this process; outlive the worker
     int service_count;
@@ -59,6 +61,10 @@ struct worker_order {
 
 // Any thread. False: the worker has ended, and on_done is never called.
 bool worker_order(struct worker *worker, const struct worker_order *order);
+
+// Any thread: the VM of rules that the last commit of rules has replaced; the caller frees it,
+// which would keep requests waiting here. NULL: there is none.
+struct rules *worker_take_old_rules(struct worker *worker);
 
 // Any thread: not ready from now on, go on serving for DRAIN_MS, then stop accepting, finish, end.
 void worker_drain(struct worker *worker);

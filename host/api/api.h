@@ -25,13 +25,17 @@ struct api_service {
     int port, inner_port; // 0: none
 };
 
-// A worker's business rules. The slot is empty until a script requires host.rules; then they are
-// made from the bundle.
+// A worker's business rules. The slot is empty until a service that asks some is loaded; then they
+// are made from the bundle.
 struct api_rules {
     struct rules_slot slot;
     struct rules_bundle *bundle; // NULL: there are none
     struct shadow_seat shadow;
 };
+
+// Sees to it that the rules' VM is there and holds these files (NULL: all), as rules_limits.only
+// names them.
+MUST_CHECK int api_load_rules(struct api_rules *rules, const char *only, struct err *err);
 
 // One per VM; lives as long as it and as the operations that it has begun.
 struct api_env {

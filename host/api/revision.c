@@ -23,9 +23,12 @@ static void put_number(lua_State *L, const char *key, double number) {
 static void push_past(lua_State *L, const struct revision_state *state) {
     lua_createtable(L, state->past_count, 0);
     for (int i = 0; i < state->past_count; i++) {
-        lua_createtable(L, 0, 2);
+        lua_createtable(L, 0, 3);
         put_text(L, "revision", state->past[i].revision);
-        put_number(L, "loaded_ms", (double)state->past[i].loaded_ms);
+        if (state->past[i].loaded_ms)
+            put_number(L, "loaded_ms", (double)state->past[i].loaded_ms);
+        lua_pushboolean(L, state->past[i].taken_back);
+        lua_setfield(L, -2, "taken_back");
         lua_rawseti(L, -2, i + 1);
     }
 }

@@ -3,8 +3,10 @@
 
 #include <lauxlib.h>
 #include <stdio.h>
+#include <string.h>
 #include <uv.h>
 
+#include "../buf.h"
 #include "../log.h"
 #include "../revision.h"
 #include "../rules_log.h"
@@ -85,11 +87,16 @@ static int failed(lua_State *L) {
     return 1;
 }
 
+static struct rules *candidate(lua_State *L) {
+    struct api_rules *held = api_env(L)->rules;
+    struct rules *rules = held ? held->slot.live : NULL;
+    return rules && api_env(L)->loop ? shadow_rules(&held->shadow, rules_only(rules)) : NULL;
+}
+
 // shadow(name, ...): the candidate's results, or nil and an error that nobody counts.
 static int shadow(lua_State *L) {
     const char *name = luaL_checkstring(L, 1);
-    struct api_rules *held = api_env(L)->rules;
-    struct rules *rules = held && api_env(L)->loop ? shadow_rules(&held->shadow) : NULL;
+    struct rules *rules = candidate(L);
     struct rules_failure failure;
     if (!rules)
         return api_push_error(L, "missing", "there are no candidate rules");
@@ -99,8 +106,7 @@ static int shadow(lua_State *L) {
 
 // Whether there is a candidate.
 static int has_shadow(lua_State *L) {
-    struct api_rules *held = api_env(L)->rules;
-    lua_pushboolean(L, held && api_env(L)->loop && shadow_rules(&held->shadow));
+    lua_pushboolean(L, candidate(L) != NULL);
     return 1;
 }
 
@@ -112,30 +118,80 @@ static int revision(lua_State *L) {
 }
 
 static int read_file(lua_State *L) {
-    const struct rules_file *file = rules_find_file(live(L), luaL_checkstring(L, 1));
+    const struct file *file = rules_find_file(live(L), luaL_checkstring(L, 1));
     if (!file)
         return 0;
     lua_pushlstring(L, file->text, file->len);
     return 1;
 }
 
-static int load(struct api_rules *rules, struct err *err) {
-    if (!rules->bundle)
+static bool has_word(const char *words, const char *word, size_t len) {
+    for (const char *at = words; *(at += strspn(at, " ")); at += strcspn(at, " "))
+        if (strcspn(at, " ") == len && strncmp(at, word, len) == 0)
+            return true;
+    return false;
+}
+
+// Adds to `all` the words that it lacks; true when there were any.
+static bool add_words(struct buf *all, const char *words) {
+    bool added = false;
+    for (const char *at = words; *(at += strspn(at, " ")); at += strcspn(at, " ")) {
+        size_t len = strcspn(at, " ");
+        if (all->len && has_word(all->data, at, len))
+            continue;
+        buf_addf(all, "%s%.*s", all->len ? " " : "", (int)len, at);
+        added = true;
+    }
+    return added;
+}
+
+// A generation of scripts may want more than the one before, which goes on for a while: so what is
+// there stays.
+int api_load_rules(struct api_rules *rules, const char *only, struct err *err) {
+    struct rules_limits limits = RULES_LIMITS;
+    struct rules *live = rules->slot.live;
+    struct buf all = {0};
+    if (!rules->bundle && !live)
         return err_set(err, "there are no business rules");
-    if (rules_prepare(&rules->slot, rules->bundle, &RULES_LIMITS, err) != 0)
-        return -1;
-    rules_commit(&rules->slot);
+    if (live && !rules_only(live)) // all files
+        return 0;
+    if (live)
+        buf_adds(&all, rules_only(live));
+    bool wants_more = !live || !only;
+    if (only)
+        wants_more |= add_words(&all, only);
+    limits.only = only ? (all.data ? all.data : "") : NULL;
+    int status = wants_more ? rules_prepare(&rules->slot, rules->bundle, &limits, err) : 0;
+    if (status == 0 && wants_more)
+        rules_commit(&rules->slot);
+    buf_free(&all);
+    return status;
+}
+
+// open(files): of rules/, which may be asked from now on.
+static int open_files(lua_State *L) {
+    struct api_rules *rules = api_env(L)->rules;
+    struct err err;
+    luaL_checktype(L, 1, LUA_TTABLE);
+    luaL_Buffer names;
+    luaL_buffinit(L, &names);
+    for (int i = 1; i <= (int)lua_objlen(L, 1); i++) {
+        lua_rawgeti(L, 1, i);
+        if (lua_type(L, -1) != LUA_TSTRING)
+            return luaL_error(L, "the files of rules must be strings");
+        luaL_addvalue(&names);
+        luaL_addchar(&names, ' ');
+    }
+    luaL_pushresult(&names);
+    if (rules && api_load_rules(rules, lua_tostring(L, -1), &err) != 0)
+        return luaL_error(L, "%s", err.text);
     return 0;
 }
 
-// The VM is made when a service first requires this, while it loads: one that needs no rules has
-// none, and one whose rules are broken does not start.
+// The VM is made when a service that asks rules is loaded (open_files, or script_load): one that
+// needs none has none, and one whose rules are broken does not start.
 int api_open_rules(lua_State *L) {
     static const char *const LABELS[] = {"rule", "code"};
-    struct api_env *env = api_env(L);
-    struct err err;
-    if (env->rules && !env->rules->slot.live && load(env->rules, &err) != 0)
-        return luaL_error(L, "%s", err.text);
     lua_newtable(L);
     lua_pushlightuserdata(L, declare(L, "rules_call_seconds", METRIC_HISTOGRAM,
                                      "Time of a call of a business rule.", LABELS, 1));
@@ -147,6 +203,8 @@ int api_open_rules(lua_State *L) {
     lua_setfield(L, -4, "failed");
     lua_pushcclosure(L, call, 2);
     lua_setfield(L, -2, "call");
+    lua_pushcfunction(L, open_files);
+    lua_setfield(L, -2, "open");
     lua_pushcfunction(L, shadow);
     lua_setfield(L, -2, "shadow");
     lua_pushcfunction(L, has_shadow);

@@ -56,7 +56,7 @@ static int read_file(lua_State *L) {
     struct rules_bundle *bundle = bundle_of(L);
     const char *name = luaL_checkstring(L, 2);
     for (size_t i = 0; i < rules_bundle_count(bundle); i++) {
-        const struct rules_file *file = rules_bundle_file(bundle, i);
+        const struct file *file = rules_bundle_file(bundle, i);
         if (strcmp(file->name, name) == 0) {
             lua_pushlstring(L, file->text, file->len);
             return 1;

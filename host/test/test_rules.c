@@ -76,6 +76,78 @@ static void files_require_each_other_in_any_order(void **state) {
     assert_int_equal(lua_tointeger(fixture_lua, -1), 7);
 }
 
+static void write_three(const char *rule, const char *needed, const char *other) {
+    fixture_write("rule.lua", rule, strlen(rule));
+    fixture_write("needed.lua", needed, strlen(needed));
+    fixture_write("other.lua", other, strlen(other));
+}
+
+static int try_only(const char *only, struct err *err) {
+    struct rules_limits limits = FIXTURE_LIMITS;
+    limits.only = only;
+    return fixture_try(&limits, err);
+}
+
+static void what_is_not_wanted_nor_required_is_not_loaded(void **state) {
+    (void)state;
+    struct rules_failure failure;
+    struct err err;
+    write_three("local n = require('rules.needed')\nreturn {f = function() return n.n end}",
+                "return {n = 7}", "error('was run')");
+    assert_int_equal(try_only("missing  rule", &err), 0);
+    assert_string_equal(rules_only(fixture_rules), "missing  rule");
+    assert_int_equal(fixture_call("rule.f", "1", &failure), 1);
+    assert_int_equal(lua_tointeger(fixture_lua, -1), 7);
+    assert_int_equal(fixture_call("other.f", "1", &failure), -1);
+    assert_string_equal(failure.code, "missing");
+    assert_non_null(strstr(failure.message, "the service does not declare its file"));
+    assert_int_equal(fixture_call("missing.f", "1", &failure), -1);
+    assert_non_null(strstr(failure.message, "no such file"));
+}
+
+static void what_a_wanted_file_requires_must_load(void **state) {
+    (void)state;
+    struct err err;
+    write_three("return require('rules.needed')", "\nreturn (", "return {}");
+    assert_int_equal(try_only("other", &err), 0);
+    assert_int_equal(try_only("other rule", &err), -1);
+    assert_non_null(strstr(err.text, "rules/needed.lua:2:"));
+}
+
+static void a_file_that_nobody_wants_must_compile(void **state) {
+    (void)state;
+    struct rules_bundle *bundle;
+    struct err err;
+    write_three("return {}", "error('is not run')", "return {\n(");
+    assert_int_equal(rules_bundle_read(&bundle, fixture_folder, &err), 0);
+    assert_int_equal(rules_compile(bundle, &err), -1);
+    assert_non_null(strstr(err.text, "rules/other.lua:2:"));
+    rules_bundle_unref(bundle);
+    fixture_write("other.lua", "return {}", 9);
+    assert_int_equal(rules_bundle_read(&bundle, fixture_folder, &err), 0);
+    assert_int_equal(rules_compile(bundle, &err), 0);
+    rules_bundle_unref(bundle);
+}
+
+static void a_vm_that_is_made_anew_has_the_same_files(void **state) {
+    (void)state;
+    struct rules_failure failure;
+    struct err err;
+    char only[] = "rule";
+    struct rules_limits limits = {.call_ms = 60000, .load_ms = 60000, .memory = 4u << 20};
+    write_three(
+        "local kept = {}\nreturn {f = function() while true do kept[#kept + 1] = {} end end,"
+        "g = function() return #kept end}",
+        "return {}", "error('was run')");
+    limits.only = only;
+    assert_int_equal(fixture_try(&limits, &err), 0);
+    memset(only, 'x', 4); // the limits are the caller's
+    assert_int_equal(fixture_call("rule.f", "1", &failure), -1);
+    assert_string_equal(failure.code, "memory");
+    assert_int_equal(fixture_call("rule.g", "1", &failure), 1);
+    assert_int_equal(lua_tointeger(fixture_lua, -1), 0);
+}
+
 static void the_rules_of_this_tree_load(void **state) {
     (void)state;
     struct rules_bundle *bundle;
@@ -439,6 +511,10 @@ int main(void) {
         T(loading_without_end_is_refused),
         T(files_require_each_other_in_any_order),
         T(the_rules_of_this_tree_load),
+        T(what_is_not_wanted_nor_required_is_not_loaded),
+        T(what_a_wanted_file_requires_must_load),
+        T(a_file_that_nobody_wants_must_compile),
+        T(a_vm_that_is_made_anew_has_the_same_files),
         T(one_that_is_prepared_changes_nothing_until_it_is_committed),
         T(there_is_no_io),
         T(there_is_no_os),

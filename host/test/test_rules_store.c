@@ -31,6 +31,17 @@ static void put(const char *text) {
     rules_bundle_unref(bundle);
 }
 
+static void ban(const char *revision, const char *why) {
+    struct err err;
+    if (rules_store_ban(state_folder, revision, why, &err) != 0)
+        fail_msg("%s", err.text);
+}
+
+static const char *revision(unsigned number, char text[65]) {
+    snprintf(text, 65, "%064x", number);
+    return text;
+}
+
 struct seen {
     char texts[256];
     int until; // the one to take; 0: none
@@ -114,9 +125,81 @@ static void what_was_taken_back_is_dropped(void **state) {
     put("1");
     put("2");
     struct rules_bundle *bundle = make("2");
-    rules_store_drop(state_folder, rules_bundle_revision(bundle));
+    ban(rules_bundle_revision(bundle), "too bad");
     rules_bundle_unref(bundle);
     finds("1");
+}
+
+static void what_was_taken_back_is_remembered_with_why(void **state) {
+    (void)state;
+    struct err why;
+    char other[65];
+    assert_false(rules_store_is_banned(state_folder, revision(1, other), &why));
+    ban(revision(1, other), "30 of 40 calls failed");
+    ban(revision(2, other), "an operator wanted it");
+    assert_true(rules_store_is_banned(state_folder, revision(1, other), &why));
+    assert_string_equal(why.text, "30 of 40 calls failed");
+    assert_true(rules_store_is_banned(state_folder, revision(2, other), &why));
+    assert_string_equal(why.text, "an operator wanted it");
+    assert_false(rules_store_is_banned(state_folder, revision(3, other), &why));
+}
+
+static void the_last_word_on_a_revision_counts(void **state) {
+    (void)state;
+    struct err why;
+    char text[65];
+    ban(revision(1, text), "first");
+    ban(revision(2, text), "other");
+    ban(revision(1, text), "second");
+    assert_true(rules_store_is_banned(state_folder, revision(1, text), &why));
+    assert_string_equal(why.text, "second");
+}
+
+static void what_is_allowed_again_is_forgotten_and_no_other(void **state) {
+    (void)state;
+    struct err err;
+    char text[65];
+    assert_int_equal(rules_store_allow(state_folder, revision(1, text), &err), 0);
+    ban(revision(1, text), "one");
+    ban(revision(2, text), "two");
+    assert_int_equal(rules_store_allow(state_folder, revision(1, text), &err), 0);
+    assert_false(rules_store_is_banned(state_folder, revision(1, text), &err));
+    assert_true(rules_store_is_banned(state_folder, revision(2, text), &err));
+    assert_string_equal(err.text, "two");
+}
+
+static void of_many_that_were_taken_back_the_first_are_forgotten(void **state) {
+    (void)state;
+    struct err why;
+    char text[65];
+    for (unsigned i = 0; i < RULES_STORE_BANNED + 3; i++)
+        ban(revision(i, text), "bad");
+    for (unsigned i = 0; i < RULES_STORE_BANNED + 3; i++)
+        assert_int_equal(rules_store_is_banned(state_folder, revision(i, text), &why), i >= 3);
+}
+
+static void a_list_that_was_cut_off_keeps_its_whole_lines(void **state) {
+    (void)state;
+    struct err why;
+    char path[128], text[65];
+    ban(revision(1, text), "one");
+    ban(revision(2, text), "two");
+    snprintf(path, sizeof path, "%s/rules/taken-back", state_folder);
+    assert_int_equal(truncate(path, 64 + 1 + 4 + 64 + 2), 0);
+    assert_true(rules_store_is_banned(state_folder, revision(1, text), &why));
+    assert_false(rules_store_is_banned(state_folder, revision(2, text), &why));
+    ban(revision(3, text), "three");
+    assert_true(rules_store_is_banned(state_folder, revision(3, text), &why));
+    assert_string_equal(why.text, "three");
+}
+
+static void where_nothing_can_be_written_it_says_so(void **state) {
+    (void)state;
+    struct err err;
+    char text[65];
+    fixture_write("state", "", 0); // a file, where the folder should be
+    assert_int_equal(rules_store_ban(state_folder, revision(1, text), "bad", &err), -1);
+    assert_non_null(strstr(err.text, state_folder));
 }
 
 static void a_damaged_copy_is_passed_over(void **state) {
@@ -193,6 +276,12 @@ int main(void) {
         T(the_latest_is_not_written_again),
         T(one_that_comes_back_is_the_latest),
         T(what_was_taken_back_is_dropped),
+        T(what_was_taken_back_is_remembered_with_why),
+        T(the_last_word_on_a_revision_counts),
+        T(what_is_allowed_again_is_forgotten_and_no_other),
+        T(of_many_that_were_taken_back_the_first_are_forgotten),
+        T(a_list_that_was_cut_off_keeps_its_whole_lines),
+        T(where_nothing_can_be_written_it_says_so),
         T(a_damaged_copy_is_passed_over),
         T(a_copy_that_is_cut_off_is_passed_over_at_every_length),
         T(a_copy_is_for_its_owner_alone),

@@ -66,6 +66,15 @@ static void a_link_that_moves_is_heard(void **state) {
     assert_int_equal(watch_wait(watch, 0), WATCH_CHANGED);
 }
 
+static void what_a_config_map_leaves_behind_is_not_heard(void **state) {
+    (void)state;
+    open_watch(200, 0);
+    snprintf(path, sizeof path, "%s/..1", folder);
+    assert_int_equal(mkdir(path, 0700), 0);
+    assert_int_equal(rmdir(path), 0);
+    assert_int_equal(watch_wait(watch, 0), WATCH_LOOK);
+}
+
 static void a_folder_that_is_replaced_is_followed(void **state) {
     (void)state;
     open_watch(60000, 0);
@@ -95,14 +104,29 @@ static void it_is_asked_and_stopped(void **state) {
     assert_int_equal(watch_wait(watch, 0), WATCH_STOPPED);
 }
 
+static void to_be_woken_is_not_to_be_asked(void **state) {
+    (void)state;
+    open_watch(60000, 0);
+    watch_wake(watch);
+    assert_int_equal(watch_wait(watch, 0), WATCH_LOOK);
+    watch_wake(watch);
+    watch_ask(watch);
+    assert_int_equal(watch_wait(watch, 0), WATCH_ASKED);
+    write_text("a.lua", "2");
+    assert_int_equal(watch_wait(watch, 0), WATCH_CHANGED);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_write_is_heard, setup, teardown),
         cmocka_unit_test_setup_teardown(a_rename_is_heard, setup, teardown),
         cmocka_unit_test_setup_teardown(a_link_that_moves_is_heard, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_a_config_map_leaves_behind_is_not_heard, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(a_folder_that_is_replaced_is_followed, setup, teardown),
         cmocka_unit_test_setup_teardown(without_watches_it_looks, setup, teardown),
         cmocka_unit_test_setup_teardown(it_is_asked_and_stopped, setup, teardown),
+        cmocka_unit_test_setup_teardown(to_be_woken_is_not_to_be_asked, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -62,8 +62,8 @@ function conversations.open(user, id)
   return { id = crypto.uuid_of("conversation " .. user), state = {} }
 end
 
--- Another turn of the same conversation was faster: what this one changed is changed, the rest stays
--- as the other one left it.
+-- Another turn of the same conversation was faster: what this one changed is changed, the rest is
+-- left as the other one made it.
 local function merge(state, read, newest)
   local before, merged = read and json.decode(read) or {}, json.decode(newest) or {}
   local function text_of(value)

@@ -1,80 +1,77 @@
--- The description of the routes of mcp.lua, as data (lib/openapi.lua).
+-- The description of the routes of the Model Context Protocol (lib/openapi.lua).
+local openapi = require("lib.openapi")
+local task_fields = require("chat-api.task_fields")
+
 local mcp_docs = {}
 
-local PROBLEM = { ["$ref"] = "#/components/schemas/Problem" }
+local object = openapi.object
 
-local ID = { type = { "string", "integer", "null" } }
-local REQUEST = {
-  type = "object", required = { "jsonrpc", "method" },
-  description = "A request, or a notification where there is no `id`.",
-  properties = {
-    jsonrpc = { type = "string", enum = { "2.0" } },
-    id = { type = { "string", "integer" } },
-    method = { type = "string", examples = { "tools/call" } },
-    params = { type = "object" },
-  },
-}
-local ANSWER = {
-  type = "object", required = { "jsonrpc" },
-  properties = {
-    jsonrpc = { type = "string", enum = { "2.0" } },
-    id = ID,
-    result = { type = "object" },
-    error = { type = "object", required = { "code", "message" }, properties = {
-      code = { type = "integer" }, message = { type = "string" }, data = { type = "object" } } },
-  },
-}
+local MESSAGE = object({
+  { "jsonrpc", { type = "string", const = "2.0" } },
+  { "id", { type = { "string", "integer" }, description = "Without it the message is a "
+    .. "notification, which has no answer." }, required = false },
+  { "method", { type = "string", examples = { "tools/list" } } },
+  { "params", { type = "object" }, required = false },
+}, { description = "A message of JSON-RPC 2.0." })
+local ANSWER = object({
+  { "jsonrpc", { type = "string", const = "2.0" } },
+  { "id", { type = { "string", "integer", "null" } } },
+  { "result", { type = "object" }, required = false },
+  { "error", object({ { "code", { type = "integer" } }, { "message", { type = "string" } },
+    { "data", {}, required = false } }), required = false },
+})
 
-local function refused(description)
-  return { description = description, schema = ANSWER }
+mcp_docs.schemas = { McpMessage = MESSAGE, McpAnswer = ANSWER }
+
+local one = openapi.ref("McpAnswer")
+local or_many = { anyOf = { one, { type = "array", items = one } } }
+
+local function refusal(description)
+  return { description = description, content = {
+    ["application/json"] = { schema = one },
+    ["application/problem+json"] = { schema = openapi.ref("Problem") },
+  } }
 end
 
 mcp_docs.post = {
-  id = "mcp", tag = "Other programs", summary = "Model Context Protocol",
-  description = "The tasks as tools of models, over streamable HTTP: revisions 2026-07-28,"
-    .. " 2025-11-25, 2025-06-18 and 2025-03-26. One request, one JSON answer; there are no"
-    .. " sessions. In revision 2025-03-26 a body may also be a list of up to 10 messages.",
-  query = { { name = "timezone", description = "What times without an offset are in.",
-    schema = { type = "string", format = "timezone", examples = { "Europe/Berlin" } } } },
-  body = { schema = REQUEST, example = { jsonrpc = "2.0", id = 1, method = "tools/call",
-    params = { name = "list_tasks", arguments = { status = "active" } } } },
+  id = "mcp", tag = "Programs", summary = "Model Context Protocol",
+  description = "Streamable HTTP, for assistants and editors: the tools add_task, list_tasks and "
+    .. "so on. Revision 2026-07-28 says what it is in params._meta and in headers; those before "
+    .. "begin with initialize.",
+  query = { { name = "timezone", schema = task_fields.FIELDS.timezone,
+    description = "Of dates that name none." } },
+  body = { schema = { anyOf = { openapi.ref("McpMessage"), { type = "array", minItems = 1,
+    maxItems = 10, items = {}, description = "A batch, as revision 2025-03-26 knows it." } } },
+    example = { jsonrpc = "2.0", id = 1, method = "tools/list" } },
   answers = {
-    [200] = { description = "The answer of JSON-RPC, also where it is an error of the method's.",
-      content = {
-        ["application/json"] = { schema = ANSWER },
-        ["text/event-stream"] = { schema = { type = "string", description =
-          "To `subscriptions/listen` alone." } },
-      } },
-    [202] = { description = "A notification was taken." },
-    [400] = { description = "The message cannot be read, or is not valid.", content = {
-      ["application/json"] = { schema = ANSWER },
-      ["application/problem+json"] = { schema = PROBLEM } } },
-    [404] = refused("There is no such method (revision 2026-07-28)."),
-    [406] = { description = "The client does not take JSON.", content = {
-      ["application/problem+json"] = { schema = PROBLEM } } },
+    [200] = { description = "The answer.", content = {
+      ["application/json"] = { schema = or_many, example = { jsonrpc = "2.0", id = 1,
+        result = { tools = { { name = "add_task", title = "Add a task" } } } } },
+      ["text/event-stream"] = { schema = object({ { "data", { type = "string" } } }),
+        example = 'event: message\ndata: {"id":1,"jsonrpc":"2.0","result":{}}\n\n' },
+    } },
+    [202] = { description = "A notification is taken." },
+    [400] = refusal("The message is not one, or not of a revision that is known."),
+    [404] = refusal("There is no such method."),
   },
-  problems = { 403, 413, 415, 422 },
+  problems = { 403, 406 },
 }
 
-local function metadata(id)
+local function resource(id)
   return {
-    id = id, tag = "Other programs", summary = "Where tokens come from",
-    description = "RFC 9728, where an identity provider is configured.",
-    answers = {
-      [200] = { description = "The identity provider.", schema = {
-        type = "object", required = { "resource", "authorization_servers" },
-        properties = {
-          resource = { type = "string" },
-          authorization_servers = { type = "array", items = { type = "string" } },
-          bearer_methods_supported = { type = "array", items = { type = "string" } },
-          resource_name = { type = "string" },
-        } } },
-    },
+    id = id, tag = "Programs", summary = "Where tokens for /mcp come from",
+    description = "RFC 9728.",
+    answers = { [200] = { description = "The identity provider.", schema = object({
+      { "resource", { type = "string" } },
+      { "authorization_servers", { type = "array", items = { type = "string" } } },
+      { "bearer_methods_supported", { type = "array", items = { type = "string" } } },
+      { "resource_name", { type = "string" } },
+    }) } },
     problems = { 404 },
   }
 end
 
-mcp_docs.metadata_of_mcp = metadata("getMcpResourceMetadata")
-mcp_docs.metadata = metadata("getResourceMetadata")
+mcp_docs.resource_of_mcp = resource("mcpResource")
+mcp_docs.resource = resource("resource")
 
 return mcp_docs

@@ -1,4 +1,8 @@
 -- chat-api: tasks over HTTP and by chat.
+local calendar_docs = require("chat-api.calendar_docs")
+local calendar_feed = require("chat-api.calendar_feed")
+local calendar_import = require("chat-api.calendar_import")
+local docs = require("chat-api.docs")
 local inbox = require("lib.inbox")
 local jobs = require("lib.jobs")
 local live = require("chat-api.live")
@@ -22,24 +26,32 @@ return {
   port = 8000,
   inner_port = 9000,
   rules = { "chat", "chat_answers", "recurrence", "task" },
+  about = docs.about,
   routes = {
-    { "GET", "/api/tasks", routes.list_tasks },
-    { "POST", "/api/tasks", routes.create_task, body = "json" },
-    { "GET", "/api/tasks/{id}", routes.get_task },
-    { "PUT", "/api/tasks/{id}", routes.update_task, body = "json" },
-    { "DELETE", "/api/tasks/{id}", routes.delete_task },
-    { "PATCH", "/api/tasks/{id}/complete", routes.complete_task, body = "optional" },
-    { "GET", "/api/tasks/{id}/history", routes.history },
-    { "GET", "/api/events", updates.stream },
-    { "POST", "/api/{user_id}/chat", routes.chat, body = "json" },
-    { "GET", "/api/{user_id}/chat/history", routes.chat_history },
+    { "GET", "/api/tasks", routes.list_tasks, doc = docs.list_tasks },
+    { "POST", "/api/tasks", routes.create_task, body = "json", doc = docs.create_task },
+    { "GET", "/api/tasks/{id}", routes.get_task, doc = docs.get_task },
+    { "PUT", "/api/tasks/{id}", routes.update_task, body = "json", doc = docs.update_task },
+    { "DELETE", "/api/tasks/{id}", routes.delete_task, doc = docs.delete_task },
+    { "PATCH", "/api/tasks/{id}/complete", routes.complete_task, body = "optional",
+      doc = docs.complete_task },
+    { "GET", "/api/tasks/{id}/history", routes.history, doc = docs.history },
+    { "GET", "/api/events", updates.stream, doc = docs.events },
+    { "GET", "/api/calendar", calendar_feed.show, doc = calendar_docs.show },
+    { "POST", "/api/calendar", calendar_feed.create, doc = calendar_docs.create },
+    { "DELETE", "/api/calendar", calendar_feed.delete, doc = calendar_docs.delete },
+    { "GET", "/calendar/{name}", calendar_feed.read, auth = false, doc = calendar_docs.read },
+    { "POST", "/api/import/calendar", calendar_import.post, body = "text/calendar",
+      body_limit = 1024 * 1024, doc = calendar_docs.import },
+    { "POST", "/api/{user_id}/chat", routes.chat, body = "json", doc = docs.chat },
+    { "GET", "/api/{user_id}/chat/history", routes.chat_history, doc = docs.chat_history },
     { "POST", "/mcp", mcp.post, challenge = mcp.challenge, doc = mcp_docs.post },
     { "GET", "/.well-known/oauth-protected-resource/mcp", mcp.resource_metadata, auth = false,
-      doc = mcp_docs.metadata_of_mcp },
+      doc = mcp_docs.resource_of_mcp },
     { "GET", "/.well-known/oauth-protected-resource", mcp.resource_metadata, auth = false,
-      doc = mcp_docs.metadata },
-    { "GET", "/", static.file("web/index.html"), auth = false },
-    { "GET", "/style.css", static.file("web/style.css"), auth = false },
+      doc = mcp_docs.resource },
+    { "GET", "/", static.file("web/index.html"), auth = false, doc = false },
+    { "GET", "/style.css", static.file("web/style.css"), auth = false, doc = false },
   },
   inner_routes = {
     { "POST", "/job/{name}", reminders.on_job },

@@ -34,6 +34,14 @@ local INSERT_NEXT = "WITH i AS (INSERT INTO chat.inbox (event_id) VALUES ($27::u
   .. " o AS (SELECT 1 FROM chat.task WHERE id = $12::uuid AND user_id = $2 UNION"
   .. " SELECT 1 FROM chat.departed_parent WHERE task_id = $12::uuid AND user_id = $2),"
   .. INTO_TASK .. " SELECT " .. VALUES .. " FROM i, o ON CONFLICT DO NOTHING RETURNING id, version)"
+-- What was imported, once per UID. That the task of an earlier import is gone cannot be asked
+-- here: of one that is just being made this statement would see the row and not the task.
+local INSERT_IMPORTED = "WITH k AS (INSERT INTO chat.calendar_import (user_id, uid_hash, task_id)"
+  .. " VALUES ($2, $27, $1::uuid) ON CONFLICT DO NOTHING RETURNING 1),"
+  .. INTO_TASK .. " SELECT " .. VALUES .. " FROM k RETURNING id, version)"
+local FORGET_IMPORTED = "DELETE FROM chat.calendar_import AS i WHERE user_id = $1"
+  .. " AND uid_hash = ANY($2::text[])"
+  .. " AND NOT EXISTS (SELECT 1 FROM chat.task WHERE id = i.task_id)"
 local UPDATE = "WITH t AS (UPDATE chat.task SET title = $3, description = $4, status = $5,"
   .. " priority = $6, due_date = $7::timestamptz, tags = $8::text[],"
   .. " reminder_offset_minutes = $9::integer, remind_at = $10::timestamptz, recurrence_rule = $11,"
@@ -67,6 +75,7 @@ end
 local INSERTS = with_reminder(INSERT, INTO_OUTBOX)
 local INSERTS_ONCE = with_reminder(INSERT_ONCE, INTO_OUTBOX)
 local INSERTS_NEXT = with_reminder(INSERT_NEXT, INTO_OUTBOX)
+local INSERTS_IMPORTED = with_reminder(INSERT_IMPORTED, INTO_OUTBOX)
 local UPDATES = with_reminder(UPDATE, INTO_OUTBOX)
 local DELETES = with_reminder(DELETE, DELETE_INTO_OUTBOX)
 
@@ -167,6 +176,28 @@ function task_store.insert_next(task, change, event_id)
   return write(INSERTS_NEXT, reminder, task, change, event_id)
 end
 
+---As insert, unless the user has imported this UID before (see forget_imported).
+---@param uid_hash string
+---@return host.db.Rows|nil rows
+---@return host.db.Error|nil err
+---@return_overload host.db.Rows, nil
+---@return_overload nil, host.db.Error
+function task_store.insert_imported(task, change, uid_hash)
+  local reminder = reminder_of(nil, task, task.created_at)
+  return write(INSERTS_IMPORTED, reminder, task, change, uid_hash)
+end
+
+---Forgets imports with these UIDs whose task is gone, so that they may come again.
+---@param user string
+---@param uid_hashes string[]  a list of lib/json.lua
+---@return host.db.Rows|nil rows
+---@return host.db.Error|nil err
+---@return_overload host.db.Rows, nil
+---@return_overload nil, host.db.Error
+function task_store.forget_imported(user, uid_hashes)
+  return db.execute(FORGET_IMPORTED, user, uid_hashes)
+end
+
 ---Writes the task if nobody has changed it since `before` was read.
 ---@return host.db.Rows|nil rows
 ---@return host.db.Error|nil err
@@ -214,15 +245,19 @@ end
 ---@param from_ms integer
 ---@param to_ms integer|nil  before this
 ---@param limit integer
----@return table[]|nil rows
----@return host.db.Error|nil
+---@return host.db.Rows|nil rows
+---@return host.db.Error|nil err
+---@return_overload host.db.Rows, nil
+---@return_overload nil, host.db.Error
 function task_store.find_reminders(user, from_ms, to_ms, limit)
   return db.query(SELECT_REMINDERS, user, at(from_ms), at(to_ms), limit)
 end
 
 ---@param user string
----@return table[]|nil rows  {timezone}, of the newest task that has one, if one of the newest has
----@return host.db.Error|nil
+---@return host.db.Rows|nil rows  {timezone}, of the newest task that has one, if one of them has
+---@return host.db.Error|nil err
+---@return_overload host.db.Rows, nil
+---@return_overload nil, host.db.Error
 function task_store.find_timezone(user)
   return db.query(SELECT_TIMEZONE, user)
 end

@@ -102,8 +102,8 @@ local function refuse_create(user, why, options)
 end
 
 -- The new task as the rules want it; or why they refuse it.
-local function create_by_rules(user, input, now_ms)
-  local task, message = task_fields.create(user, input, now_ms)
+local function create_by_rules(user, input, now_ms, may_be_past)
+  local task, message = task_fields.create(user, input, now_ms, may_be_past)
   if not task then
     return nil, message
   end
@@ -530,6 +530,30 @@ function tasks.create_next(user, parent, id, input, options)
     return nil, "the user has no such task"
   end
   return false
+end
+
+---Makes a task of what another program kept, once per UID: a reminder may lie in the past.
+---@param user string
+---@param input table
+---@param uid_hash string
+---@return boolean|nil made  false: the user has it
+---@return table|nil problem
+function tasks.import(user, input, uid_hash)
+  local full = refuse_when_full()
+  if full then
+    return nil, full
+  end
+  local now_ms = time.now_ms()
+  local task, message = create_by_rules(user, input, now_ms, true)
+  if not task then
+    return nil, problem.unprocessable(message)
+  end
+  local change = task_events.make("task.created", task, nil, now_ms)
+  local rows, err = task_store.insert_imported(task, change, uid_hash)
+  if not rows then
+    return nil, store.problem(err)
+  end
+  return rows.affected > 0
 end
 
 ---What another service may know of a task.

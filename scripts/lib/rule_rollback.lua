@@ -48,6 +48,11 @@ function rule_rollback.handle(request)
   return 200, { revision = revision.status("rules").revision }
 end
 
+local function hint_at_token()
+  return config.get("APP_API_TOKEN") and "APP_API_TOKEN is not as the service has it"
+    or "set APP_API_TOKEN as the service has it"
+end
+
 local function call(port, method, path, body)
   local reply, err = http.request({ method = method, url = "http://127.0.0.1:" .. port .. path,
     headers = { ["dapr-api-token"] = config.get("APP_API_TOKEN"),
@@ -58,7 +63,8 @@ local function call(port, method, path, body)
   end
   local answer = json.decode(reply.body)
   if reply.status ~= 200 or type(answer) ~= "table" then
-    return nil, type(answer) == "table" and answer.detail or "the answer is " .. reply.status
+    local why = type(answer) == "table" and answer.detail or "the answer is " .. reply.status
+    return nil, reply.status == 403 and why .. "; " .. hint_at_token() or why
   end
   return answer
 end
@@ -104,7 +110,8 @@ local function describe(process)
     lines[#lines + 1] = "  error   " .. status.error
   end
   for _, past in ipairs(status.previous) do
-    lines[#lines + 1] = ("  before  %s  %s"):format(past.revision:sub(1, SHORT), past.loaded_at)
+    lines[#lines + 1] = ("  before  %s  %s%s"):format(past.revision:sub(1, SHORT),
+      past.loaded_at or "before this start   ", past.taken_back and "  taken back" or "")
   end
   local shadow = status.shadow
   if shadow then

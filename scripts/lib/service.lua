@@ -3,19 +3,22 @@
 -- A service folder holds service.lua, which returns its declaration as data:
 --   name, port, inner_port   port for users, probes and Prometheus; inner_port for the sidecar
 --   routes                   list of {method, path, handler, options…}; see service.Route
+--   about                    of its description (lib/openapi): title, description, tags, schemas
 --   inner_routes             the same for the inner port
 --   subscriptions            list of subscription.Subscription, told to Dapr by GET /dapr/subscribe
 --   start                    runs once per worker in a fiber, after the listeners are open
---   rules                    files of rules/ that it asks; it starts only where their examples hold
+--   rules                    files of rules/ that it may ask; it starts only where their examples
+--                            hold
 --   fallback                 answers what no route of the port for users matches, as a handler does
 --   workers                  how many workers it has, where the setting must not decide
---   body_limit               bytes of a request's body on the port for users (default 65,536)
+--   body_limit               bytes of a request's body on the port for users (default 65,536); one
+--                            route, without {name} in its path, may have a larger one of its own
 --   nice                     0 to 19: how far its threads stand back where cores are short
 --   reloads                  false: what it keeps in memory must not be lost, so a changed script
 --                            waits for a restart
 -- While the program runs, changed scripts are loaded into a new VM beside the old one: start runs
 -- again there, and what runs in the background of the old one ends (worker.ending, worker.at_end).
--- GET /health, /ready and /metrics are there for every service.
+-- GET /health, /ready, /metrics, /openapi.json and /docs are there for every service.
 local config = require("host.config")
 local crypto = require("host.crypto")
 local db = require("host.db")
@@ -25,9 +28,12 @@ local jwt = require("lib.jwt")
 local limit = require("lib.limit")
 local log = require("host.log")
 local metrics = require("host.metrics")
+local openapi = require("lib.openapi")
 local problem = require("lib.problem")
 local revision = require("host.revision")
 local rule_rollback = require("lib.rule_rollback")
+local static = require("lib.static")
+local service_docs = require("lib.service_docs")
 local subscription = require("lib.subscription")
 local subscription_check = require("lib.subscription_check")
 local time = require("host.time")
@@ -61,7 +67,10 @@ local INNER_BYTES = subscription.EVENT_BYTES -- of a body on the inner port
 ---@field [3] fun(request: service.Request): integer, any, table|nil
 ---@field auth boolean|nil          needs a bearer token (default true on the public port)
 ---@field challenge nil|fun(request: service.Request): string  the WWW-Authenticate of its 401
----@field body "json"|"optional"|nil a JSON object is needed, or may come
+---@field body string|nil            "json": a JSON object is needed; "optional": one may come;
+---                                  else the media type of a text that the handler reads
+---@field body_limit integer|nil    bytes of its body, where it is the one route that takes more
+---@field doc openapi.Doc|false|nil  of the public port: its description; false: a page's file
 ---@field large boolean|nil         of the inner port: takes bodies above INNER_BYTES
 ---@field invoked boolean|nil       of the inner port: other apps may call it
 ---@field early boolean|nil         of the inner port: answers before start has run
@@ -76,8 +85,9 @@ local JSON_HEADERS = {
 }
 local EXPOSED = "ETag, Link, Location, Retry-After, WWW-Authenticate, X-Request-Id, X-Total-Count"
 local METHODS = "GET, POST, PUT, PATCH, DELETE"
-local ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match, Last-Event-ID, "
-  .. "Mcp-Method, Mcp-Name, Mcp-Protocol-Version, Mcp-Session-Id, X-Request-Id"
+local ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match, "
+  .. "If-None-Match, Last-Event-ID, Mcp-Method, Mcp-Name, Mcp-Protocol-Version, Mcp-Session-Id, "
+  .. "X-Request-Id"
 
 -- Per worker; the numbers of two workers add up.
 local FAILED_AUTH_PER_SECOND, FAILED_AUTH_BURST = 10, 200
@@ -170,33 +180,40 @@ local function parse_origins(text)
   return origins
 end
 
-local function cors_headers(origins, request, headers)
-  local origin = request.headers.origin
+-- What lets a page of an origin read an answer; nil where it may not. With credentials only where
+-- the origin is named: "*" is for whoever comes without.
+local function grant(origins, origin)
   if not origin or not (origins[origin] or origins["*"]) then
+    return nil
+  end
+  return {
+    ["Access-Control-Allow-Origin"] = origin,
+    ["Access-Control-Allow-Credentials"] = origins[origin] and "true" or nil,
+    ["Vary"] = "Origin",
+  }
+end
+
+local function cors_headers(origins, request, headers)
+  local with = grant(origins, request.headers.origin)
+  if not with then
     return headers
   end
-  local with = {}
+  with["Access-Control-Expose-Headers"] = EXPOSED
   for name, value in pairs(headers) do
     with[name] = value
   end
-  with["Access-Control-Allow-Origin"] = origin
-  with["Access-Control-Expose-Headers"] = EXPOSED
-  with["Vary"] = "Origin"
   return with
 end
 
 local function preflight(origins, request)
-  local origin = request.headers.origin
-  if not origin or not (origins[origin] or origins["*"]) then
+  local headers = grant(origins, request.headers.origin)
+  if not headers then
     return problem.reply(problem.forbidden("This origin may not call"))
   end
-  return 204, "", {
-    ["Access-Control-Allow-Origin"] = origin,
-    ["Access-Control-Allow-Methods"] = METHODS,
-    ["Access-Control-Allow-Headers"] = ALLOWED_HEADERS,
-    ["Access-Control-Max-Age"] = "600",
-    ["Vary"] = "Origin",
-  }
+  headers["Access-Control-Allow-Methods"] = METHODS
+  headers["Access-Control-Allow-Headers"] = ALLOWED_HEADERS
+  headers["Access-Control-Max-Age"] = "600"
+  return 204, "", headers
 end
 
 local function is_json(content_type)
@@ -207,8 +224,23 @@ local function is_json(content_type)
   return rest == "" or rest:match('^;%s*charset="?utf%-8"?%s*$') ~= nil
 end
 
+-- A body that is no JSON: the handler reads it.
+local function check_media_type(wanted, request)
+  local content_type = (request.headers["content-type"] or ""):lower()
+  local kind, rest = content_type:match("^%s*([^;%s]+)%s*(.*)$")
+  local charset = rest and rest:match('charset="?([^";%s]+)')
+  if kind ~= wanted or charset and charset ~= "utf-8" then
+    return problem.unsupported_media_type("The Content-Type must be " .. wanted .. ", in UTF-8")
+  elseif request.headers["content-encoding"] then
+    return problem.unsupported_media_type("A Content-Encoding is not supported")
+  end
+end
+
 local function read_body(route, request)
   local body = request.body
+  if route.body:find("/", 1, true) then
+    return check_media_type(route.body, request)
+  end
   if body == "" and route.body == "optional" then
     return nil
   end
@@ -261,7 +293,7 @@ local function read_status(kind)
   status.loaded_at = status.revision and time.format(status.loaded_ms)
   status.loaded_ms = nil
   for _, past in ipairs(status.previous) do
-    past.loaded_at, past.loaded_ms = time.format(past.loaded_ms), nil
+    past.loaded_at, past.loaded_ms = past.loaded_ms and time.format(past.loaded_ms), nil
   end
   status.previous = json.list(status.previous)
   status.worker = worker.index
@@ -286,21 +318,33 @@ local INNER_BUILT_IN = {
 
 local function built_in(name)
   return {
-    { "GET", "/health", auth = false, function()
+    { "GET", "/health", auth = false, doc = service_docs.health, function()
       return 200, { status = "ok", service = name, version = worker.version,
         uptime = math.floor(worker.uptime() * 1000) / 1000 }
     end },
-    { "GET", "/ready", auth = false, function()
+    { "GET", "/ready", auth = false, doc = service_docs.ready, function()
       local why = ready()
       if why then
         return problem.reply(why)
       end
       return 200, { status = "ready", detail = stale() or nil }
     end },
-    { "GET", "/metrics", auth = false, function()
+    { "GET", "/metrics", auth = false, doc = service_docs.metrics, function()
       return 200, metrics.render(), { ["Content-Type"] = "text/plain; version=0.0.4" }
     end },
+    { "GET", "/docs", static.file("web/docs.html"), auth = false, doc = false },
+    { "GET", "/docs.js", static.file("web/docs.js"), auth = false, doc = false },
+    { "GET", "/docs.css", static.file("web/docs.css"), auth = false, doc = false },
   }
+end
+
+-- GET /openapi.json, made when it is first asked for.
+local function description(declaration, routes)
+  local text
+  return { "GET", "/openapi.json", auth = false, doc = service_docs.openapi, function()
+    text = text or openapi.describe(declaration, routes, worker.version)
+    return 200, text, { ["Cache-Control"] = "no-cache" }
+  end }
 end
 
 local function concat(first, second)
@@ -365,6 +409,9 @@ end
 
 -- A service that asks no rules loads none. All workers have the same: one of them looks.
 local function check_rules(files)
+  if files then
+    require("host.rules").open(files)
+  end
   if files and worker.index == 0 then
     local good, message = require("lib.rule_examples").run_all(files)
     if not good then
@@ -429,6 +476,19 @@ local function respond(status, body, headers)
   return status, all, body
 end
 
+-- The one route that takes larger bodies than others: the host must know before it reads one.
+local function large_route(routes)
+  local found
+  for _, route in ipairs(routes or {}) do
+    if route.body_limit then
+      assert(not found, "two routes have a body_limit")
+      assert(#route[2] < 64 and not route[2]:find("{", 1, true), "a body_limit needs a plain path")
+      found = route
+    end
+  end
+  return found or {}
+end
+
 ---@param name string  a folder of scripts/
 ---@return table  {port, inner_port, start, handle}
 function service.open(name)
@@ -439,11 +499,14 @@ function service.open(name)
     error(name .. "/service.lua: " .. wrong, 0)
   end
   check_rules(declaration.rules)
-  local exact, patterns = compile(concat(built_in(name), declaration.routes))
+  local routes = concat(declaration.routes or {}, built_in(name))
+  routes[#routes + 1] = description(declaration, routes)
+  local exact, patterns = compile(routes)
   local subscribed, asked = subscription.routes(declaration.subscriptions)
   local inner_exact, inner_patterns = compile(concat(concat(subscribed, INNER_BUILT_IN),
     declaration.inner_routes))
   local authenticate = make_authenticate(name)
+  local large = large_route(declaration.routes)
   local origins
 
   local function answer(request)
@@ -516,9 +579,12 @@ function service.open(name)
     inner_port = declaration.inner_port,
     workers = declaration.workers,
     body_limit = declaration.body_limit,
+    large_path = large[2],
+    large_limit = large.body_limit,
     nice = declaration.nice,
     reloads = declaration.reloads ~= false,
     asked = asked,
+    rules = table.concat(declaration.rules or {}, " "),
     start = start,
     handle = handle,
   }

@@ -1,8 +1,12 @@
 -- Percent-encoding and query strings (RFC 3986; + is a space in a query).
 local url = {}
 
--- One character of UTF-8 (RFC 3629) at a time: true when the whole text is made of them.
-local function is_utf8(text)
+---@param text string
+---@return boolean  it is made of whole characters of UTF-8 (RFC 3629)
+function url.is_utf8(text)
+  if not text:find("[\128-\255]") then
+    return true
+  end
   local at, len = 1, #text
   while at <= len do
     local a, b, c, d = text:byte(at, at + 3)
@@ -38,7 +42,7 @@ function url.decode(text)
   local decoded = text:gsub("%%(%x%x)", function(hex)
     return string.char(tonumber(hex, 16) --[[@as integer]])
   end)
-  if decoded:find("%z") or not is_utf8(decoded) then
+  if decoded:find("%z") or not url.is_utf8(decoded) then
     return nil
   end
   return decoded

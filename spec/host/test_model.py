@@ -427,10 +427,10 @@ class Failing(ModelCase):
         self.assertEqual((reply["message"], self.titles()), (f'Added "milk".\n\n{STOPPED}', ["milk"]))
 
     def test_after_text_was_shown_it_stays(self):
-        self.model.script(breaks)
+        self.model.script(self.FAULTS["unfinished"])
         events = self.events("Add buy milk")
         message = "".join(event["data"] for event in events if event["type"] == "content")
-        self.assertEqual((message, self.titles()), (f"I will\n\n{STOPPED}", []))
+        self.assertEqual((message, self.titles()), (f"Half an ans\n\n{STOPPED}", []))
         self.assertEqual(events[-1]["data"]["message"], message)
         self.assertEqual(self.history()[-1]["content"], message)
 

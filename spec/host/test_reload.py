@@ -494,8 +494,9 @@ class Rules(RulesCase):
         self.assertEqual((self.status()["state"], len(self.status()["previous"])), ("loaded", 1))
         self.assertEqual(self.status("scripts")["loads"], 1)
 
-    def test_broken_rules_change_nothing_but_what_is_said(self):
+    def test_broken_rules_change_nothing_but_what_is_said(self):    # F64
         before = self.status()["revision"]
+        posters = self.run_posters()
         self.edit("task.lua", "return (\n")
         wait_until(lambda: self.status()["state"] == "failed", PATIENCE, "a refusal")
         self.assertEqual(self.status()["revision"], before)
@@ -503,7 +504,41 @@ class Rules(RulesCase):
         ready = self.host.get("/ready", token=None)
         self.assertEqual(ready.status, 200)
         self.assertIn("rules: ", ready.json["detail"])
-        self.assertEqual(self.host.post("/api/tasks", {"title": "goes on"}).status, 201)
+        self.assertEqual(self.successful(), ["0"])
+        self.acknowledged(before)
+        self.assertGreater(self.end_posters(posters), 0)
+
+    def test_rules_that_become_unsafe_or_huge_are_refused_while_it_runs(self):    # S45
+        before = self.status()["revision"]
+        task, more = os.path.join(self.rules, "task.lua"), os.path.join(self.rules, "more.lua")
+
+        def large(path):
+            with open(path, "w") as f:
+                f.write("return {}\n")
+                f.truncate(100 << 20)
+        for words, change, undo in (
+                ("everybody may write task.lua", lambda: os.chmod(task, 0o666), lambda: os.chmod(task, 0o644)),
+                ("everybody may write the folder", lambda: os.chmod(self.rules, 0o777), lambda: os.chmod(self.rules, 0o755)),
+                ("more.lua is a link that leaves the folder", lambda: os.symlink(__file__, more), lambda: os.remove(more)),
+                ("more.lua is larger than", lambda: large(more), lambda: os.remove(more))):
+            with self.subTest(words):
+                change()
+                wait_until(lambda: words in self.status().get("error", ""), PATIENCE, "a refusal")
+                self.assertEqual(self.successful(), ["0"])
+                self.acknowledged(before)
+                undo()
+                wait_until(lambda: self.status()["state"] == "loaded", PATIENCE, "the rules as they were")
+                self.assertEqual(self.successful(), ["1"])
+
+    def test_a_file_that_no_service_here_asks_must_compile_all_the_same(self):
+        self.edit("notify.lua", "return (\n")
+        wait_until(lambda: self.status()["state"] == "failed", PATIENCE, "a refusal")
+        self.assertIn("rules/notify.lua:", self.status()["error"])
+
+    def test_a_service_holds_what_it_asks_and_no_other_file(self):
+        self.edit("notify.lua", 'error("was run")\n')
+        wait_until(lambda: self.status()["loads"] == 2, PATIENCE, "the rules")
+        self.acknowledged(self.status()["revision"])
 
     def test_rules_whose_examples_do_not_come_true_are_refused(self):
         name = os.path.join(self.rules, "task.examples.json")
@@ -713,6 +748,59 @@ class Copies(RulesCase):
         wait_until(lambda: self.status()["state"] == "returned", PATIENCE, "the rules before")
         self.wait_copy(good)
         self.assertEqual([name for name in self.copies() if bad in name], [])
+
+    def test_rules_that_were_taken_back_stay_away_at_a_restart_until_somebody_wants_them(self):
+        loads = self.put_code("", 2)
+        good = self.status()["revision"]
+        self.put_code('function task.create() error("bad rule") end', loads + 1)
+        bad = self.status()["revision"]
+        for i in range(30):
+            self.assertEqual(self.host.post("/api/tasks", {"title": f"task {i}"}).status, 201)
+        wait_until(lambda: self.status()["state"] == "returned", PATIENCE, "the rules before")
+        for _ in range(2):
+            self.host.kill()
+            self.host.start()
+            status = self.status()
+            self.assertEqual((status["revision"], status["state"], status["refused"]), (good, "returned", bad))
+            self.acknowledged(good)
+            self.assertIn(f"rules: revision {bad[:12]} was taken back: ", self.host.get("/ready", token=None).json["detail"])
+            self.assertEqual(self.successful(), ["0"])
+        self.assertEqual(len([l for l in self.host.log_text().splitlines() if "the rules were taken back before" in l]), 2)
+        history = self.host.run("rules", "history")
+        self.assertRegex(history.stdout, rf"before  {bad[:12]}  .*taken back")
+        done = self.host.run("rules", "rollback", bad[:12])
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.host.kill()
+        self.host.start()
+        self.assertEqual((self.status()["revision"], self.status()["state"]), (bad, "loaded"))
+
+    def test_after_a_restart_a_new_edit_is_taken_as_ever(self):
+        loads = self.put_code("", 2)
+        good = self.status()["revision"]
+        self.put_code('function task.create() error("bad rule") end', loads + 1)
+        for i in range(30):
+            self.assertEqual(self.host.post("/api/tasks", {"title": f"task {i}"}).status, 201)
+        wait_until(lambda: self.status()["state"] == "returned", PATIENCE, "the rules before")
+        self.host.kill()
+        self.host.start()
+        self.assertEqual(self.status()["revision"], good)
+        self.put_code("function task.create() return {} end", 2)
+        self.assertEqual(self.status()["state"], "loaded")
+        self.assertEqual(self.host.get("/ready", token=None).json.get("detail"), None)
+
+    def test_what_an_operator_rolled_back_stays_away_at_a_restart(self):
+        good = self.status()["revision"]
+        self.wait_copy(good)
+        self.edit("task.lua", "-- two\n")
+        wait_until(lambda: self.status()["loads"] == 2, PATIENCE, "the rules")
+        self.assertEqual(self.host.run("rules", "rollback").returncode, 0)
+        self.host.kill()
+        self.host.start()
+        self.assertEqual((self.status()["revision"], self.status()["state"]), (good, "returned"))
+        self.assertIn("was rolled back by an operator", self.status()["error"])
+        self.host.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: self.status()["state"] == "loaded", PATIENCE, "the folder's rules")
+        self.assertNotEqual(self.status()["revision"], good)
 
     def test_killed_in_the_middle_of_changes_it_starts_with_good_rules(self):    # F68
         good = {self.status()["revision"]}

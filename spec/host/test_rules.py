@@ -165,6 +165,7 @@ function rule.breaks_strings() getmetatable("").__index = nil end
 function rule.breaks_upper() string.upper = nil end
 function rule.breaks_table() table.concat = nil end
 function rule.sets_global() anything = 1 end
+function rule.breaks_file() require("rules.rule").upper = nil end
 function rule.upper() return ("a"):upper() .. table.concat({ "b" }) end
 return rule
 """
@@ -198,7 +199,7 @@ class Outside(HostCase):
                 self.assertIs(self.ask("rule.requires", name)["value"], False)
 
     def test_what_a_rule_would_change_for_others_stays_as_it_is(self):
-        for name in ("breaks_strings", "breaks_upper", "breaks_table", "sets_global"):
+        for name in ("breaks_strings", "breaks_upper", "breaks_table", "sets_global", "breaks_file"):
             with self.subTest(name):
                 self.assertEqual(self.ask("rule." + name)["err"]["code"], "error")
                 self.assertEqual(self.ask("rule.upper")["value"], "Ab")

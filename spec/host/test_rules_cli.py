@@ -462,7 +462,10 @@ class Live(unittest.TestCase):
         self.assertEqual(self.inner("POST", "/rules/rollback", {"from": "0" * 64}).status, 409)
         done = self.host.run("rules", "history", APP_API_TOKEN="")
         self.assertEqual(done.returncode, 1)
-        self.assertIn("dapr-api-token", done.stderr)
+        self.assertIn("set APP_API_TOKEN as the service has it", done.stderr)
+        done = self.host.run("rules", "rollback", APP_API_TOKEN="another-token-0123456789")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("APP_API_TOKEN is not as the service has it", done.stderr)
 
     def test_a_candidate_is_compared_and_decides_nothing(self):
         self.edit(self.shadow, "local PRIORITY = nil", 'local PRIORITY = "low"')
@@ -474,6 +477,7 @@ class Live(unittest.TestCase):
         lines = [json.loads(line) for line in self.host.log_text().splitlines() if "the candidate rules decide otherwise" in line]
         self.assertEqual({(line["rule"], line["path"]) for line in lines}, {("task.create", "result.priority")})
         self.assertLessEqual(len(lines), 2)    # one a worker
+        wait_until(lambda: self.metric("rules_shadow_memory_bytes") > 0, PATIENCE, "the memory of the candidate")
         self.edit(self.shadow, 'local PRIORITY = "low"', "local PRIORITY = nil")
         loads = self.status()["shadow"]["loads"]
         wait_until(lambda: self.status()["shadow"]["loads"] > 1, PATIENCE, "the next candidate")

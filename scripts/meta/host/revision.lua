@@ -29,6 +29,11 @@ function revision.is_rolling_back() end
 ---@field calls integer|nil         of the rules that are live
 ---@field failed_calls integer|nil  of these
 ---@field worker_revision string|nil  of the rules that this worker runs; nil where its service asks none
----@field previous {revision: string, loaded_ms: integer}[]  the latest first
+---@field previous host.revision.Past[]  the latest first
+
+---@class host.revision.Past
+---@field revision string
+---@field loaded_ms integer|nil  Unix time; nil: before this program started
+---@field taken_back boolean     by itself or by an operator, and not live again since
 
 return revision

@@ -1,7 +1,8 @@
 ---@meta host.rules
 
 ---@class host.rules
----Business rules, in a VM of their own: see ARCHITECTURE.md, "Rules". Required, it loads them.
+---Business rules, in a VM of their own: see ARCHITECTURE.md, "Rules". A service that requires this
+---may ask the files that it declares in `rules`, or all where it declares none.
 local rules = {}
 ---@class host.RuleError
 ---@field code "budget"|"memory"|"error"|"missing"|"argument"|"result"
@@ -15,6 +16,10 @@ local rules = {}
 ---@return any ...                 what the rule returns, or nil
 ---@return host.RuleError|nil err  when there is none
 function rules.call(name, ...) end
+---Loads these files of rules/ and what they require, beside those that are loaded; throws when one
+---is wrong. lib/service.lua does so with what a service declares.
+---@param files string[]
+function rules.open(files) end
 ---Says of the last call, which gave something, that this is of no use: it counts as a failure, also
 ---towards the return of the rules before, and is logged as one.
 ---@param name string
