@@ -117,7 +117,7 @@ local function remember(state, name, args, result)
 end
 
 local function context_of(turn)
-  return { user = turn.user, timezone = turn.zone, now_ms = turn.now_ms }
+  return { user = turn.user, timezone = turn.zone, now_ms = turn.now_ms, tasks = turn.tasks }
 end
 
 local function refuse(session, name, detail)

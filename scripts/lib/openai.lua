@@ -35,9 +35,10 @@ end
 
 local function open(ask, now_ms)
   local key = config.get("OPENAI_API_KEY")
+  local base = (config.get("OPENAI_BASE_URL") or ""):gsub("/+$", "")
   return http.open({
     method = "POST",
-    url = config.get("OPENAI_BASE_URL"):gsub("/+$", "") .. "/chat/completions",
+    url = base .. "/chat/completions",
     headers = { ["Content-Type"] = "application/json", Accept = "text/event-stream",
       Authorization = key and "Bearer " .. key or nil },
     body = json.encode({ model = config.get("OPENAI_MODEL"), messages = json.list(ask.messages),
