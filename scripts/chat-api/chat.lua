@@ -137,7 +137,7 @@ function chat.new(parts)
     if not parts.calendar.is_zone(zone) then
       return nil, problem.unprocessable("timezone must be an IANA name such as Europe/Berlin")
     end
-    state.timezone = zone
+    state.timezone = options.timezone or state.timezone
     return { conversation = conversation, turn = chat_tools.turn({ user = user,
       tasks = parts.tasks, calendar = parts.calendar, state = state, zone = zone,
       now_ms = options.now_ms or parts.clock(), stream = options.stream }) }

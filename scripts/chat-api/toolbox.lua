@@ -263,7 +263,8 @@ function run.set_reminder(context, args)
   if at and at ~= null then
     return set_reminder_at(context, args)
   end
-  return store_of(context).update(context.user, args.task_id, { reminder_offset_minutes = before or null })
+  return store_of(context).update(context.user, args.task_id,
+    { reminder_offset_minutes = before or null })
 end
 
 function run.list_reminders(context, args)

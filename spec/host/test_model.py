@@ -508,33 +508,55 @@ class Breaker(ModelCase):
 class Together(ModelCase):
     """Several devices of one user, at once."""
 
-    def test_turns_at_once_lose_neither_messages_nor_state(self):
-        self.model.script(text("Fine."))
-        gate = threading.Barrier(2, timeout=60)
+    wait_ms = "60000"
 
-        def first(reply, body):
-            gate.wait()
-            calls(("add_task", {"title": "from the phone"}))(reply, body)
+    def run_both(self, last):
+        """A phone adds a task, a desk tells its timezone; both turns have begun before either ends, and that of `last` ends last."""
+        both, other_ended = threading.Barrier(2, timeout=120), threading.Event()
 
-        def second(reply, body):
-            gate.wait()
-            text("Just looking.")(reply, body)
-        self.model.script(first, second, text("Added."))
+        def step(reply, body):
+            said = body["messages"][-1]
+            if said["role"] == "user":
+                both.wait()
+                if (said["content"] == "put something there") == (last == "phone"):
+                    other_ended.wait(120)
+            if said["content"] == "put something there":
+                calls(("add_task", {"title": "from the phone"}))(reply, body)
+            else:
+                text("Fine.")(reply, body)
+        self.model.script(step)
         replies = {}
 
         def device(name, message, **more):
             replies[name] = self.say(message, **more)
+            if name != last:
+                other_ended.set()
         devices = [threading.Thread(target=device, args=("phone", "put something there")),
                    threading.Thread(target=device, args=("desk", "what is there?"), kwargs={"timezone": "Asia/Tokyo"})]
         for one in devices:
             one.start()
         for one in devices:
-            one.join(120)
-        self.assertEqual(len(replies), 2)
+            one.join(240)
+        self.assertEqual(sorted(replies), ["desk", "phone"])
         self.assertEqual(len({reply["conversation_id"] for reply in replies.values()}), 1)
         said = [message["content"] for message in self.history()]
-        self.assertEqual(len(said), 4)
-        for asked in ("put something there", "what is there?"):
-            self.assertIn(asked, said)
+        self.assertEqual((len(said), said[2]), (4, "put something there" if last == "phone" else "what is there?"))
         state = json.loads(postgres().sql("SELECT state FROM chat.conversation WHERE user_id = '" + self.user + "'", self.host.database))
         self.assertEqual((state["timezone"], state["last_task"]["title"]), ("Asia/Tokyo", "from the phone"))
+
+    def test_turns_at_once_lose_nothing_when_the_one_that_changed_ends_last(self):
+        self.run_both("phone")
+
+    def test_turns_at_once_lose_nothing_when_the_one_that_changed_ends_first(self):
+        self.run_both("desk")
+
+    def test_of_many_at_once_every_message_is_kept(self):
+        self.model.script(text("Fine."))
+        devices = [threading.Thread(target=self.say, args=(f"message {i}",)) for i in range(12)]
+        for one in devices:
+            one.start()
+        for one in devices:
+            one.join(240)
+        said = [message["content"] for message in self.history()]
+        self.assertEqual(sorted(said), ["Fine."] * 12 + sorted(f"message {i}" for i in range(12)))
+        self.assertEqual([role["role"] for role in self.history()], ["user", "assistant"] * 12)
