@@ -8,7 +8,7 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
-from model_server import ModelServer, calls, results, text, whole  # noqa: E402
+from model_server import ModelServer, calls, results, self_signed, text, whole  # noqa: E402
 from system import Host, HostCase, postgres, token, wait_until  # noqa: E402
 
 INSTEAD = "(The assistant is not available; I answered by rules.)"
@@ -483,6 +483,14 @@ class Away(HostCase):
         model = ModelServer()
         try:
             self.ask(model.url.replace("http:", "https:"))
+        finally:
+            model.close()
+
+    def test_a_certificate_that_nobody_trusts(self):
+        model = ModelServer(self_signed())
+        try:
+            self.ask(model.url)
+            self.assertEqual(model.requests, [])
         finally:
             model.close()
 

@@ -3,12 +3,27 @@ request's JSON and the handler, and sends what it likes. What was asked is kept.
 
 import http.server
 import json
+import os
 import socket
+import ssl
+import subprocess
+import tempfile
 import threading
 
 
+def self_signed():
+    """A context for TLS whose certificate nobody trusts."""
+    with tempfile.TemporaryDirectory() as folder:
+        key, certificate = os.path.join(folder, "key"), os.path.join(folder, "certificate")
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", certificate, "-days", "2",
+                        "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+    return context
+
+
 class ModelServer:
-    def __init__(self):
+    def __init__(self, tls=None):
         self.requests = []         # of {"path", "headers", "body"}
         self.steps = []            # functions of (reply, body); the last one goes on answering
         self.lock = threading.Lock()
@@ -43,8 +58,10 @@ class ModelServer:
                 pass
 
         self.http = Server(("127.0.0.1", 0), Handler)
+        if tls:
+            self.http.socket = tls.wrap_socket(self.http.socket, server_side=True)
         self.port = self.http.server_address[1]
-        self.url = f"http://127.0.0.1:{self.port}/v1"
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}/v1"
         self.thread = threading.Thread(target=self.http.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         self.thread.start()
 
