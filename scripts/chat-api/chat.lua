@@ -3,6 +3,8 @@
 -- What an answer asks ("which one?", "really all five?") stays in the conversation's state as
 -- `pending`, for the next message alone.
 local chat_tools = require("chat-api.chat_tools")
+local chat_turn = require("chat-api.chat_turn")
+local chat_undo = require("chat-api.chat_undo")
 local json = require("lib.json")
 local match = require("chat-api.chat_match")
 local problem = require("lib.problem")
@@ -10,7 +12,7 @@ local rules = require("lib.rules")
 
 local chat = {}
 
-local say = chat_tools.say
+local say = chat_turn.say
 
 -- Answers to what was asked.
 
@@ -54,16 +56,17 @@ local function answer_yes(turn, pending)
     end
   elseif pending.kind == "pick" then
     keep_asking(turn, pending, "which_number")
+  elseif pending.kind == "repeat" then
+    keep_asking(turn, pending, "which_days")
   else
     keep_asking(turn, pending, "when")
   end
 end
 
 local ANSWERS = {
-  help = function(turn, args)
-    say(turn, args.greeting and "hello" or "help")
-  end,
-  undo = function(turn) say(turn, "undo") end,
+  help = function(turn) say(turn, "help") end,
+  talk = function(turn, args) say(turn, "talk", { text = args.kind }) end,
+  undo = function(turn) chat_undo.run(turn) end,
   answer_yes = function(turn, _, pending) answer_yes(turn, pending) end,
   answer_no = function(turn, _, pending)
     say(turn, pending and "unchanged" or "all_right")
@@ -83,14 +86,18 @@ local function run(turn, text)
   turn.state.pending = nil
   local understood = rules.call("chat.understand", text, { now = turn.now,
     pending = pending and { kind = pending.kind, args = pending.args },
-    last_task = turn.state.last_task ~= nil })
+    last_task = turn.state.last_task ~= nil, last_call = turn.state.last_call })
+  local tasks, steps = turn.tasks, {}
+  local watched = chat_undo.watch(tasks, steps)
   for _, call in ipairs(understood.calls or {}) do
+    turn.tasks = call.tool == "undo" and tasks or watched
     if ANSWERS[call.tool] then
       ANSWERS[call.tool](turn, call.args, pending)
     else
       chat_tools.run(turn, call)
     end
   end
+  chat_undo.keep(turn.state, steps)
   if understood.question then
     ask(turn, understood.question)
   end
@@ -138,7 +145,7 @@ function chat.new(parts)
       return nil, problem.unprocessable("timezone must be an IANA name such as Europe/Berlin")
     end
     state.timezone = options.timezone or state.timezone
-    return { conversation = conversation, turn = chat_tools.turn({ user = user,
+    return { conversation = conversation, turn = chat_turn.new({ user = user,
       tasks = parts.tasks, calendar = parts.calendar, state = state, zone = zone,
       now_ms = options.now_ms or parts.clock(), stream = options.stream }) }
   end
@@ -153,15 +160,25 @@ function chat.new(parts)
     return message
   end
 
+  -- What a model changes can be taken back, too.
+  local function by_model(turn, text, conversation)
+    local tasks, steps = turn.tasks, {}
+    turn.tasks = chat_undo.watch(tasks, steps)
+    local message, instead = parts.model.answer(turn, text, function()
+      return parts.conversations.recent(turn.user, conversation.id)
+    end)
+    turn.tasks = tasks
+    chat_undo.keep(turn.state, steps)
+    return message, instead
+  end
+
   ---Answers within a turn. A reply together with a problem: everything was done, but the
   ---conversation could not be stored.
   function self.answer(talk, text)
     local turn, conversation = talk.turn, talk.conversation
     local message, instead
     if parts.model then
-      message, instead = parts.model.answer(turn, text, function()
-        return parts.conversations.recent(turn.user, conversation.id)
-      end)
+      message, instead = by_model(turn, text, conversation)
     end
     message = message or by_rules(turn, text, instead)
     local reply = { message = message, tools_invoked = json.list(turn.tools),

@@ -47,7 +47,7 @@ for _, tool in ipairs(toolbox.list) do
 end
 
 ---@class model.Session
----@field turn chat_tools.Turn
+---@field turn chat_turn.Turn
 ---@field said string               the user's message
 ---@field understood table          what the rules make of it
 ---@field texts string[]
@@ -364,7 +364,7 @@ local function understand(turn, said)
   local pending = turn.state.pending
   local understood = rules.call("chat.understand", said, { now = turn.now,
     pending = pending and { kind = pending.kind, args = pending.args },
-    last_task = turn.state.last_task ~= nil })
+    last_task = turn.state.last_task ~= nil, last_call = turn.state.last_call })
   local calls = understood.calls or {}
   local tool, args = calls[1] and calls[1].tool, calls[1] and calls[1].args
   local sure = #calls == 1 and (tool == "undo" or pending ~= nil and (tool == "answer_yes"
@@ -373,7 +373,7 @@ local function understand(turn, said)
 end
 
 ---Answers a message: does what the model asks for, within its bounds, and streams what it says.
----@param turn chat_tools.Turn  its tools and state are changed
+---@param turn chat_turn.Turn  its tools and state are changed
 ---@param said string
 ---@param history fun(): table[]|nil  what was said before, oldest first
 ---@return string|nil answer  nil: the rules are to answer

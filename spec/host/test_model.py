@@ -229,6 +229,16 @@ class Model(ModelCase):
         self.say("undo")
         self.assertEqual(len(self.model.requests), asked)
 
+    def test_what_the_model_changed_is_undone(self):
+        kept = self.add(title="old name", priority="low")["id"]
+        self.model.script(calls(("add_task", {"title": "milk"}), ("update_task", {"task_id": kept, "title": "new name"}),
+                                ("set_reminder", {"task_id": kept, "remind_at": "2031-05-06T15:00"})), text("Done."))
+        self.say("milk, and new name for old name")
+        self.assertEqual(self.titles(), ["milk", "new name"])
+        self.say("undo")
+        [task] = self.tasks()
+        self.assertEqual((task["title"], task["due_date"], task["remind_at"]), ("old name", None, None))
+
     def test_the_bare_yes_of_nobody_goes_to_the_model(self):
         self.model.script(text("Yes to what?"))
         self.assertEqual(self.say("yes")["message"], "Yes to what?")
