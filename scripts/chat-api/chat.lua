@@ -110,30 +110,35 @@ end
 
 ---@class chat.Parts
 ---@field tasks table          chat-api/tasks: create, list, get, update, complete, delete
----@field conversations table  chat-api/conversations: open, save
+---@field conversations table  chat-api/conversations: open, save, recent
 ---@field calendar table       host.calendar
 ---@field clock fun(): integer milliseconds since 1970
+---@field model table|nil      chat-api/model: answers first, where it can
 
 ---@class chat.Options
 ---@field timezone string|nil         IANA name; else the one of the conversation, else UTC
 ---@field conversation_id string|nil  else the user's newest conversation
 ---@field now_ms integer|nil          else parts.clock()
 ---@field stream fun(type: string, data: any)|nil  called with each "tool_invocation" as it is done,
----                                                then with "content" and the message
+---                                                and with "content" and a piece of the message
 
 ---@class chat.Reply
 ---@field message string
 ---@field tools_invoked {tool_name: string, success: boolean, result: any, error: any}[]
 ---@field conversation_id string
 
+---@class chat.Chat
+---@field open fun(user: string, options: chat.Options|nil): table|nil, Problem|nil
+---@field answer fun(talk: table, text: string): chat.Reply, Problem|nil
+---@field turn fun(user: string, text: string, options: chat.Options|nil): chat.Reply|nil, any
+
 ---@param parts chat.Parts
----@return {turn: fun(user: string, text: string, options: chat.Options|nil): chat.Reply|nil, any}
+---@return chat.Chat
 function chat.new(parts)
   local self = {}
 
-  ---One message of a user and its answer. A reply together with a problem: everything was done, but
-  ---the conversation could not be stored.
-  function self.turn(user, text, options)
+  ---Begins a turn: all that can be refused is refused here.
+  function self.open(user, options)
     options = options or {}
     local conversation, why = parts.conversations.open(user, options.conversation_id)
     if not conversation then
@@ -144,19 +149,57 @@ function chat.new(parts)
     if not parts.calendar.is_zone(zone) then
       return nil, problem.unprocessable("timezone must be an IANA name such as Europe/Berlin")
     end
-    state.timezone = zone
-    local now_ms = options.now_ms or parts.clock()
-    local turn = chat_turn.new({ user = user, tasks = parts.tasks, calendar = parts.calendar,
-      state = state, zone = zone, now_ms = now_ms, stream = options.stream })
+    state.timezone = options.timezone or state.timezone
+    return { conversation = conversation, turn = chat_turn.new({ user = user,
+      tasks = parts.tasks, calendar = parts.calendar, state = state, zone = zone,
+      now_ms = options.now_ms or parts.clock(), stream = options.stream }) }
+  end
+
+  local function by_rules(turn, text, added)
     run(turn, text)
     local message = rules.call("chat_answers.render", turn.answers, turn.now)
-    if options.stream then
-      options.stream("content", message)
+    message = added and message .. "\n\n" .. added or message
+    if turn.stream then
+      turn.stream("content", message)
     end
+    return message
+  end
+
+  -- What a model changes can be taken back, too.
+  local function by_model(turn, text, conversation)
+    local tasks, steps = turn.tasks, {}
+    turn.tasks = chat_undo.watch(tasks, steps)
+    local message, instead = parts.model.answer(turn, text, function()
+      return parts.conversations.recent(turn.user, conversation.id)
+    end)
+    turn.tasks = tasks
+    chat_undo.keep(turn.state, steps)
+    return message, instead
+  end
+
+  ---Answers within a turn. A reply together with a problem: everything was done, but the
+  ---conversation could not be stored.
+  function self.answer(talk, text)
+    local turn, conversation = talk.turn, talk.conversation
+    local message, instead
+    if parts.model then
+      message, instead = by_model(turn, text, conversation)
+    end
+    message = message or by_rules(turn, text, instead)
     local reply = { message = message, tools_invoked = json.list(turn.tools),
       conversation_id = conversation.id }
-    local saved, failed = parts.conversations.save(user, conversation, text, message, turn.tools)
+    local saved, failed = parts.conversations.save(turn.user, conversation, text, message,
+      turn.tools)
     return reply, not saved and failed or nil
+  end
+
+  ---One message of a user and its answer.
+  function self.turn(user, text, options)
+    local talk, why = self.open(user, options)
+    if not talk then
+      return nil, why
+    end
+    return self.answer(talk, text)
   end
 
   return self

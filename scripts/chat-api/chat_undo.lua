@@ -48,7 +48,7 @@ function chat_undo.watch(tasks, steps)
   local function note(step)
     steps[#steps + 1] = step
   end
-  local watched = { list = tasks.list, get = tasks.get }
+  local watched = setmetatable({}, { __index = tasks })
 
   function watched.create(user, input)
     local task, why = tasks.create(user, input)
@@ -58,9 +58,9 @@ function chat_undo.watch(tasks, steps)
     return task, why
   end
 
-  function watched.update(user, id, input)
+  function watched.update(user, id, input, options)
     local before = tasks.get(user, id)
-    local after, why = tasks.update(user, id, input)
+    local after, why = tasks.update(user, id, input, options)
     local changed = before and after and differences(before, after)
     if changed and next(changed) then
       note({ what = "changed", id = id, title = before.title, before = changed })

@@ -239,7 +239,8 @@ docs.chat = {
   id = "chat", tag = "Chat", summary = "Say something", params = USER,
   description = "With `stream` the answer is a stream of `data:` lines, each "
     .. "`{\"type\": \"tool_invocation\" | \"content\" | \"done\", \"data\": …}`, ended by "
-    .. "`data: [DONE]`.",
+    .. "`data: [DONE]`, as things are done: the data of a `content` is a piece of the message, "
+    .. "that of `done` the whole reply.",
   body = { schema = ref("ChatRequest"),
     example = { message = "Add buy milk tomorrow at 9am #home high priority" } },
   answers = { [200] = { description = "What was done, in words and as calls.",

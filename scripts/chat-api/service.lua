@@ -8,6 +8,7 @@ local jobs = require("lib.jobs")
 local live = require("chat-api.live")
 local mcp = require("chat-api.mcp")
 local mcp_docs = require("chat-api.mcp_docs")
+local model_breaker = require("chat-api.model_breaker")
 local outbox = require("lib.outbox")
 local page = require("chat-api.page")
 local preview = require("chat-api.preview")
@@ -70,6 +71,7 @@ return {
   },
   start = function()
     live.start()
+    model_breaker.start()
     updates.start()
     local relay = outbox.start({ schema = "chat", source = "chat-api", pubsub = "pubsub",
       broadcast = { ["task-updates"] = "pubsub-broadcast" }, first = "reminders" })
