@@ -10,6 +10,7 @@ local mcp = require("chat-api.mcp")
 local mcp_docs = require("chat-api.mcp_docs")
 local model_breaker = require("chat-api.model_breaker")
 local outbox = require("lib.outbox")
+local page = require("chat-api.page")
 local reminders = require("chat-api.reminders")
 local routes = require("chat-api.routes")
 local series = require("chat-api.series")
@@ -45,14 +46,14 @@ return {
       body_limit = 1024 * 1024, doc = calendar_docs.import },
     { "POST", "/api/{user_id}/chat", routes.chat, body = "json", doc = docs.chat },
     { "GET", "/api/{user_id}/chat/history", routes.chat_history, doc = docs.chat_history },
+    { "GET", "/config.json", page.config, auth = false, doc = page.doc },
     { "POST", "/mcp", mcp.post, challenge = mcp.challenge, doc = mcp_docs.post },
     { "GET", "/.well-known/oauth-protected-resource/mcp", mcp.resource_metadata, auth = false,
       doc = mcp_docs.resource_of_mcp },
     { "GET", "/.well-known/oauth-protected-resource", mcp.resource_metadata, auth = false,
       doc = mcp_docs.resource },
-    { "GET", "/", static.file("web/index.html"), auth = false, doc = false },
-    { "GET", "/style.css", static.file("web/style.css"), auth = false, doc = false },
   },
+  files = static.folder("web"),
   inner_routes = {
     { "POST", "/job/{name}", reminders.on_job },
     { "POST", "/reminder-sweep", reminders.on_cron },
