@@ -134,7 +134,7 @@ local function series(rule)
     if not MONTHS[tonumber(month)] then
       return nil
     end
-    text = text .. " until " .. tonumber(day) .. " " .. tostring(MONTHS[tonumber(month)]) .. " " .. year
+    text = text .. " until " .. tonumber(day) .. " " .. MONTHS[tonumber(month)] .. " " .. year
   end
   return text
 end
