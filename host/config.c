@@ -57,6 +57,11 @@ static const struct setting SETTINGS[] = {
      "folder of candidate rules that run beside the live ones and decide nothing"},
     {"RULES_SHADOW_RATE", NUMBER, "20", 1, 1000, "calls a second that a worker gives them"},
     {"WEB_DIR", TEXT, "web", 0, 0, "folder of the page"},
+    {"AUTH_TOKEN_URL", URL, NULL, 0, 0,
+     "where the page gets a token by the user's cookies, as JSON {\"token\": …}"},
+    {"AUTH_SIGN_IN_URL", URL, NULL, 0, 0, "where the page sends who is not signed in there"},
+    {"AUTH_LOCAL", NUMBER, "0", 0, 1,
+     "1: the page's address with a token was printed at the start"},
     {"DB_CONNECTIONS", NUMBER, "4", 1, 64, "database connections per worker"},
     {"MAX_CONNECTIONS", NUMBER, "12000", 16, 100000, "open connections per worker and port"},
     {"MAX_REQUESTS", NUMBER, "1024", 8, 100000, "requests in progress per worker"},
@@ -227,6 +232,10 @@ static int check_needs(const struct config *config, enum config_needs needs, boo
         return err_set(err,
                        "neither JWT_SECRET nor JWKS_URL is set%s: one of them is needed to verify "
                        "tokens",
+                       nor);
+    if (needs == CONFIG_SERVICE && config_string(config, "AUTH_SIGN_IN_URL") &&
+        !config_string(config, "AUTH_TOKEN_URL"))
+        return err_set(err, "AUTH_SIGN_IN_URL is set without AUTH_TOKEN_URL%s: the page needs both",
                        nor);
     if (needs == CONFIG_TOKEN && !config_string(config, "JWT_SECRET"))
         return err_set(err, "JWT_SECRET is not set%s: it is needed to sign tokens", nor);

@@ -87,6 +87,10 @@ static void test_refuses_by_name(void **state) {
     assert_refused("CORS_ORIGINS", "https://u:p@a.example", "origins");
     assert_refused("CORS_ORIGINS", "https://[::1", "origins");
     assert_refused("CORS_ORIGINS", "null", "origins");
+    assert_refused("AUTH_TOKEN_URL", "/api/auth/token", "http");
+    assert_refused("AUTH_SIGN_IN_URL", "javascript:alert(1)", "http");
+    assert_refused("AUTH_SIGN_IN_URL", "https://app.example/sign-in", "AUTH_TOKEN_URL");
+    assert_refused("AUTH_LOCAL", "2", "0 to 1");
     assert_refused("LOG_LEVEL", "loud", "debug");
     assert_refused("BIND_ADDRESS", "example.org", "IPv4");
 }
@@ -100,6 +104,7 @@ static void test_accepts_what_is_well_formed(void **state) {
         {"CORS_ORIGINS",
          "https://a.example, http://localhost:3000,http://[::1]:80,http://10.0.0.1"},
         {"JWKS_URL", "http://[::1]:8080/keys?a=b"},
+        {"AUTH_TOKEN_URL", "https://app.example/api/auth/token"},
         {"BIND_ADDRESS", "::1"},
         {"PORT", "60000"},
         {"DRAIN_MS", "0"},

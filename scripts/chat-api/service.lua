@@ -6,6 +6,7 @@ local jobs = require("lib.jobs")
 local live = require("chat-api.live")
 local mcp = require("chat-api.mcp")
 local outbox = require("lib.outbox")
+local page = require("chat-api.page")
 local reminders = require("chat-api.reminders")
 local routes = require("chat-api.routes")
 local series = require("chat-api.series")
@@ -39,12 +40,12 @@ return {
       body_limit = 1024 * 1024 },
     { "POST", "/api/{user_id}/chat", routes.chat, body = "json" },
     { "GET", "/api/{user_id}/chat/history", routes.chat_history },
+    { "GET", "/config.json", page.config, auth = false },
     { "POST", "/mcp", mcp.post, challenge = mcp.challenge },
     { "GET", "/.well-known/oauth-protected-resource/mcp", mcp.resource_metadata, auth = false },
     { "GET", "/.well-known/oauth-protected-resource", mcp.resource_metadata, auth = false },
-    { "GET", "/", static.file("web/index.html"), auth = false },
-    { "GET", "/style.css", static.file("web/style.css"), auth = false },
   },
+  files = static.folder("web"),
   inner_routes = {
     { "POST", "/job/{name}", reminders.on_job },
     { "POST", "/reminder-sweep", reminders.on_cron },

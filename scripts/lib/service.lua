@@ -3,6 +3,7 @@
 -- A service folder holds service.lua, which returns its declaration as data:
 --   name, port, inner_port   port for users, probes and Prometheus; inner_port for the sidecar
 --   routes                   list of {method, path, handler, options…}; see service.Route
+--   files                    routes of static.folder: what is served without being part of the API
 --   inner_routes             the same for the inner port
 --   subscriptions            list of subscription.Subscription, told to Dapr by GET /dapr/subscribe
 --   start                    runs once per worker in a fiber, after the listeners are open
@@ -474,7 +475,8 @@ function service.open(name)
     error(name .. "/service.lua: " .. wrong, 0)
   end
   check_rules(declaration.rules)
-  local exact, patterns = compile(concat(built_in(name), declaration.routes))
+  local exact, patterns = compile(concat(concat(built_in(name), declaration.files),
+    declaration.routes))
   local subscribed, asked = subscription.routes(declaration.subscriptions)
   local inner_exact, inner_patterns = compile(concat(concat(subscribed, INNER_BUILT_IN),
     declaration.inner_routes))
