@@ -94,6 +94,13 @@ e2e: ## run everything on real Dapr, Kafka and Redis (builds Dapr the first time
 	@$(MAKE) --no-print-directory $(BUILD)/todo-host
 	@TODO_HOST=$(abspath $(BUILD))/todo-host SPEC_JOBS=$${SPEC_JOBS:-2} spec/run --in e2e
 
+.PHONY: api
+api: ## ask the running system what its description allows, and much that it does not (schemathesis)
+	@ci/deps build run api
+	@ci/get-schemathesis >/dev/null
+	@$(MAKE) --no-print-directory $(BUILD)/todo-host
+	@SCHEMATHESIS=$$(ci/get-schemathesis) TODO_HOST=$(abspath $(BUILD))/todo-host spec/api/run
+
 .PHONY: conformance
 conformance: ## run the cases of the sidecar's API on real Dapr, Kafka and Redis (WORDS="test_jobs.")
 	@ci/deps build run test e2e

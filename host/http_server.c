@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "cors.h"
 #include "listen.h"
 #include "log.h"
 
@@ -53,12 +54,22 @@ static struct MHD_Response *problem(int status, const char *detail) {
     return response;
 }
 
-static enum MHD_Result refuse(struct MHD_Connection *mhd, int status, const char *detail) {
+size_t http_grant(const struct http_exchange *exchange,
+                  struct http_header headers[HTTP_MAX_GRANT]) {
+    if (!exchange->mhd)
+        return 0;
+    const char *origin = MHD_lookup_connection_value(exchange->mhd, MHD_HEADER_KIND, "Origin");
+    return cors_grant(exchange->server->options.origins, origin, headers);
+}
+
+static enum MHD_Result refuse(struct http_exchange *exchange, int status, const char *detail) {
     struct MHD_Response *response = problem(status, detail);
+    struct http_header headers[HTTP_MAX_GRANT];
+    http_add_headers(response, headers, http_grant(exchange, headers), false);
     MHD_add_response_header(response, "Connection", "close");
     if (status == 503)
         MHD_add_response_header(response, "Retry-After", "1");
-    enum MHD_Result result = MHD_queue_response(mhd, (unsigned)status, response);
+    enum MHD_Result result = MHD_queue_response(exchange->mhd, (unsigned)status, response);
     MHD_destroy_response(response);
     return result;
 }
@@ -73,8 +84,13 @@ static enum MHD_Result refuse_in_body(struct http_exchange *exchange, const char
     buf_addc(&text, '}');
     buf_addf(&head,
              "HTTP/1.1 413 Content Too Large\r\nContent-Type: application/problem+json\r\n"
-             "Content-Length: %zu\r\nConnection: close\r\n\r\n%s",
-             text.len, text.data);
+             "Content-Length: %zu\r\nConnection: close\r\n",
+             text.len);
+    struct http_header headers[HTTP_MAX_GRANT];
+    size_t count = http_grant(exchange, headers);
+    for (size_t i = 0; i < count; i++)
+        buf_addf(&head, "%s: %s\r\n", headers[i].name, headers[i].value);
+    buf_addf(&head, "\r\n%s", text.data);
     int fd = exchange->connection->fd;
     if (send(fd, head.data, head.len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
         log_event(LOG_DEBUG, "refusal not sent", NULL);
@@ -293,7 +309,7 @@ static enum MHD_Result begin(struct http_exchange *exchange, const char *method,
                              const char *version) {
     struct http_server *server = exchange->server;
     if (server->connection_count > server->options.max_connections)
-        return refuse(exchange->mhd, 503, status_sentence(503));
+        return refuse(exchange, 503, status_sentence(503));
     struct fields fields;
     gather_fields(exchange->mhd, &fields);
     const union MHD_ConnectionInfo *size =
@@ -308,14 +324,14 @@ static enum MHD_Result begin(struct http_exchange *exchange, const char *method,
     };
     struct http_verdict verdict = http_check(&head, limit_of(server, exchange->target));
     if (!verdict.status && !is_plain(&fields))
-        return refuse(exchange->mhd, 400, "A header is folded or holds a NUL");
+        return refuse(exchange, 400, "A header is folded or holds a NUL");
     if (verdict.status)
-        return refuse(exchange->mhd, verdict.status,
+        return refuse(exchange, verdict.status,
                       verdict.reason ? verdict.reason : status_sentence(verdict.status));
     exchange->body_limit = server->options.body_limit;
     if (verdict.content_length > server->options.body_limit) {
         if (server->large_count == MAX_LARGE)
-            return refuse(exchange->mhd, 503, "Too many large requests at once");
+            return refuse(exchange, 503, "Too many large requests at once");
         server->large_count++;
         exchange->large = true;
         exchange->body_limit = verdict.content_length;

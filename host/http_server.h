@@ -45,6 +45,7 @@ struct http_server_options {
     const char *large_path;   // a path where bodies may have large_limit bytes, if their length is
     size_t large_limit;       // told at first; NULL: none. Outlives the server
     unsigned max_connections; // beyond it a connection gets 503 and is closed
+    const char *origins; // whose pages may read answers made here (cors.h); outlives the server
     http_on_request on_request;
     void *user;
 };
@@ -74,6 +75,11 @@ size_t http_server_streams(const struct http_server *server); // answers that st
 // Content-Type must be among the headers when there is a body.
 void http_reply(struct http_exchange *exchange, int status, const struct http_header *headers,
                 size_t header_count, const char *body, size_t body_len);
+
+// The headers by which a page of another origin may read an answer, where `origins` names it;
+// returns how many. They are valid until the answer is given.
+enum { HTTP_MAX_GRANT = 4 };
+size_t http_grant(const struct http_exchange *exchange, struct http_header headers[HTTP_MAX_GRANT]);
 
 // Answers with a stream that stays open; the handle is valid until http_stream_close.
 struct http_stream *http_reply_stream(struct http_exchange *exchange, int status,

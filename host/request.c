@@ -112,11 +112,14 @@ static size_t read_headers(lua_State *L, int index, struct http_header *headers)
     return count;
 }
 
-static void reply_problem(struct http_exchange *exchange, int status, const char *body) {
-    static const struct http_header HEADERS[] = {{"Content-Type", "application/problem+json"},
-                                                 {"X-Content-Type-Options", "nosniff"},
-                                                 {"Retry-After", "1"}};
-    http_reply(exchange, status, HEADERS, status == 503 ? 3 : 2, body, strlen(body));
+static void reply_problem(const struct run *run, int status, const char *body) {
+    struct http_header headers[3 + HTTP_MAX_GRANT] = {{"Content-Type", "application/problem+json"},
+                                                      {"X-Content-Type-Options", "nosniff"}};
+    size_t count = 2;
+    if (status == 503)
+        headers[count++] = (struct http_header){"Retry-After", "1"};
+    count += http_grant(run->exchange, headers + count);
+    http_reply(run->exchange, status, headers, count, body, strlen(body));
 }
 
 static void count_request(struct run *run, const char *route, int status) {
@@ -159,7 +162,7 @@ static void on_handled(void *user, lua_State *L, bool ok, int count) {
     if (!ok || status < 200 || status > 599) {
         log_event(LOG_ERROR, "handler failed", "error",
                   ok ? "no status between 200 and 599" : lua_tostring(L, -1), NULL);
-        reply_problem(run->exchange, 500,
+        reply_problem(run, 500,
                       "{\"type\":\"about:blank\",\"title\":\"Internal Server Error\","
                       "\"status\":500,\"detail\":\"Something went wrong on our side\"}");
         count_request(run, "error", 500);
@@ -188,7 +191,7 @@ static void refuse(struct run *run, const char *route, const char *detail) {
              "{\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":503,"
              "\"detail\":\"%s\"}",
              detail);
-    reply_problem(run->exchange, 503, body);
+    reply_problem(run, 503, body);
     count_request(run, route, 503);
 }
 

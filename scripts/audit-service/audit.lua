@@ -3,11 +3,11 @@ local crypto = require("host.crypto")
 local db = require("host.db")
 local inbox = require("lib.inbox")
 local json = require("lib.json")
+local params = require("lib.params")
 local problem = require("lib.problem")
 local rules = require("lib.rules")
 local store = require("lib.store")
 local time = require("host.time")
-local uuid = require("lib.uuid")
 
 local audit = {}
 
@@ -28,9 +28,21 @@ local LIST = "SELECT a.id, a.event_id, a.event_type, a.user_id, a.task_id, a.ver
   .. " WHERE %s ORDER BY a.occurred_at, a.id LIMIT %s"
 local COUNT = "SELECT count(*) AS total FROM audit.audit_log AS a WHERE %s"
 
-local DEFAULT_LIMIT, MAX_LIMIT = 100, 1000
-local KNOWN = { user_id = true, task_id = true, event_type = true, from = true, to = true,
-  limit = true, cursor = true }
+local LIMIT = params.limit(100, 1000)
+local UUID, MOMENT = { type = "string", format = "uuid" }, { type = "string", format = "date-time" }
+
+-- What the query string may say; the description of the API lists the same.
+audit.PARAMETERS = {
+  { name = "task_id", schema = UUID },
+  { name = "event_type", schema = { type = "string", examples = { "task.completed" } } },
+  { name = "from", schema = MOMENT, description = "At this time or later." },
+  { name = "to", schema = MOMENT, description = "Before this time." },
+  { name = "user_id", schema = { type = "string" },
+    description = "Anybody else than the token's user has no entries." },
+  LIMIT,
+  { name = "cursor", schema = { type = "string", format = "cursor" },
+    description = "next_cursor of the page before." },
+}
 
 -- What the log itself stands on.
 local ALWAYS = { id = true, user_id = true, version = true, status = true }
@@ -152,21 +164,9 @@ local function read_cursor(text)
 end
 
 local function check(args)
-  for name in pairs(args) do
-    if not KNOWN[name] then
-      return "there is no query parameter " .. name
-    end
-  end
-  if args.task_id and not uuid.is(args.task_id) then
-    return "task_id must be a UUID"
-  end
-  for _, name in ipairs({ "from", "to" }) do
-    if args[name] and not time.parse(args[name]) then
-      return name .. " must be an RFC 3339 time"
-    end
-  end
-  if args.limit and not (args.limit:match("^%d+$") and tonumber(args.limit) >= 1) then
-    return "limit must be a whole number from 1 to 1000"
+  local message = params.problem(audit.PARAMETERS, args)
+  if message then
+    return message
   end
   if args.cursor and not read_cursor(args.cursor) then
     return "cursor is not one that this list gave"
@@ -243,7 +243,7 @@ function audit.list(user, args)
     parts[#parts + 1] = ("(date_trunc('milliseconds', a.occurred_at), a.id) > ($%d::timestamptz,"
       .. " $%d::bigint)"):format(#values - 1, #values)
   end
-  local limit = math.min(tonumber(args.limit) or DEFAULT_LIMIT, MAX_LIMIT)
+  local limit = params.limit_of(LIMIT, args.limit)
   values[#values + 1] = limit + 1
   local rows
   rows, err = db.query(LIST:format(table.concat(parts, " AND "), "$" .. #values .. "::integer"),

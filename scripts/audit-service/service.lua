@@ -1,6 +1,8 @@
 -- audit-service: every change of every task, append-only.
 local audit = require("audit-service.audit")
+local audit_docs = require("lib.audit_docs")
 local inbox = require("lib.inbox")
+local openapi = require("lib.openapi")
 local problem = require("lib.problem")
 
 local function list(request)
@@ -11,14 +13,28 @@ local function list(request)
   return 200, answer
 end
 
+local LIST_DOC = {
+  id = "listAuditLog", tag = "Audit", summary = "What happened to tasks",
+  description = "A user sees only what happened to their own tasks.",
+  query = audit.PARAMETERS,
+  answers = { [200] = { description = "The entries, oldest first.",
+    schema = openapi.ref("AuditLog") } },
+}
+
 return {
   name = "audit-service",
   port = 8003,
   inner_port = 9003,
   rules = { "audit" },
   nice = 2,
+  about = {
+    title = "Todo Chatbot: audit log",
+    description = "Every change of every task, append-only.",
+    tags = { { name = "Audit", description = "The log." } },
+    schemas = audit_docs,
+  },
   routes = {
-    { "GET", "/api/v1/audit-log", list },
+    { "GET", "/api/v1/audit-log", list, doc = LIST_DOC },
   },
   -- The same for other services, by invocation: the user's token comes along.
   inner_routes = {

@@ -2,8 +2,10 @@
 local calendar = require("host.calendar")
 local chat = require("chat-api.chat")
 local conversations = require("chat-api.conversations")
+local docs = require("chat-api.docs")
 local json = require("lib.json")
 local log = require("host.log")
+local params = require("lib.params")
 local problem = require("lib.problem")
 local tasks = require("chat-api.tasks")
 local text = require("host.text")
@@ -11,8 +13,8 @@ local time = require("host.time")
 
 local conversation_routes = {}
 
-local MAX_MESSAGE = 4000
-local DEFAULT_HISTORY, MAX_HISTORY = 100, 1000
+local MAX_MESSAGE = docs.MAX_MESSAGE
+local LIMIT, BEFORE = unpack(docs.chat_history.query)
 
 local conversation = chat.new({ tasks = tasks, conversations = conversations, calendar = calendar,
   clock = time.now_ms })
@@ -20,7 +22,7 @@ local conversation = chat.new({ tasks = tasks, conversations = conversations, ca
 local function check(body)
   local message = body.message
   if type(message) ~= "string" or not message:find("%S") or text.length(message) > MAX_MESSAGE then
-    return "message must be a string of 1 to 4000 characters"
+    return "message must be a string of 1 to " .. MAX_MESSAGE .. " characters"
   end
   if body.stream ~= nil and body.stream ~= json.null and type(body.stream) ~= "boolean" then
     return "stream must be true or false"
@@ -85,22 +87,19 @@ function conversation_routes.chat(request)
   return 200, reply
 end
 
-local function whole_number(value)
-  return #value <= 15 and value:match("^%d+$") and tonumber(value)
-end
-
 function conversation_routes.history(request)
   local why = foreign(request)
   if why then
     return problem.reply(why)
   end
-  local limit = whole_number(request.args.limit or tostring(DEFAULT_HISTORY))
-  local before = request.args.before and whole_number(request.args.before)
-  if not limit or limit < 1 or request.args.before and not before then
-    return problem.reply(problem.unprocessable("limit and before must be whole numbers"))
+  local args = request.args
+  local message = params.problem({ LIMIT, BEFORE }, { limit = args.limit, before = args.before })
+  if message then
+    return problem.reply(problem.unprocessable(message))
   end
   local list
-  list, why = conversations.history(request.user, math.min(limit, MAX_HISTORY), before)
+  list, why = conversations.history(request.user, params.limit_of(LIMIT, args.limit),
+    tonumber(args.before) --[[@as integer?]])
   if not list then
     return problem.reply(why)
   end

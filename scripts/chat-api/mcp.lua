@@ -23,6 +23,7 @@ local SUBSCRIPTION = "io.modelcontextprotocol/subscriptionId"
 local FIRST_WITH_HEADER = "2025-06-18"
 local BATCHED = "2025-03-26" -- also what a message without a version is of
 local MAX_BATCH = 10
+local MAX_ID = 2 ^ 53 - 1
 local METADATA = "/.well-known/oauth-protected-resource"
 
 local STATUS_OF = { [methods.CODES.no_method] = 404 } -- else 400
@@ -104,8 +105,10 @@ end
 
 -- Messages.
 
+-- A larger number could not be given back digit by digit.
 local function is_id(id)
-  return type(id) == "string" or type(id) == "number" and id % 1 == 0
+  return type(id) == "string"
+    or type(id) == "number" and id % 1 == 0 and math.abs(id) <= MAX_ID
 end
 
 -- "request", "notification", or nil and what is wrong.

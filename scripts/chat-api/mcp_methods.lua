@@ -14,6 +14,7 @@ mcp_methods.MODERN = { "2026-07-28" }
 ---Revisions that begin with `initialize`, the newest first.
 mcp_methods.LEGACY = { "2025-11-25", "2025-06-18", "2025-03-26" }
 
+---@type table<string, integer>
 local CODES = { parse = -32700, invalid_request = -32600, no_method = -32601,
   invalid_params = -32602, header_mismatch = -32020,
   unsupported_version = -32022 }
@@ -159,14 +160,18 @@ function mcp_methods.run(method, call)
     return nil, failure("no_method", "Method not found: " .. method:sub(1, 100))
   end
   local result, why = run(call)
-  if result and call.modern then
+  if not result then
+    return nil, why
+  end
+  ---@cast result table<string, any>
+  if call.modern then
     result.resultType = "complete"
     result._meta = { ["io.modelcontextprotocol/serverInfo"] = SERVER }
     if CACHEABLE[method] then
       result.ttlMs, result.cacheScope = TTL_MS, CACHEABLE[method]
     end
   end
-  return result, why
+  return result
 end
 
 return mcp_methods

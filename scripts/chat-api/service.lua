@@ -1,10 +1,13 @@
 -- chat-api: tasks over HTTP and by chat.
+local calendar_docs = require("chat-api.calendar_docs")
 local calendar_feed = require("chat-api.calendar_feed")
 local calendar_import = require("chat-api.calendar_import")
+local docs = require("chat-api.docs")
 local inbox = require("lib.inbox")
 local jobs = require("lib.jobs")
 local live = require("chat-api.live")
 local mcp = require("chat-api.mcp")
+local mcp_docs = require("chat-api.mcp_docs")
 local outbox = require("lib.outbox")
 local page = require("chat-api.page")
 local reminders = require("chat-api.reminders")
@@ -23,27 +26,31 @@ return {
   port = 8000,
   inner_port = 9000,
   rules = { "chat", "chat_answers", "recurrence", "task" },
+  about = docs.about,
   routes = {
-    { "GET", "/api/tasks", routes.list_tasks },
-    { "POST", "/api/tasks", routes.create_task, body = "json" },
-    { "GET", "/api/tasks/{id}", routes.get_task },
-    { "PUT", "/api/tasks/{id}", routes.update_task, body = "json" },
-    { "DELETE", "/api/tasks/{id}", routes.delete_task },
-    { "PATCH", "/api/tasks/{id}/complete", routes.complete_task, body = "optional" },
-    { "GET", "/api/tasks/{id}/history", routes.history },
-    { "GET", "/api/events", updates.stream },
-    { "GET", "/api/calendar", calendar_feed.show },
-    { "POST", "/api/calendar", calendar_feed.create },
-    { "DELETE", "/api/calendar", calendar_feed.delete },
-    { "GET", "/calendar/{name}", calendar_feed.read, auth = false },
+    { "GET", "/api/tasks", routes.list_tasks, doc = docs.list_tasks },
+    { "POST", "/api/tasks", routes.create_task, body = "json", doc = docs.create_task },
+    { "GET", "/api/tasks/{id}", routes.get_task, doc = docs.get_task },
+    { "PUT", "/api/tasks/{id}", routes.update_task, body = "json", doc = docs.update_task },
+    { "DELETE", "/api/tasks/{id}", routes.delete_task, doc = docs.delete_task },
+    { "PATCH", "/api/tasks/{id}/complete", routes.complete_task, body = "optional",
+      doc = docs.complete_task },
+    { "GET", "/api/tasks/{id}/history", routes.history, doc = docs.history },
+    { "GET", "/api/events", updates.stream, doc = docs.events },
+    { "GET", "/api/calendar", calendar_feed.show, doc = calendar_docs.show },
+    { "POST", "/api/calendar", calendar_feed.create, doc = calendar_docs.create },
+    { "DELETE", "/api/calendar", calendar_feed.delete, doc = calendar_docs.delete },
+    { "GET", "/calendar/{name}", calendar_feed.read, auth = false, doc = calendar_docs.read },
     { "POST", "/api/import/calendar", calendar_import.post, body = "text/calendar",
-      body_limit = 1024 * 1024 },
-    { "POST", "/api/{user_id}/chat", routes.chat, body = "json" },
-    { "GET", "/api/{user_id}/chat/history", routes.chat_history },
-    { "GET", "/config.json", page.config, auth = false },
-    { "POST", "/mcp", mcp.post, challenge = mcp.challenge },
-    { "GET", "/.well-known/oauth-protected-resource/mcp", mcp.resource_metadata, auth = false },
-    { "GET", "/.well-known/oauth-protected-resource", mcp.resource_metadata, auth = false },
+      body_limit = 1024 * 1024, doc = calendar_docs.import },
+    { "POST", "/api/{user_id}/chat", routes.chat, body = "json", doc = docs.chat },
+    { "GET", "/api/{user_id}/chat/history", routes.chat_history, doc = docs.chat_history },
+    { "GET", "/config.json", page.config, auth = false, doc = page.doc },
+    { "POST", "/mcp", mcp.post, challenge = mcp.challenge, doc = mcp_docs.post },
+    { "GET", "/.well-known/oauth-protected-resource/mcp", mcp.resource_metadata, auth = false,
+      doc = mcp_docs.resource_of_mcp },
+    { "GET", "/.well-known/oauth-protected-resource", mcp.resource_metadata, auth = false,
+      doc = mcp_docs.resource },
   },
   files = static.folder("web"),
   inner_routes = {

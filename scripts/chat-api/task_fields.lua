@@ -12,11 +12,44 @@ local task_fields = {}
 local null = json.null
 local quote = cjson.encode
 
-local STATUS = { pending = true, in_progress = true, completed = true }
-local PRIORITY = { low = true, medium = true, high = true }
-local REPEAT_FROM = { due_date = true, completion = true }
 local FIRST_MS = -62135596800000 -- 0001-01-01, the first moment that can be written
 local SIMPLE_RULES = { DAILY = true, WEEKLY = true, MONTHLY = true, YEARLY = true }
+local MAX_DAYS = 3660
+
+local CONTROL = "\\x00-\\x08\\x0B-\\x1F\\x7F" -- within [] of a regular expression
+local SPACE = " \\t-\\r"
+
+-- What a client may send, as JSON Schema. The checks below take their limits and words from here,
+-- and so does the API's description.
+---@type table<string, table<string, any>>
+local FIELDS = {
+  title = { type = "string", minLength = 1, maxLength = 255,
+    pattern = "^[^" .. CONTROL .. "]*[^" .. SPACE .. CONTROL .. "][^" .. CONTROL .. "]*$",
+    description = "Not blank, no control characters.", examples = { "Buy milk" } },
+  description = { type = "string", maxLength = 2000, pattern = "^[^" .. CONTROL .. "]*$",
+    examples = { "Oat, two litres" } },
+  status = { type = "string", enum = { "pending", "in_progress", "completed" },
+    default = "pending" },
+  priority = { type = "string", enum = { "low", "medium", "high" }, default = "medium" },
+  due_date = { type = "string", format = "date-time", examples = { "2030-12-24T18:00:00Z" } },
+  tags = { type = "array", maxItems = 20, description = "Stored in lower case, each once.",
+    examples = { { "home", "shopping" } },
+    items = { type = "string", minLength = 1, ["x-max"] = 50,
+      pattern = "^[" .. SPACE .. "]*[^" .. SPACE .. CONTROL .. "](?:[^" .. CONTROL
+        .. "]{0,48}[^" .. SPACE .. CONTROL .. "])?[" .. SPACE .. "]*$",
+      description = "1 to 50 characters; space around them is left out." } },
+  reminder_offset_minutes = { type = "integer", minimum = 1, maximum = 525600,
+    description = "How long before due_date a reminder comes; it must lie in the future.",
+    examples = { 30 } },
+  recurrence_rule = { type = "string", format = "recurrence-rule", examples = { "WEEKLY" },
+    description = "DAILY, WEEKLY, MONTHLY, YEARLY, INTERVAL:N (days, at most " .. MAX_DAYS
+      .. ") or an RRULE of RFC 5545." },
+  timezone = { type = "string", format = "timezone", maxLength = 64,
+    description = "An IANA name: the local time of day stays the same across daylight saving.",
+    examples = { "Europe/Berlin" } },
+  repeat_from = { type = "string", enum = { "due_date", "completion" }, default = "due_date",
+    description = "What the next occurrence counts from." },
+}
 
 local function has_control(value)
   return value:find("[%z\1-\8\11-\31\127]") ~= nil
@@ -33,24 +66,28 @@ local function check_text(name, value, min, max)
   return value
 end
 
-local function check_word(name, value, words, list)
-  if type(value) ~= "string" or not words[value] then
-    return nil, name .. " must be one of " .. list
+local function check_word(name, value)
+  for _, word in ipairs(FIELDS[name].enum) do
+    if word == value then
+      return value
+    end
   end
-  return value
+  return nil, name .. " must be one of " .. table.concat(FIELDS[name].enum, ", ")
 end
 
 local function check_tags(value)
-  if not json.is_list(value) or #value > 20 then
-    return nil, "tags must be a list of at most 20 strings"
+  local schema = FIELDS.tags
+  local most, longest = schema.maxItems, schema.items["x-max"]
+  if not json.is_list(value) or #value > most then
+    return nil, "tags must be a list of at most " .. most .. " strings"
   end
   local tags, seen = {}, {}
   for _, item in ipairs(value) do
     if type(item) ~= "string" then
-      return nil, "each tag must be a string of 1 to 50 characters"
+      return nil, "each tag must be a string of 1 to " .. longest .. " characters"
     end
     local tag = text.lower(item:match("^%s*(.-)%s*$") --[[@as string]])
-    local good, message = check_text("each tag", tag, 1, 50)
+    local good, message = check_text("each tag", tag, 1, longest)
     if not good then
       return nil, message
     end
@@ -70,10 +107,10 @@ local function check_rule(value)
     return value
   elseif value:match("^INTERVAL:") then
     local days = tonumber(value:match("^INTERVAL:([1-9]%d*)$"))
-    if days and days <= 3660 then
+    if days and days <= MAX_DAYS then
       return value
     end
-    message = "INTERVAL takes 1 to 3660 days"
+    message = "INTERVAL takes 1 to " .. MAX_DAYS .. " days"
   else
     local good
     good, message = calendar.check_rrule((value:gsub("^RRULE:", "")))
@@ -87,23 +124,23 @@ end
 
 local CHECKS = {
   title = function(value)
-    local title, message = check_text("title", value, 1, 255)
+    local title, message = check_text("title", value, 1, FIELDS.title.maxLength)
     if title and not title:find("%S") then
       return nil, "title must not be blank"
     end
     return title, message
   end,
   description = function(value)
-    return check_text("description", value, 0, 2000)
+    return check_text("description", value, 0, FIELDS.description.maxLength)
   end,
   status = function(value)
-    return check_word("status", value, STATUS, "pending, in_progress, completed")
+    return check_word("status", value)
   end,
   priority = function(value)
-    return check_word("priority", value, PRIORITY, "low, medium, high")
+    return check_word("priority", value)
   end,
   repeat_from = function(value)
-    return check_word("repeat_from", value, REPEAT_FROM, "due_date, completion")
+    return check_word("repeat_from", value)
   end,
   tags = check_tags,
   recurrence_rule = check_rule,
@@ -119,13 +156,17 @@ local CHECKS = {
     return ms
   end,
   reminder_offset_minutes = function(value)
-    if type(value) ~= "number" or value % 1 ~= 0 or value < 1 or value > 525600 then
-      return nil, "reminder_offset_minutes must be a whole number from 1 to 525600"
+    local least, most = FIELDS.reminder_offset_minutes.minimum,
+      FIELDS.reminder_offset_minutes.maximum
+    if type(value) ~= "number" or value % 1 ~= 0 or value < least or value > most then
+      return nil, ("reminder_offset_minutes must be a whole number from %d to %d"):format(least,
+        most)
     end
     return value
   end,
   timezone = function(value)
-    if type(value) ~= "string" or #value > 64 or not calendar.is_zone(value) then
+    if type(value) ~= "string" or #value > FIELDS.timezone.maxLength
+      or not calendar.is_zone(value) then
       return nil, "timezone must be an IANA name such as Europe/Berlin"
     end
     return value
@@ -138,10 +179,17 @@ local CLEARABLE = { description = true, due_date = true, reminder_offset_minutes
   recurrence_rule = true, timezone = true }
 local RULED = { "title", "description", "priority", "due_date", "tags", "reminder_offset_minutes",
   "recurrence_rule", "timezone" }
-local DEFAULTS = { status = "pending", priority = "medium", repeat_from = "due_date" }
+local DEFAULTS = {}
+for name, schema in pairs(FIELDS) do
+  DEFAULTS[name] = schema.default
+end
 
 -- The columns a change is named by in `changed`.
 task_fields.ORDER = ORDER
+
+---JSON Schema of each field that a client may send; null clears what can be cleared.
+task_fields.FIELDS = FIELDS
+task_fields.CLEARABLE = CLEARABLE
 
 -- Puts what the input says into the task. null clears, or means the default of a field that has
 -- one.
@@ -203,8 +251,9 @@ function task_fields.create(user, input, now_ms, may_be_past)
     return nil, "title is needed"
   end
   local task = {
-    id = crypto.uuid(), user_id = user, status = "pending", priority = "medium", tags = {},
-    repeat_from = "due_date", version = 1, created_at = now_ms, updated_at = now_ms,
+    id = crypto.uuid(), user_id = user, status = DEFAULTS.status, priority = DEFAULTS.priority,
+    tags = {}, repeat_from = DEFAULTS.repeat_from, version = 1, created_at = now_ms,
+    updated_at = now_ms,
   }
   local message = apply(task, input) or settle_reminder(task, nil, now_ms, may_be_past)
   if message then

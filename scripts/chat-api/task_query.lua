@@ -2,6 +2,8 @@
 -- from the tables below become SQL text.
 local crypto = require("host.crypto")
 local json = require("lib.json")
+local params = require("lib.params")
+local task_fields = require("chat-api.task_fields")
 local text = require("host.text")
 local time = require("host.time")
 
@@ -16,29 +18,39 @@ local SORTS = {
 local CASTS = { created_at = "timestamptz", due_date = "timestamptz", title = "text",
   priority = "integer" }
 local RANKS = { low = 1, medium = 2, high = 3 }
-local STATUS = { pending = true, in_progress = true, completed = true, active = true, all = true }
-local DEFAULT_LIMIT, MAX_LIMIT = 500, 1000
-local KNOWN = { search = true, status = true, priority = true, tags = true, due_before = true,
-  due_after = true, overdue = true, has_due_date = true, is_recurring = true, sort = true,
-  order = true, limit = true, cursor = true }
+local LIMIT = params.limit(500, 1000)
 
-local function boolean(name, value)
-  if value == nil or value == true or value == "true" then
-    return value ~= nil
-  end
-  if value == false or value == "false" then
-    return false
-  end
-  return nil, name .. " must be true or false"
+local function flag(name, description)
+  return { name = name, schema = { type = "boolean" }, description = description }
 end
 
-local function moment(name, value)
-  local ms = type(value) == "string" and time.parse(value)
-  if not ms then
-    return nil, name .. " must be an RFC 3339 time such as 2026-12-24T18:00:00Z"
-  end
-  return ms
+local function moment(name, description)
+  return { name = name, schema = { type = "string", format = "date-time" },
+    description = description }
 end
+
+-- What the query string may say; the API's description lists the same.
+task_query.PARAMETERS = {
+  { name = "search", schema = { type = "string" }, description = "Part of title or description." },
+  { name = "status", schema = { type = "string", default = "all",
+    enum = { "pending", "in_progress", "completed", "active", "all" } },
+    description = "active: not completed." },
+  { name = "priority", schema = { type = "string", enum = task_fields.FIELDS.priority.enum } },
+  { name = "tags", list = true, schema = { type = "string", examples = { "home,urgent" } },
+    description = "Separated by commas; a task must have all of them." },
+  moment("due_before", "Due before this time."),
+  moment("due_after", "Due at this time or later."),
+  flag("overdue", "Due in the past and not completed."),
+  flag("has_due_date"),
+  flag("is_recurring"),
+  { name = "sort", schema = { type = "string", default = "created_at",
+    enum = { "created_at", "due_date", "priority", "title" } },
+    description = "Tasks without a due date come last." },
+  { name = "order", schema = { type = "string", enum = { "asc", "desc" }, default = "desc" } },
+  LIMIT,
+  { name = "cursor", schema = { type = "string", format = "cursor" },
+    description = "Of the Link header, with the same sort and order." },
+}
 
 local function escape_like(search)
   return (search:gsub("[%%_\\]", "\\%0"))
@@ -61,17 +73,6 @@ local function split_tags(value)
   return tags
 end
 
-local function parse_limit(value)
-  if value == nil then
-    return DEFAULT_LIMIT
-  end
-  local limit = tostring(value):match("^%d+$") and tonumber(value)
-  if not limit or limit < 1 then
-    return nil, "limit must be a whole number from 1 to 1000"
-  end
-  return math.min(limit, MAX_LIMIT)
-end
-
 -- A cursor is the sort value and id of the last row, with the order they belong to.
 local function parse_cursor(query, value)
   local decoded = crypto.base64url_decode(value)
@@ -92,19 +93,6 @@ local function parse_cursor(query, value)
   return cursor
 end
 
-local function word(name, value, words, list)
-  if value ~= nil and not words[value] then
-    return name .. " must be one of " .. list
-  end
-end
-
-local function check_words(args)
-  return word("status", args.status, STATUS, "pending, in_progress, completed, active, all")
-    or word("priority", args.priority, RANKS, "low, medium, high")
-    or word("sort", args.sort, SORTS, "created_at, due_date, priority, title")
-    or word("order", args.order, { asc = true, desc = true }, "asc, desc")
-end
-
 ---@class task_query.Query
 ---@field user string
 ---@field conditions string[]  SQL, with %d for the number of its parameter
@@ -122,12 +110,7 @@ end
 ---@return_overload task_query.Query, nil
 ---@return_overload nil, string
 function task_query.parse(user, args, now_ms)
-  for name in pairs(args) do
-    if not KNOWN[name] then
-      return nil, "there is no query parameter " .. tostring(name)
-    end
-  end
-  local message = check_words(args)
+  local message = params.problem(task_query.PARAMETERS, args)
   if message then
     return nil, message
   end
@@ -159,21 +142,12 @@ function task_query.parse(user, args, now_ms)
   end
   for name, operator in pairs({ due_before = "<", due_after = ">=" }) do
     if args[name] ~= nil then
-      local ms
-      ms, message = moment(name, args[name])
-      if not ms then
-        return nil, message
-      end
-      where("due_date " .. operator .. " $%d::timestamptz", time.format(ms))
+      where("due_date " .. operator .. " $%d::timestamptz", time.format(time.parse(args[name])))
     end
   end
   for _, name in ipairs({ "overdue", "has_due_date", "is_recurring" }) do
     if args[name] ~= nil then
-      local value
-      value, message = boolean(name, args[name])
-      if value == nil then
-        return nil, message
-      end
+      local value = args[name] == true or args[name] == "true"
       if name == "overdue" then
         local late = "(due_date IS NOT NULL AND due_date < $%d::timestamptz"
           .. " AND status <> 'completed')"
@@ -184,10 +158,7 @@ function task_query.parse(user, args, now_ms)
       end
     end
   end
-  query.limit, message = parse_limit(args.limit)
-  if not query.limit then
-    return nil, message
-  end
+  query.limit = params.limit_of(LIMIT, args.limit)
   if args.cursor ~= nil then
     query.after, message = parse_cursor(query, tostring(args.cursor))
     if not query.after then

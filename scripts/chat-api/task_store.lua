@@ -245,15 +245,19 @@ end
 ---@param from_ms integer
 ---@param to_ms integer|nil  before this
 ---@param limit integer
----@return table[]|nil rows
----@return host.db.Error|nil
+---@return host.db.Rows|nil rows
+---@return host.db.Error|nil err
+---@return_overload host.db.Rows, nil
+---@return_overload nil, host.db.Error
 function task_store.find_reminders(user, from_ms, to_ms, limit)
   return db.query(SELECT_REMINDERS, user, at(from_ms), at(to_ms), limit)
 end
 
 ---@param user string
----@return table[]|nil rows  {timezone}, of the newest task that has one, if one of the newest has
----@return host.db.Error|nil
+---@return host.db.Rows|nil rows  {timezone}, of the newest task that has one, if one of them has
+---@return host.db.Error|nil err
+---@return_overload host.db.Rows, nil
+---@return_overload nil, host.db.Error
 function task_store.find_timezone(user)
   return db.query(SELECT_TIMEZONE, user)
 end

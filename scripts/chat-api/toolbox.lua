@@ -25,6 +25,7 @@ local MAX_RACES = 3
 -- Times.
 
 -- The local date and time of a text without offset; nil when it is none.
+---@return table|nil
 local function local_date(value, default_hour)
   local y, mo, d, rest = value:match("^(%d%d%d%d)%-(%d%d)%-(%d%d)(.*)$")
   if not y then
@@ -123,8 +124,9 @@ local function check_zone(args)
   end
 end
 
--- Tools: fn(context, args) -> result | nil, problem.
+-- Tools.
 
+---@type table<string, fun(context: toolbox.Context, args: table): table|nil, Problem|nil>
 local run = {}
 
 function run.add_task(context, args)
@@ -268,8 +270,8 @@ function run.list_reminders(context, args)
   end
   local from_ms = math.max(at.after and time.parse(at.after) or 0, context.now_ms)
   local page
-  page, why = tasks.reminders(context.user, from_ms, at.before and time.parse(at.before),
-    args.limit or 50)
+  page, why = tasks.reminders(context.user, from_ms --[[@as integer]],
+    at.before and time.parse(at.before), args.limit or 50)
   if not page then
     return nil, why
   end

@@ -4,6 +4,7 @@
 --   name, port, inner_port   port for users, probes and Prometheus; inner_port for the sidecar
 --   routes                   list of {method, path, handler, options…}; see service.Route
 --   files                    routes of static.folder: what is served without being part of the API
+--   about                    of its description (lib/openapi): title, description, tags, schemas
 --   inner_routes             the same for the inner port
 --   subscriptions            list of subscription.Subscription, told to Dapr by GET /dapr/subscribe
 --   start                    runs once per worker in a fiber, after the listeners are open
@@ -18,7 +19,7 @@
 --                            waits for a restart
 -- While the program runs, changed scripts are loaded into a new VM beside the old one: start runs
 -- again there, and what runs in the background of the old one ends (worker.ending, worker.at_end).
--- GET /health, /ready and /metrics are there for every service.
+-- GET /health, /ready, /metrics, /openapi.json and /docs are there for every service.
 local config = require("host.config")
 local crypto = require("host.crypto")
 local db = require("host.db")
@@ -28,9 +29,12 @@ local jwt = require("lib.jwt")
 local limit = require("lib.limit")
 local log = require("host.log")
 local metrics = require("host.metrics")
+local openapi = require("lib.openapi")
 local problem = require("lib.problem")
 local revision = require("host.revision")
 local rule_rollback = require("lib.rule_rollback")
+local static = require("lib.static")
+local service_docs = require("lib.service_docs")
 local subscription = require("lib.subscription")
 local subscription_check = require("lib.subscription_check")
 local time = require("host.time")
@@ -67,6 +71,7 @@ local INNER_BYTES = subscription.EVENT_BYTES -- of a body on the inner port
 ---@field body string|nil            "json": a JSON object is needed; "optional": one may come;
 ---                                  else the media type of a text that the handler reads
 ---@field body_limit integer|nil    bytes of its body, where it is the one route that takes more
+---@field doc openapi.Doc|false|nil  of the public port: its description; false: a page's file
 ---@field large boolean|nil         of the inner port: takes bodies above INNER_BYTES
 ---@field invoked boolean|nil       of the inner port: other apps may call it
 ---@field early boolean|nil         of the inner port: answers before start has run
@@ -81,8 +86,9 @@ local JSON_HEADERS = {
 }
 local EXPOSED = "ETag, Link, Location, Retry-After, WWW-Authenticate, X-Request-Id, X-Total-Count"
 local METHODS = "GET, POST, PUT, PATCH, DELETE"
-local ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match, Last-Event-ID, "
-  .. "Mcp-Method, Mcp-Name, Mcp-Protocol-Version, Mcp-Session-Id, X-Request-Id"
+local ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match, "
+  .. "If-None-Match, Last-Event-ID, Mcp-Method, Mcp-Name, Mcp-Protocol-Version, Mcp-Session-Id, "
+  .. "X-Request-Id"
 
 -- Per worker; the numbers of two workers add up.
 local FAILED_AUTH_PER_SECOND, FAILED_AUTH_BURST = 10, 200
@@ -175,33 +181,40 @@ local function parse_origins(text)
   return origins
 end
 
-local function cors_headers(origins, request, headers)
-  local origin = request.headers.origin
+-- What lets a page of an origin read an answer; nil where it may not. With credentials only where
+-- the origin is named: "*" is for whoever comes without.
+local function grant(origins, origin)
   if not origin or not (origins[origin] or origins["*"]) then
+    return nil
+  end
+  return {
+    ["Access-Control-Allow-Origin"] = origin,
+    ["Access-Control-Allow-Credentials"] = origins[origin] and "true" or nil,
+    ["Vary"] = "Origin",
+  }
+end
+
+local function cors_headers(origins, request, headers)
+  local with = grant(origins, request.headers.origin)
+  if not with then
     return headers
   end
-  local with = {}
+  with["Access-Control-Expose-Headers"] = EXPOSED
   for name, value in pairs(headers) do
     with[name] = value
   end
-  with["Access-Control-Allow-Origin"] = origin
-  with["Access-Control-Expose-Headers"] = EXPOSED
-  with["Vary"] = "Origin"
   return with
 end
 
 local function preflight(origins, request)
-  local origin = request.headers.origin
-  if not origin or not (origins[origin] or origins["*"]) then
+  local headers = grant(origins, request.headers.origin)
+  if not headers then
     return problem.reply(problem.forbidden("This origin may not call"))
   end
-  return 204, "", {
-    ["Access-Control-Allow-Origin"] = origin,
-    ["Access-Control-Allow-Methods"] = METHODS,
-    ["Access-Control-Allow-Headers"] = ALLOWED_HEADERS,
-    ["Access-Control-Max-Age"] = "600",
-    ["Vary"] = "Origin",
-  }
+  headers["Access-Control-Allow-Methods"] = METHODS
+  headers["Access-Control-Allow-Headers"] = ALLOWED_HEADERS
+  headers["Access-Control-Max-Age"] = "600"
+  return 204, "", headers
 end
 
 local function is_json(content_type)
@@ -306,21 +319,33 @@ local INNER_BUILT_IN = {
 
 local function built_in(name)
   return {
-    { "GET", "/health", auth = false, function()
+    { "GET", "/health", auth = false, doc = service_docs.health, function()
       return 200, { status = "ok", service = name, version = worker.version,
         uptime = math.floor(worker.uptime() * 1000) / 1000 }
     end },
-    { "GET", "/ready", auth = false, function()
+    { "GET", "/ready", auth = false, doc = service_docs.ready, function()
       local why = ready()
       if why then
         return problem.reply(why)
       end
       return 200, { status = "ready", detail = stale() or nil }
     end },
-    { "GET", "/metrics", auth = false, function()
+    { "GET", "/metrics", auth = false, doc = service_docs.metrics, function()
       return 200, metrics.render(), { ["Content-Type"] = "text/plain; version=0.0.4" }
     end },
+    { "GET", "/docs", static.file("web/docs.html"), auth = false, doc = false },
+    { "GET", "/docs.js", static.file("web/docs.js"), auth = false, doc = false },
+    { "GET", "/docs.css", static.file("web/docs.css"), auth = false, doc = false },
   }
+end
+
+-- GET /openapi.json, made when it is first asked for.
+local function description(declaration, routes)
+  local text
+  return { "GET", "/openapi.json", auth = false, doc = service_docs.openapi, function()
+    text = text or openapi.describe(declaration, routes, worker.version)
+    return 200, text, { ["Cache-Control"] = "no-cache" }
+  end }
 end
 
 local function concat(first, second)
@@ -475,8 +500,9 @@ function service.open(name)
     error(name .. "/service.lua: " .. wrong, 0)
   end
   check_rules(declaration.rules)
-  local exact, patterns = compile(concat(concat(built_in(name), declaration.files),
-    declaration.routes))
+  local routes = concat(concat(declaration.routes or {}, declaration.files), built_in(name))
+  routes[#routes + 1] = description(declaration, routes)
+  local exact, patterns = compile(routes)
   local subscribed, asked = subscription.routes(declaration.subscriptions)
   local inner_exact, inner_patterns = compile(concat(concat(subscribed, INNER_BUILT_IN),
     declaration.inner_routes))

@@ -117,15 +117,21 @@ local function address(name)
   return "/" .. name:gsub("%f[%w]index%.html$", ""):gsub("%.html$", "")
 end
 
--- What the service worker of the page keeps, and a version that changes with any of it.
-local function describe(files)
-  local list, all = {}, {}
-  for path, file in pairs(files) do
-    list[path] = file.headers.ETag
-    all[#all + 1] = path .. file.headers.ETag
+---A handler that names the files of a page, for its service worker to keep, and a version that
+---changes with any of them.
+---@param files fun(): table<string, table>
+---@return fun(): integer, string, table
+function static.list(files)
+  return function()
+    local list, all = {}, {}
+    for path, file in pairs(files()) do
+      list[path] = file.headers.ETag
+      all[#all + 1] = path .. file.headers.ETag
+    end
+    table.sort(all)
+    local version = crypto.hex(crypto.sha256(table.concat(all))):sub(1, 16)
+    return 200, json.encode({ version = version, files = list }), { ["Cache-Control"] = "no-cache" }
   end
-  table.sort(all)
-  return { version = crypto.hex(crypto.sha256(table.concat(all))):sub(1, 16), files = list }
 end
 
 ---Routes for all files of a known type that a folder has when the service starts, and GET
@@ -150,9 +156,7 @@ function static.folder(folder)
     return files
   end
 
-  local routes = { { "GET", "/shell.json", auth = false, doc = false, function()
-    return 200, json.encode(describe(all())), { ["Cache-Control"] = "no-cache" }
-  end } }
+  local routes = { { "GET", "/shell.json", static.list(all), auth = false, doc = false } }
   for _, name in ipairs(names) do
     local path = address(name)
     routes[#routes + 1] = { "GET", path, auth = false, doc = false, function(request)

@@ -5,6 +5,7 @@ local crypto = require("host.crypto")
 local db = require("host.db")
 local json = require("lib.json")
 local mail = require("notification-service.mail")
+local params = require("lib.params")
 local problem = require("lib.problem")
 local store = require("lib.store")
 local time = require("host.time")
@@ -63,7 +64,10 @@ local FORGET_DELIVERY = "DELETE FROM notify.delivery WHERE id IN (SELECT id FROM
   .. " WHERE created_at < now() - interval '90 days' AND state <> 'pending' LIMIT 2000)"
 local FORGET_BATCH = 2000
 
-local DEFAULT_LIMIT, MAX_LIMIT = 100, 1000
+local LIMIT = params.limit(100, 1000)
+
+-- What the query string may say; the description of the API lists the same.
+deliveries.PARAMETERS = { LIMIT }
 
 ---@class deliveries.Row
 ---@field id integer
@@ -190,15 +194,11 @@ end
 ---@return_overload {deliveries: table[]}, nil
 ---@return_overload nil, Problem
 function deliveries.list(user, args)
-  for name in pairs(args) do
-    if name ~= "limit" then
-      return nil, problem.unprocessable("there is no query parameter " .. name)
-    end
+  local message = params.problem(deliveries.PARAMETERS, args)
+  if message then
+    return nil, problem.unprocessable(message)
   end
-  if args.limit and not (args.limit:match("^%d+$") and tonumber(args.limit) >= 1) then
-    return nil, problem.unprocessable("limit must be a whole number from 1 to 1000")
-  end
-  local limit = math.min(tonumber(args.limit) or DEFAULT_LIMIT, MAX_LIMIT)
+  local limit = params.limit_of(LIMIT, args.limit)
   local rows, err = db.query(LIST, user, limit)
   if not rows then
     return nil, store.problem(err)

@@ -8,6 +8,11 @@ return {
   port = 8002,
   inner_port = 9002,
   rules = { "recurrence" },
+  about = {
+    title = "Todo Chatbot: recurring tasks",
+    description = "The completion of a recurring task calls for its next occurrence. All of it by "
+      .. "events: it has no routes of its own.",
+  },
   subscriptions = {
     { pubsub = "pubsub", topic = "task-events", path = "/events/task-events",
       dead_letter_topic = "task-events-dead", types = { "task.completed" },

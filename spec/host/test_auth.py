@@ -1,16 +1,13 @@
 """Who may do what: tokens against the rows S01 to S14 of the matrix, and the inner port's token."""
 
 import base64
-import http.server
 import json
 import os
-import subprocess
 import sys
-import tempfile
-import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
+from keys import Key, KeyServer  # noqa: E402
 from system import SECRET, Host, HostCase, b64, make_token, token  # noqa: E402
 
 
@@ -111,79 +108,18 @@ class BruteForce(HostCase):
         self.assertEqual(statuses, {401, 429})
 
 
-def openssl(*words, data=None):
-    return subprocess.run(["openssl", *words], input=data, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True).stdout
-
-
-class Key:
-    """A key pair by the openssl program, its JWK, and signatures in the form of JWS."""
-
-    def __init__(self, kind, kid):
-        self.kind, self.kid = kind, kid
-        self.folder = tempfile.mkdtemp(prefix="todo-spec-key-")
-        self.private = os.path.join(self.folder, "key.pem")
-        options = {"RS256": ["RSA", "-pkeyopt", "rsa_keygen_bits:2048"], "ES256": ["EC", "-pkeyopt", "ec_paramgen_curve:P-256"],
-                   "EdDSA": ["ED25519"]}[kind]
-        openssl("genpkey", "-algorithm", *options, "-out", self.private)
-        self.public_der = openssl("pkey", "-in", self.private, "-pubout", "-outform", "DER")
-        self.public_pem = openssl("pkey", "-in", self.private, "-pubout")
-
-    def jwk(self):
-        if self.kind == "RS256":
-            modulus = openssl("rsa", "-in", self.private, "-modulus", "-noout").decode().strip().split("=")[1]
-            return {"kty": "RSA", "kid": self.kid, "alg": "RS256", "n": b64(bytes.fromhex(modulus)), "e": "AQAB"}
-        if self.kind == "ES256":
-            return {"kty": "EC", "crv": "P-256", "kid": self.kid, "x": b64(self.public_der[-64:-32]), "y": b64(self.public_der[-32:])}
-        return {"kty": "OKP", "crv": "Ed25519", "kid": self.kid, "x": b64(self.public_der[-32:])}
-
-    def sign(self, text):
-        path = os.path.join(self.folder, "text")
-        with open(path, "wb") as f:
-            f.write(text)
-        if self.kind == "EdDSA":
-            return openssl("pkeyutl", "-sign", "-inkey", self.private, "-rawin", "-in", path)
-        der = openssl("dgst", "-sha256", "-sign", self.private, path)
-        if self.kind == "RS256":
-            return der
-        at = 3 if der[1] < 0x80 else 4
-        r = der[at + 1:at + 1 + der[at]]
-        rest = der[at + 1 + der[at] + 1:]
-        s = rest[1:1 + rest[0]]
-        return r.lstrip(b"\0").rjust(32, b"\0") + s.lstrip(b"\0").rjust(32, b"\0")
-
-    def token(self, header=None, **claims):
-        head = b64(json.dumps(header or {"alg": self.kind, "kid": self.kid, "typ": "JWT"}).encode())
-        body = b64(json.dumps({"sub": "ann", "exp": int(time.time()) + 600, **claims}).encode())
-        return f"{head}.{body}.{b64(self.sign(f'{head}.{body}'.encode()))}"
-
-
 class Jwks(HostCase):
     @classmethod
     def setUpClass(cls):
         cls.keys = [Key("RS256", "r"), Key("ES256", "e"), Key("EdDSA", "d")]
-        cls.fetches = 0
-        document = json.dumps({"keys": [k.jwk() for k in cls.keys]}).encode()
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                cls.fetches += 1
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(document)))
-                self.end_headers()
-                self.wfile.write(document)
-
-            def log_message(self, *_):
-                pass
-        cls.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=cls.server.serve_forever, daemon=True).start()
-        cls.env = {"JWT_SECRET": "", "JWKS_URL": f"http://127.0.0.1:{cls.server.server_port}/jwks"}
+        cls.server = KeyServer(cls.keys)
+        cls.env = {"JWT_SECRET": "", "JWKS_URL": cls.server.url}
         super().setUpClass()
 
     @classmethod
     def tearDownClass(cls):
         super().tearDownClass()
-        cls.server.shutdown()
-        cls.server.server_close()
+        cls.server.stop()
 
     def status(self, bearer):
         return self.host.get("/api/tasks", headers={"Authorization": "Bearer " + bearer}).status
@@ -213,10 +149,10 @@ class Jwks(HostCase):
 
     def test_unknown_kids_do_not_make_a_flood_of_fetches(self):
         self.assertEqual(self.status(self.keys[0].token()), 200)
-        before = type(self).fetches
+        before = self.server.fetches
         for i in range(30):
             self.assertEqual(self.status(self.keys[0].token(header={"alg": "RS256", "kid": f"x{i}"})), 401)
-        self.assertLessEqual(type(self).fetches - before, 1)
+        self.assertLessEqual(self.server.fetches - before, 1)
         self.assertEqual(self.status(self.keys[0].token()), 200)
 
 

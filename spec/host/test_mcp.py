@@ -152,7 +152,8 @@ class Messages(McpCase):
     def test_json_that_is_no_message_is_an_invalid_request(self):
         for body in (5, "x", None, True, {}, {"jsonrpc": "2.0"}, {"jsonrpc": "1.0", "id": 1, "method": "ping"}, {"id": 1, "method": "ping"},
                      {"jsonrpc": "2.0", "method": 5}, {"jsonrpc": "2.0", "method": "ping", "id": None},
-                     {"jsonrpc": "2.0", "method": "ping", "id": 1.5}, {"jsonrpc": "2.0", "method": "ping", "id": {}}):
+                     {"jsonrpc": "2.0", "method": "ping", "id": 1.5}, {"jsonrpc": "2.0", "method": "ping", "id": {}},
+                     {"jsonrpc": "2.0", "method": "ping", "id": 9007199254740993}, {"jsonrpc": "2.0", "method": "ping", "id": True}):
             reply = self.send(json.dumps(body))
             self.assertEqual((reply.status, reply.json["error"]["code"]), (400, -32600), (body, reply.body))
         for params in ([], "x", None, 5):

@@ -2,6 +2,7 @@
 import { byId, el, icon, plural, stillness } from "./dom.js";
 import { GROUPS, groupOf, startOfDay } from "./dates.js";
 import * as filters from "./filters.js";
+import * as live from "./live.js";
 import * as store from "./store.js";
 import { taskRow } from "./task.js";
 
@@ -15,7 +16,7 @@ let absent = false; // none could be read
 let search = "";
 
 const EMPTY = {
-  all: ["Nothing to do", "Add a task above, or tell the chat what is on your mind."],
+  all: ["Nothing to do", "Add a task, or tell the chat what is on your mind."],
   today: ["Nothing due today", "Enjoy it, or look at what is upcoming."],
   upcoming: ["Nothing upcoming", "Tasks with a due date show up here."],
   overdue: ["Nothing overdue", "You are on top of things."],
@@ -129,7 +130,7 @@ export function draw() {
   // The row that had the focus is gone: its place keeps it.
   if (at >= 0 && !document.activeElement?.closest("#tasks") && list.children.length) focusItem(list.children[Math.min(at, list.children.length - 1)]);
   list.hidden = wanted.length === 0;
-  byId("more").hidden = total <= wanted.length;
+  byId("more").hidden = total <= wanted.length && !(filter.kind === "completed" && live.hasOlder());
   byId("title").textContent = filter.title;
   byId("summary").textContent = loaded && !absent ? plural(total, "task") : "";
   document.title = filter.title + " · Todo";
@@ -162,6 +163,7 @@ export function start() {
   new IntersectionObserver((entries) => {
     if (!entries.some((entry) => entry.isIntersecting)) return;
     most += PAGE;
+    if (filters.current().kind === "completed") live.readOlder();
     draw();
   }, { rootMargin: "400px" }).observe(byId("more"));
   setInterval(draw, 30000); // what was due becomes overdue

@@ -12,7 +12,8 @@ let failures = 0;
 let wake = null;
 let abort = null;
 let reading = null;
-let handlers = { onState: () => {}, onReminder: () => {} };
+let older;            // where the next completed tasks are
+let handlers = { onState: () => {}, onTasks: () => {}, onReminder: () => {} };
 
 /** @returns {"connecting"|"live"|"offline"} */
 export const connection = () => state;
@@ -23,12 +24,23 @@ function become(next) {
   handlers.onState(state);
 }
 
+// A page that early.js asked for, once.
+async function early(path) {
+  const asked = window.early;
+  window.early = null;
+  if (asked?.path !== path) return null;
+  const answer = await asked.answer;
+  return answer?.ok ? { data: await answer.json(), headers: answer.headers } : null;
+}
+
+const nextOf = (headers) => /<([^>]+)>; rel="next"/.exec(headers.get("Link") ?? "")?.[1];
+
 async function pages(path) {
   const all = [];
   while (path) {
-    const { data, headers } = await call("GET", path);
+    const { data, headers } = await early(path) ?? await call("GET", path);
     all.push(...data);
-    path = /<([^>]+)>; rel="next"/.exec(headers.get("Link") ?? "")?.[1];
+    path = nextOf(headers);
   }
   return all;
 }
@@ -36,9 +48,31 @@ async function pages(path) {
 async function readAll() {
   store.beginReading();
   const [active, completed] = await Promise.all([
-    pages("/api/tasks?status=active&limit=1000"),
+    pages("/api/tasks?status=active&limit=1000").then((tasks) => {
+      tasks.forEach(store.accept); // what is to be done need not wait for what is done
+      handlers.onTasks();
+      return tasks;
+    }),
     call("GET", `/api/tasks?status=completed&sort=created_at&order=desc&limit=${COMPLETED}`)]);
   store.replace([...active, ...completed.data]);
+  older = nextOf(completed.headers);
+}
+
+/** @returns {boolean} whether the server has older completed tasks than those that were read */
+export const hasOlder = () => Boolean(older);
+
+/** Reads some of them. */
+export async function readOlder() {
+  const path = older;
+  older = undefined;
+  if (!path) return;
+  try {
+    const { data, headers } = await call("GET", path);
+    older = nextOf(headers);
+    data.forEach(store.accept);
+  } catch {
+    older = path; // the next time
+  }
 }
 
 /** Reads all open tasks and the newest of the completed ones; calls at the same time share one reading. */
@@ -141,7 +175,7 @@ export function hurry() {
 }
 
 /**
- * @param {{onState: (state: string) => void, onReminder: (reminder: {id: string, title: string, due: string}) => void}} on
+ * @param {{onState: (state: string) => void, onTasks: () => void, onReminder: (reminder: {id: string, title: string, due: string}) => void}} on
  */
 export function start(on) {
   handlers = on;

@@ -4,13 +4,11 @@ import * as db from "./db.js";
 import * as filters from "./filters.js";
 import * as list from "./list.js";
 import * as live from "./live.js";
-import * as queue from "./queue.js";
 import * as quickAdd from "./quick-add.js";
 import * as session from "./session.js";
 import * as store from "./store.js";
 import { opens } from "./task.js";
 import { call } from "./api.js";
-import { toast } from "./toast.js";
 
 const NAMES = { connecting: "Connecting…", live: "Live", offline: "Offline" };
 
@@ -80,6 +78,9 @@ function panes() {
   byId("filters").addEventListener("click", (event) => event.target.closest("a") && show(false));
 }
 
+// The queue, and what uses it, come after the list.
+const sendWaiting = () => import("./queue.js").then((queue) => queue.flush());
+
 async function restore() {
   const [tasks, ops] = await Promise.all([db.tasks(), db.ops()]);
   store.restore(tasks, ops);
@@ -90,7 +91,6 @@ async function start() {
   const user = session.user();
   byId("sign-in").hidden = true;
   db.use(user);
-  queue.start(user);
   list.start();
   quickAdd.start();
   searching();
@@ -103,11 +103,11 @@ async function start() {
     onState: (state) => {
       drawConnection();
       if (state === "live") {
-        list.hasLoaded();
-        queue.flush();
+        sendWaiting();
         loading?.then((chat) => chat.online());
       }
     },
+    onTasks: () => list.hasLoaded(),
     onReminder: (reminder) => import("./notify.js").then((notify) => notify.reminder(reminder)),
   });
   drawConnection();
@@ -117,14 +117,15 @@ async function start() {
     if (!good) return;
     if (session.user() !== user) location.reload();
     live.hurry();
-    queue.flush();
+    sendWaiting();
   });
   addEventListener("storage", (event) => {
     if (event.key !== "token") return;
     if (session.user() !== user) location.reload();
   });
-  await Promise.all([restore(), live.refresh().then(() => list.hasLoaded(), () => list.hasLoaded(true))]);
-  queue.flush();
+  await Promise.all([restore(), live.refresh().catch(() => list.hasLoaded(true))]);
+  sendWaiting();
+  import("./actions.js");
   if (matchMedia("(min-width: 1100px)").matches) loadChat();
   import("./shell.js").then((shell) => shell.start());
 }
@@ -146,7 +147,8 @@ addEventListener("hashchange", () => {
     location.reload();
   }
 });
-begin().catch((error) => {
+begin().catch(async (error) => {
   console.error(error);
+  const { toast } = await import("./toast.js");
   toast("The page could not start: " + error.message, { kind: "problem" });
 });

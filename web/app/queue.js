@@ -2,13 +2,15 @@
 // sent for later.
 import { Refused, Unreachable, call } from "./api.js";
 import * as db from "./db.js";
+import * as session from "./session.js";
 import * as store from "./store.js";
 import { toast } from "./toast.js";
 
 const FIRST_WAIT_MS = 1000, LONGEST_WAIT_MS = 60000;
 
-let lock = "queue";
-let channel = null;
+// One user as long as the page is loaded: another one loads it anew.
+const lock = "queue:" + session.user();
+const channel = new BroadcastChannel(lock);
 let running = false, again = false;
 let current = null;   // the op that is being sent
 let failures = 0, timer = null;
@@ -22,15 +24,10 @@ export const url = (id) => "/api/tasks/" + encodeURIComponent(store.realId(id));
 export const match = (version) => (version ? { "If-Match": `"${version}"` } : {});
 
 async function create(op) {
-  store.creation(1);
-  try {
-    const { data } = await call("POST", "/api/tasks", { json: op.fields, headers: { "Idempotency-Key": op.key } });
-    store.rename(op.id, data.id);
-    store.accept(data);
-    return { task: data };
-  } finally {
-    store.creation(-1);
-  }
+  const { data } = await call("POST", "/api/tasks", { json: op.fields, headers: { "Idempotency-Key": op.key } });
+  store.rename(op.id, data.id);
+  store.accept(data);
+  return { task: data };
 }
 
 async function update(op) {
@@ -65,13 +62,13 @@ async function remove(op) {
 // Whichever tab sends: the user sees it in the tab they look at.
 function show({ key, text, label, change }) {
   told.set(key, toast(text, { kind: "problem", label, action: () => {
-    channel?.postMessage({ answered: key });
+    channel.postMessage({ answered: key });
     add(withBase(change));
   } }));
 }
 
 function tell(key, text, label, change) {
-  channel?.postMessage({ told: { key, text, label, change } });
+  channel.postMessage({ told: { key, text, label, change } });
   show({ key, text, label, change });
 }
 
@@ -109,7 +106,7 @@ function finish(op, result) {
   carryOn(op, result);
   store.removeOp(op.seq);
   db.removeOp(op.seq);
-  channel?.postMessage({ done: op.seq, name: op.id, task: result?.task, kind: op.kind });
+  channel.postMessage({ done: op.seq, name: op.id, task: result?.task, kind: op.kind });
   done.get(op.seq)?.(result);
   done.delete(op.seq);
 }
@@ -176,7 +173,7 @@ export function add(change) {
   if (op.kind !== "create") op.version ??= store.sent(op.id)?.version;
   store.addOp(op);
   const promise = new Promise((resolve) => done.set(op.seq, resolve));
-  channel?.postMessage({ added: op });
+  channel.postMessage({ added: op });
   db.putOp(op).then(flush);
   return { op, done: promise };
 }
@@ -204,10 +201,5 @@ function hear({ data }) {
   done.delete(data.done);
 }
 
-/** @param {string} user */
-export function start(user) {
-  lock = "queue:" + user;
-  channel = new BroadcastChannel(lock);
-  channel.onmessage = hear;
-  addEventListener("online", flush);
-}
+channel.onmessage = hear;
+addEventListener("online", flush);

@@ -1,6 +1,5 @@
 // Adding a task by a sentence, which is shown as it was understood while it is typed.
 import { Refused, call } from "./api.js";
-import * as actions from "./actions.js";
 import { dueLabel, offsetLabel, ruleLabel, timezone } from "./dates.js";
 import { byId, el, icon } from "./dom.js";
 
@@ -85,14 +84,14 @@ async function submit(event) {
   if (!text.trim()) return field.focus();
   clearTimeout(timer);
   asking?.abort();
-  const known = fieldsOf(text);
+  const known = fieldsOf(text), actions = import("./actions.js");
   field.value = "";
   show(null);
   const task = await known;
   const fields = task?.title ? { ...task } : { title: text.trim().slice(0, 255) };
   delete fields.remind_at; // it follows from the due date
   for (const name of Object.keys(fields)) if (fields[name] === null) delete fields[name];
-  actions.add(fields, fields.due_date ? `Added “${fields.title}” · ${dueLabel(fields.due_date, new Date())}`
+  (await actions).add(fields, fields.due_date ? `Added “${fields.title}” · ${dueLabel(fields.due_date, new Date())}`
     : `Added “${fields.title}”`);
 }
 

@@ -9,7 +9,7 @@ import * as store from "./store.js";
 import { refresh } from "./live.js";
 import { toast } from "./toast.js";
 
-const LARGEST = 65536; // bytes of a body that the server takes
+const LARGEST = 1024 * 1024; // bytes that the server takes
 
 function useTheme(theme) {
   if (theme === "auto") {
@@ -69,7 +69,7 @@ function importing() {
   const input = el("input", { type: "file", accept: ".ics,text/calendar", onchange: async () => {
     const file = input.files[0];
     if (!file) return;
-    if (file.size > LARGEST) return void (result.textContent = "The file is larger than 64 KB.");
+    if (file.size > LARGEST) return void (result.textContent = "The file is larger than 1 MB.");
     result.textContent = "Importing…";
     try {
       const { data } = await call("POST", "/api/import/calendar", { text: await file.text(), headers: { "Content-Type": "text/calendar" } });
@@ -100,5 +100,6 @@ export function open() {
       document.documentElement.dataset.theme ?? "auto", useTheme))),
     notifications(), calendar(), importing(),
     el("section", {}, el("h3", {}, "Account"), el("div.line", {}, el("p", {}, `Signed in as ${session.user() ?? "nobody"}`), el("span.space", {}),
-      button("Sign out", signOut)), el("p", {}, "Signing out removes your tasks from this browser.")))]);
+      button("Sign out", signOut)), el("p", {}, "Signing out removes your tasks from this browser. Programs can use the same tasks: ",
+      el("a", { href: "/docs" }, "the API"), ".")))]);
 }

@@ -14,12 +14,13 @@ import * as db from "./db.js";
  * @property {string} [key]          Idempotency-Key of a create
  */
 
+const ECHO_MS = 2000;
+
 const known = new Map();   // id -> task, as the server said
 const gone = new Set();    // ids that were deleted: a late event must not bring them back
 const real = new Map();    // name of a task made here -> the server's id
 const names = new Map();   // and back
-const held = [];           // new tasks of the stream, while a create of ours is under way
-let creating = 0;
+const held = [];           // new tasks of the stream, while creates of this browser are not answered
 let ops = [];
 let touched = null;        // ids that changed while all is being read
 let folded = null;
@@ -102,10 +103,17 @@ export function accept(task) {
   changed();
 }
 
-/** The same for what the stream says: it may be the echo of a task that is being made here. @param {Task} task */
+const release = () => held.splice(0).forEach(accept);
+
+/**
+ * The same for what the stream says: a new task may be the echo of one that was made here, and whose id is not
+ * known yet. So it waits for the answer, but not for long.
+ * @param {Task} task
+ */
 export function hear(task) {
-  if (creating > 0 && !known.has(task.id)) held.push(task);
-  else accept(task);
+  if (known.has(task.id) || !ops.some((op) => op.kind === "create")) return accept(task);
+  held.push(task);
+  setTimeout(release, ECHO_MS);
 }
 
 /** @param {string} id */
@@ -115,12 +123,6 @@ export function forget(id) {
   touched?.add(realId(id));
   save(realId(id));
   changed();
-}
-
-/** Brackets a create: what is heard of new tasks waits for its answer. @param {1|-1} step */
-export function creation(step) {
-  creating += step;
-  if (creating === 0) held.splice(0).forEach(accept);
 }
 
 /** The server has named a task that was made here. @param {string} name @param {string} id */
@@ -166,5 +168,6 @@ export function addOp(op) {
 /** @param {string} seq */
 export function removeOp(seq) {
   ops = ops.filter((op) => op.seq !== seq);
+  if (!ops.some((op) => op.kind === "create")) release();
   changed();
 }

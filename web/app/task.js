@@ -1,7 +1,9 @@
 // One row of the list.
-import * as actions from "./actions.js";
 import { dueLabel, offsetLabel, ruleLabel } from "./dates.js";
 import { el, icon } from "./dom.js";
+
+// It comes when the list is there, or with the first use.
+const act = (name, ...values) => import("./actions.js").then((actions) => actions[name](...values));
 
 /** @type {{details: (id: string, field?: string) => void}} set by main: the dialog comes when it is needed */
 export const opens = { details: () => {} };
@@ -45,7 +47,7 @@ export function editTitle(row, task) {
     const title = field.value.trim();
     field.replaceWith(button);
     if (focus) button.focus();
-    if (save && title && title !== task.title) actions.edit(task.id, { title }, `Renamed to “${title}”`);
+    if (save && title && title !== task.title) act("edit", task.id, { title }, `Renamed to “${title}”`);
   };
   field.addEventListener("keydown", (event) => {
     if (event.isComposing) return;
@@ -71,7 +73,7 @@ export function taskRow(task, now) {
   const row = el(`div.row${done ? ".done" : ""}`, {},
     el("label.check", {},
       el(`input.${task.priority}`, { type: "checkbox", "aria-label": "Complete: " + task.title, checked: done,
-        onchange: () => (done ? actions.reopen(task.id) : actions.complete(task.id)) })),
+        onchange: () => act(done ? "reopen" : "complete", task.id) })),
     el("div.body", {},
       el("button.title", { type: "button", title: "Edit the title", onclick: () => editTitle(row, task) }, task.title),
       meta(task, now)),
@@ -79,7 +81,7 @@ export function taskRow(task, now) {
       el("button.plain", { type: "button", "aria-label": "Details: " + task.title, title: "Details",
         onclick: () => opens.details(task.id) }, icon("more")),
       el("button.plain.delete", { type: "button", "aria-label": "Delete: " + task.title, title: "Delete",
-        onclick: () => actions.remove(task.id) }, icon("trash"))));
+        onclick: () => act("remove", task.id) }, icon("trash"))));
   row.addEventListener("click", (event) => {
     if (!event.target.closest("button, a, input, label") && !String(getSelection())) opens.details(task.id);
   });
