@@ -51,7 +51,10 @@ export function editTitle(row, task) {
   };
   field.addEventListener("keydown", (event) => {
     if (event.isComposing) return;
-    if (event.key === "Enter") end(true, true);
+    if (event.key === "Enter") {
+      event.preventDefault(); // it would press the button that takes the field's place
+      end(true, true);
+    }
     if (event.key === "Escape") {
       event.stopPropagation();
       end(false, true);
