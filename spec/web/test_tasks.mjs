@@ -112,7 +112,7 @@ spec("text that looks like HTML stays text (S34)", async ({ visit }) => {
   await page.getByRole("textbox", { name: "Message" }).fill(`Add ${evil}`);
   await page.keyboard.press("Enter");
   await page.getByRole("complementary", { name: "Chat" }).getByText("<b>bold</b>").first().waitFor();
-  await page.getByRole("textbox", { name: "Search" }).fill(evil);
+  await page.getByRole("searchbox", { name: "Search" }).fill(evil);
   await shows(page, evil);
   assert.equal(await page.locator("img, #tasks b, #tasks i, #chat-log b, #toasts b").count(), 0);
   assert.notEqual(await page.title(), "owned");
