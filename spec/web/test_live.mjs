@@ -1,0 +1,104 @@
+// What changes in other tabs and on other devices, and the stream that tells of it.
+import assert from "node:assert/strict";
+import { FAILED_CALLS, addTask, checkbox, connection, eventually, live, misses, newTab, newUser, row, shows, spec, startSystem,
+  titles } from "./support.mjs";
+
+const now = (page) => page.evaluate(() => performance.timeOrigin + performance.now());
+
+// When the text came up in a tab, by the clock that all tabs share.
+const seen = (page, text) => page.evaluate((wanted) => new Promise((resolve) => {
+  const look = () => {
+    if (document.getElementById("tasks").textContent.includes(wanted)) resolve(performance.timeOrigin + performance.now());
+    else requestAnimationFrame(look);
+  };
+  look();
+}), text);
+
+spec("what one device changes shows on another (goal: within 200 ms)", async ({ visit }) => {
+  const user = newUser();
+  const [here, there] = [await visit({ user }), await visit({ user })];
+  const took = [];
+  for (let i = 0; i < 10; i++) {
+    const arrival = seen(there, `Step ${i}.`);
+    const began = await now(here);
+    await addTask(here, `Step ${i}.`);
+    took.push(await arrival - began);
+  }
+  took.sort((a, b) => a - b);
+  console.log(`  from the key press to the other device: median ${took[5].toFixed(0)} ms, longest ${took[9].toFixed(0)} ms`);
+  await checkbox(there, "Step 3.").click();
+  await misses(here, "Step 3.");
+  await row(here, "Step 4.").hover();
+  await row(here, "Step 4.").getByRole("button", { name: "Delete: Step 4." }).click();
+  await misses(there, "Step 4.");
+  await eventually("the same in both", async () => JSON.stringify(await titles(here)) === JSON.stringify(await titles(there)));
+});
+
+spec("what one tab changes shows in another tab of the same browser, once", async ({ visit }) => {
+  const user = newUser();
+  const page = await visit({ user });
+  const tab = await newTab(page);
+  const took = [];
+  for (let i = 0; i < 5; i++) {
+    const arrival = seen(tab, `Note ${i}.`);
+    const began = await now(page);
+    await addTask(page, `Note ${i}.`);
+    took.push(await arrival - began);
+  }
+  console.log(`  from the key press to the other tab: longest ${Math.max(...took).toFixed(0)} ms`);
+  await eventually("all on the server", async () => (await user.tasks()).length === 5);
+  await eventually("each once in both", async () => (await titles(page)).length === 5 && (await titles(tab)).length === 5);
+});
+
+spec("what is typed is not lost when the task changes elsewhere", async ({ visit }) => {
+  const user = newUser();
+  const task = await user.add("Plan");
+  const page = await visit({ user });
+  await row(page, "Plan").getByRole("button", { name: "Plan", exact: true }).click();
+  await page.getByRole("textbox", { name: "Title" }).fill("Plan for May");
+  await user.change(task, { priority: "high" });
+  await user.add("A sign that it came");
+  await shows(page, "A sign that it came");
+  assert.equal(await page.getByRole("textbox", { name: "Title" }).inputValue(), "Plan for May");
+  await page.keyboard.press("Enter");
+  await row(page, "Plan for May").getByText("High").waitFor();
+  const both = await eventually("both changes", () => user.one("Plan for May"));
+  assert.equal(both.priority, "high");
+});
+
+spec("a restart of the server is shown, and nothing is lost", async ({ visit }) => {
+  const system = await startSystem();
+  const user = newUser(system.url);
+  await user.add("Before");
+  const page = await visit({ user, expected: [FAILED_CALLS] });
+  await shows(page, "Before");
+  await system.kill();
+  await page.locator("#connection:not([data-state=live])").waitFor();
+  await addTask(page, "While it was down");
+  await shows(page, "While it was down");
+  await connection(page).getByText("1 change waiting").waitFor();
+  await system.start();
+  await user.add("From elsewhere");
+  await live(page);
+  await shows(page, "From elsewhere");
+  await eventually("the change on the server", () => user.one("While it was down"));
+  await eventually("all in the list", async () => (await titles(page)).length === 3);
+  assert.equal((await user.tasks()).length, 3);
+});
+
+spec("what changed while the stream was cut shows when it is back", async ({ visit }) => {
+  const user = newUser();
+  const [kept, gone] = [await user.add("Kept"), await user.add("Removed meanwhile")];
+  const page = await visit({ user, expected: [FAILED_CALLS] });
+  await shows(page, "Kept");
+  await page.context().setOffline(true);
+  await connection(page).getByText("Offline").waitFor();
+  await user.change(kept, { title: "Kept, renamed" });
+  await user.remove(gone);
+  await user.add("New meanwhile");
+  await page.context().setOffline(false);
+  await live(page);
+  await shows(page, "Kept, renamed");
+  await shows(page, "New meanwhile");
+  await misses(page, "Removed meanwhile");
+});
