@@ -153,7 +153,7 @@ function complaints(visits) {
  * @param {(tools: {visit: (options: object) => Promise<import("playwright-core").Page>}) => Promise<void>} body
  */
 export function spec(name, body) {
-  test(name, async () => {
+  test(name, { timeout: 4 * PATIENCE_MS }, async () => {
     const visits = [];
     try {
       await body({ visit: (options) => newVisit(visits, options) });
