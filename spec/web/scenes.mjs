@@ -70,7 +70,7 @@ export const SCENES = {
     const details = await openDetails(page, FIRST);
     await details.getByText("More", { exact: true }).click();
     await details.getByText("History", { exact: true }).click();
-    await details.locator(".history, p").last().waitFor();
+    await details.getByText("Created").waitFor();
   },
   help: async (page) => {
     await page.getByRole("button", { name: "Show keyboard shortcuts" }).click();

@@ -43,9 +43,8 @@ async function control(path, request = {}) {
 /** A port that nobody else takes. */
 export const freePort = async () => (await control("/port")).port;
 
-/** Another system, ended when all specs are through. */
-export async function startSystem({ services = ["--all"], env = {} } = {}) {
-  const { id, url } = await control("/start", { services, env });
+async function startSystem({ services = ["--all"], env = {} } = {}) {
+  const { id, url } = await control("/start", { services, env: { WORKERS: "1", ...env } });
   return { url, kill: () => control(`/${id}/kill`), start: () => control(`/${id}/start`), stop: () => control(`/${id}/stop`) };
 }
 
@@ -110,7 +109,7 @@ async function newVisit(visits, { user, url = user?.url ?? URL_OF_PAGE, path = "
     const origin = new URL(request.url()).origin;
     if (origin !== url && origin !== "null" && !origins.includes(origin)) visit.problems.push(`request to ${request.url()}`);
   });
-  context.on("weberror", (error) => visit.problems.push(`thrown: ${error.error().stack}`));
+  context.on("weberror", (error) => visit.problems.push(`thrown: ${error.error().stack || error.error()}`));
   context.on("console", (message) => {
     if (message.type() === "error") visit.problems.push(`console: ${message.text()} (${message.location().url})`);
   });
@@ -148,15 +147,21 @@ function complaints(visits) {
 /**
  * A case. `visit(options)` opens the page in a browser context of its own: signed in as `user`, and live. At its end the
  * browser must not have complained of anything but what the visit's `expected` (patterns) allows, nor have called anybody
- * but the server and `origins`.
+ * but the server and `origins`. `system(options)` starts a system of the case's own, that it may stop.
  * @param {string} name  a sentence
- * @param {(tools: {visit: (options: object) => Promise<import("playwright-core").Page>}) => Promise<void>} body
+ * @param {(tools: {visit: (options: object) => Promise<import("playwright-core").Page>, system: (options?: object) => Promise<object>}) => Promise<void>} body
  */
 export function spec(name, body) {
-  test(name, { timeout: 4 * PATIENCE_MS }, async () => {
-    const visits = [];
+  test(name, { timeout: 10 * PATIENCE_MS }, async () => {
+    const visits = [], systems = [];
     try {
-      await body({ visit: (options) => newVisit(visits, options) });
+      await body({
+        visit: (options) => newVisit(visits, options),
+        system: async (options) => {
+          systems.push(await startSystem(options));
+          return systems.at(-1);
+        },
+      });
       assert.deepEqual(complaints(visits), []);
     } catch (error) {
       complaints(visits).forEach((text) => console.log(`  the browser said: ${text}`));
@@ -164,6 +169,7 @@ export function spec(name, body) {
       throw error;
     } finally {
       await Promise.all(visits.map(({ context }) => context.close()));
+      await Promise.all(systems.map((system) => system.stop()));
     }
   });
 }

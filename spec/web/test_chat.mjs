@@ -1,8 +1,9 @@
 // The chat beside the tasks.
 import assert from "node:assert/strict";
-import { FAILED_CALLS, PHONE, eventually, misses, newTab, newUser, noonDate, row, shows, spec, startSystem } from "./support.mjs";
+import { FAILED_CALLS, PHONE, eventually, misses, newTab, newUser, noonDate, row, shows, spec } from "./support.mjs";
 
 const chat = (page) => page.getByRole("complementary", { name: "Chat" });
+const said = (page, text) => chat(page).locator(".said.user").filter({ hasText: text });
 const answers = (page) => chat(page).locator(".said.assistant");
 
 async function say(page, text) {
@@ -50,12 +51,12 @@ spec("what was said is there after a reload, and in another tab", async ({ visit
   const page = await visit({ user });
   const answer = await say(page, "Add water the plants");
   await page.reload();
-  await chat(page).getByText("Add water the plants", { exact: true }).waitFor();
+  await said(page, "Add water the plants").waitFor();
   await eventually("the answer", async () => (await answers(page).allTextContents()).some((text) => text.includes(answer)));
   const tab = await newTab(page);
-  await chat(tab).getByText("Add water the plants", { exact: true }).waitFor();
+  await said(tab, "Add water the plants").waitFor();
   await say(tab, "Add call mum");
-  await chat(page).getByText("Add call mum", { exact: true }).waitFor();
+  await said(page, "Add call mum").waitFor();
 });
 
 spec("a press on an idea says it", async ({ visit }) => {
@@ -66,8 +67,8 @@ spec("a press on an idea says it", async ({ visit }) => {
   await answers(page).first().waitFor();
 });
 
-spec("a message that could not be sent stays in the field", async ({ visit }) => {
-  const system = await startSystem();
+spec("a message that could not be sent stays in the field", async ({ visit, system: start }) => {
+  const system = await start();
   const user = newUser(system.url);
   const page = await visit({ user, expected: [FAILED_CALLS] });
   await chat(page).locator(".ideas").waitFor();

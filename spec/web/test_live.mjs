@@ -1,6 +1,6 @@
 // What changes in other tabs and on other devices, and the stream that tells of it.
 import assert from "node:assert/strict";
-import { FAILED_CALLS, addTask, checkbox, connection, eventually, live, misses, newTab, newUser, row, shows, spec, startSystem,
+import { FAILED_CALLS, addTask, checkbox, connection, eventually, live, misses, newTab, newUser, row, shows, spec,
   titles } from "./support.mjs";
 
 const NAMES = ["Apples", "Bread", "Cherries", "Dates", "Eggs", "Flour"];
@@ -70,8 +70,8 @@ spec("what is typed is not lost when the task changes elsewhere", async ({ visit
   assert.equal(both.priority, "high");
 });
 
-spec("a restart of the server is shown, and nothing is lost", async ({ visit }) => {
-  const system = await startSystem();
+spec("a restart of the server is shown, and nothing is lost", async ({ visit, system: start }) => {
+  const system = await start();
   const user = newUser(system.url);
   await user.add("Before");
   const page = await visit({ user, expected: [FAILED_CALLS] });

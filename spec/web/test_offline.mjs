@@ -1,6 +1,6 @@
 // Without a network: the page opens, changes wait, and what meets other changes is told.
 import assert from "node:assert/strict";
-import { FAILED_CALLS, addTask, canOpenOffline, checkbox, connection, eventually, live, misses, newUser, row, shows, spec, startSystem,
+import { FAILED_CALLS, addTask, canOpenOffline, checkbox, connection, eventually, live, misses, newUser, row, shows, spec,
   titles, toast } from "./support.mjs";
 
 const expected = [FAILED_CALLS];
@@ -46,8 +46,8 @@ spec("the page opens without a network and shows what it knew", async ({ visit }
   assert.equal(await page.getByRole("dialog", { name: "Task details" }).getByLabel("Notes").inputValue(), "Also the notes");
 });
 
-spec("the page opens where the server is gone", async ({ visit }) => {
-  const system = await startSystem();
+spec("the page opens where the server is gone", async ({ visit, system: start }) => {
+  const system = await start();
   const user = newUser(system.url);
   await user.add("Readable");
   const page = await visit({ user, expected });

@@ -4,6 +4,7 @@ import { dialog, eventually, newUser, spec, toast } from "./support.mjs";
 
 // What would be shown by the system is kept instead.
 const keepNotifications = () => {
+  if (!window.ServiceWorkerRegistration) return; // the empty page before the first
   window.notified = [];
   const keep = (title, options) => { window.notified.push({ title, ...options }); };
   ServiceWorkerRegistration.prototype.showNotification = async (title, options) => keep(title, options);

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { after } from "node:test";
-import { FAILED_CALLS, addTask, eventually, freePort, live, misses, newUser, shows, spec, startSystem, tokenOf } from "./support.mjs";
+import { FAILED_CALLS, addTask, eventually, freePort, live, misses, newUser, shows, spec, tokenOf } from "./support.mjs";
 
 const past = () => Math.floor(Date.now() / 1000) - 60;
 const banner = (page) => page.getByRole("alert").filter({ hasText: "Your sign-in has ended." });
@@ -107,11 +107,11 @@ const server = createServer((request, reply) => {
 });
 after(() => server.close());
 
-spec("an identity provider is asked for tokens, for the first and before each ends", async ({ visit }) => {
+spec("an identity provider is asked for tokens, for the first and before each ends", async ({ visit, system: start }) => {
   const port = await freePort();
   await new Promise((resolve) => { server.listen(port, "127.0.0.1", resolve); });
   const origin = `http://127.0.0.1:${port}`;
-  const system = await startSystem({ env: { AUTH_TOKEN_URL: origin + "/api/auth/token", AUTH_SIGN_IN_URL: origin + "/sign-in" } });
+  const system = await start({ env: { AUTH_TOKEN_URL: origin + "/api/auth/token", AUTH_SIGN_IN_URL: origin + "/sign-in" } });
   provider.page = system.url;
   const user = newUser(system.url);
   provider.user = user.name;
