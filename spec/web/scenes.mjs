@@ -1,5 +1,5 @@
 // The page in each of its views, with what somebody might really have in it: for looking at, and for what examines it.
-import { FAILED_CALLS, PHONE, addTask, checkbox, connection, dialog, newUser, noonDate, openDetails, row, shows, toast } from "./support.mjs";
+import { FAILED_CALLS, PHONE, addTask, checkbox, connection, dialog, live, newUser, noonDate, openDetails, row, shows, toast } from "./support.mjs";
 
 /** A user with a week of tasks. */
 export async function someone() {
@@ -60,10 +60,6 @@ export const SCENES = {
     await row(page, FIRST).getByRole("button", { name: FIRST, exact: true }).click();
     await page.getByRole("textbox", { name: "Title" }).waitFor();
   },
-  undo: async (page) => {
-    await checkbox(page, FIRST).click();
-    await toast(page, "Completed").waitFor();
-  },
   chat: pressChat,
   details: (page) => openDetails(page, FIRST),
   "details-more": async (page) => {
@@ -73,7 +69,7 @@ export const SCENES = {
     await details.getByText("Created").waitFor();
   },
   help: async (page) => {
-    await page.getByRole("button", { name: "Show keyboard shortcuts" }).click();
+    await page.keyboard.press("?"); // a phone has no button for it
     await dialog(page, "Keyboard shortcuts").waitFor();
   },
   settings: async (page) => {
@@ -86,6 +82,10 @@ export const SCENES = {
     await addTask(page, "Written on the train");
     await row(page, "Written on the train").locator(".waiting").waitFor();
   },
+  undo: async (page) => {
+    await checkbox(page, FIRST).click();
+    await toast(page, "Completed").waitFor();
+  },
 };
 
 /** The views without a user's tasks. */
@@ -94,11 +94,11 @@ export const EMPTY_SCENES = {
 };
 
 /** Closes what a scene has opened, and comes back to the list. */
-export async function leave(page) {
+export async function leave(page, home) {
   await page.context().setOffline(false);
   await page.goto("about:blank");
-  await page.goto(page.home);
-  await shows(page, FIRST);
+  await page.goto(home);
+  await live(page);
 }
 
 /** How a scene is looked at. */

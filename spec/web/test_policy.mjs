@@ -6,7 +6,7 @@ const FIRST_LOAD = 100_000; // bytes
 
 spec("what is inline does not run, and nothing is asked of anybody else", async ({ visit }) => {
   const user = newUser();
-  const page = await visit({ user, expected: [/Content Security Policy/] });
+  const page = await visit({ user, expected: [/Content Security Policy/], origins: ["https://example.org"] });
   const violations = await page.evaluate(async () => {
     const found = [];
     addEventListener("securitypolicyviolation", (event) => found.push(event.effectiveDirective));
