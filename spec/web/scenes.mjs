@@ -1,5 +1,5 @@
 // The page in each of its views, with what somebody might really have in it: for looking at, and for what examines it.
-import { FAILED_CALLS, PHONE, addTask, checkbox, connection, dialog, live, newUser, noonDate, openDetails, row, shows, toast } from "./support.mjs";
+import { FAILED_CALLS, PHONE, addTask, checkbox, connection, dialog, live, newUser, noonDate, noonZone, openDetails, row, shows, toast } from "./support.mjs";
 
 /** A user with a week of tasks. */
 export async function someone() {
@@ -24,7 +24,7 @@ export async function someone() {
     await user.call("PATCH", `/api/tasks/${task.id}/complete`);
   }
   for (const message of ["what is due tomorrow?", "Add dinner with Tom on saturday at 7pm #friends", "make it high priority"]) {
-    await user.call("POST", `/api/${user.name}/chat`, { message });
+    await user.call("POST", `/api/${user.name}/chat`, { message, timezone: noonZone() });
   }
   return user;
 }

@@ -76,17 +76,16 @@ export function newUser(url = URL_OF_PAGE) {
   };
 }
 
-/** A timezone in which it is about noon: a case that begins today ends today. */
-export function noonZone() {
-  const offset = 12 - new Date().getUTCHours();
-  return offset === 0 ? "Etc/GMT" : `Etc/GMT${offset > 0 ? "-" : "+"}${Math.abs(offset)}`;
-}
+// Hours between UTC and a place where it was noon when the specs began: a case that begins today ends today.
+const NOON = Number(process.env.WEB_NOON);
+
+/** The timezone of that place; its name counts the other way. */
+export const noonZone = () => (NOON === 0 ? "Etc/GMT" : `Etc/GMT${NOON > 0 ? "-" : "+"}${Math.abs(NOON)}`);
 
 /** A moment of a day of that timezone. */
 export function noonDate(days, hour, minute = 0) {
-  const offset = 12 - new Date().getUTCHours();
-  const here = new Date(Date.now() + offset * 3600000);
-  return new Date(Date.UTC(here.getUTCFullYear(), here.getUTCMonth(), here.getUTCDate() + days, hour - offset, minute)).toISOString();
+  const here = new Date(Date.now() + NOON * 3600000);
+  return new Date(Date.UTC(here.getUTCFullYear(), here.getUTCMonth(), here.getUTCDate() + days, hour - NOON, minute)).toISOString();
 }
 
 let browser = null;
