@@ -73,6 +73,12 @@ static void test_refuses_by_name(void **state) {
     assert_refused("WORKERS", "99999999999999999999", "whole number");
     assert_refused("JWKS_URL", "file:///etc/passwd", "http");
     assert_refused("JWKS_URL", "https://a b", "spaces");
+    assert_refused("OPENAI_BASE_URL", "api.example.com/v1", "http");
+    assert_refused("OPENAI_BASE_URL", "https://a/v1?x=y", "query");
+    assert_refused("OPENAI_BASE_URL", "https://user:key@a/v1", "without user");
+    assert_refused("OPENAI_API_KEY", "key\r\nX: y", "visible");
+    assert_refused("OPENAI_MODEL", "a model", "spaces");
+    assert_refused("OPENAI_WAIT_MS", "0", "whole number");
     assert_refused("JWKS_URL", "https://", "names a host");
     assert_refused("JWKS_URL", "https://:443/keys", "names a host");
     assert_refused("PORT", "60001", "1 to 60000");

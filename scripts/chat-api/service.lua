@@ -8,8 +8,11 @@ local jobs = require("lib.jobs")
 local live = require("chat-api.live")
 local mcp = require("chat-api.mcp")
 local mcp_docs = require("chat-api.mcp_docs")
+local model_breaker = require("chat-api.model_breaker")
 local outbox = require("lib.outbox")
 local page = require("chat-api.page")
+local preview = require("chat-api.preview")
+local preview_docs = require("chat-api.preview_docs")
 local reminders = require("chat-api.reminders")
 local routes = require("chat-api.routes")
 local series = require("chat-api.series")
@@ -30,6 +33,7 @@ return {
   routes = {
     { "GET", "/api/tasks", routes.list_tasks, doc = docs.list_tasks },
     { "POST", "/api/tasks", routes.create_task, body = "json", doc = docs.create_task },
+    { "POST", "/api/tasks/preview", preview.post, body = "json", doc = preview_docs.post },
     { "GET", "/api/tasks/{id}", routes.get_task, doc = docs.get_task },
     { "PUT", "/api/tasks/{id}", routes.update_task, body = "json", doc = docs.update_task },
     { "DELETE", "/api/tasks/{id}", routes.delete_task, doc = docs.delete_task },
@@ -67,6 +71,7 @@ return {
   },
   start = function()
     live.start()
+    model_breaker.start()
     updates.start()
     local relay = outbox.start({ schema = "chat", source = "chat-api", pubsub = "pubsub",
       broadcast = { ["task-updates"] = "pubsub-broadcast" }, first = "reminders" })
