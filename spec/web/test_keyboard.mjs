@@ -112,6 +112,7 @@ spec("the focus stays in an open dialog", async ({ visit }) => {
   const page = await visit({ user });
   await shows(page, "Something");
   await page.keyboard.press("j");
+  await focusIs(page, "Something");
   await page.keyboard.press("o");
   await dialog(page, "Task details").waitFor();
   for (let i = 0; i < 40; i++) {
@@ -174,6 +175,7 @@ spec("a task is added, opened, changed and completed without a pointer", async (
   await shows(page, "By hand");
   await page.keyboard.press("Escape");
   await page.keyboard.press("j");
+  await focusIs(page, "By hand");
   await page.keyboard.press("t");
   await dialog(page, "Task details").waitFor();
   await page.keyboard.type("keys");
