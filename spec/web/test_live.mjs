@@ -1,6 +1,6 @@
 // What changes in other tabs and on other devices, and the stream that tells of it.
 import assert from "node:assert/strict";
-import { FAILED_CALLS, addTask, checkbox, connection, eventually, live, misses, newTab, newUser, row, shows, spec,
+import { FAILED_CALLS, addTask, canOpenOffline, checkbox, connection, eventually, live, misses, newTab, newUser, row, shows, spec,
   titles } from "./support.mjs";
 
 const NAMES = ["Apples", "Bread", "Cherries", "Dates", "Eggs", "Flour"];
@@ -95,6 +95,7 @@ spec("what changed while the stream was cut shows when it is back", async ({ vis
   const [kept, gone] = [await user.add("Kept"), await user.add("Removed meanwhile")];
   const page = await visit({ user, expected: [FAILED_CALLS] });
   await shows(page, "Kept");
+  await canOpenOffline(page);
   await page.context().setOffline(true);
   await connection(page).getByText("Offline").waitFor();
   await user.change(kept, { title: "Kept, renamed" });

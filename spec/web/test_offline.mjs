@@ -5,6 +5,7 @@ import { FAILED_CALLS, addTask, canOpenOffline, checkbox, connection, eventually
 
 const expected = [FAILED_CALLS];
 const offline = async (page) => {
+  await canOpenOffline(page);
   await page.context().setOffline(true);
   await connection(page).getByText("Offline").waitFor();
 };
