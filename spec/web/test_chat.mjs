@@ -1,6 +1,6 @@
 // The chat beside the tasks.
 import assert from "node:assert/strict";
-import { FAILED_CALLS, PHONE, eventually, misses, newTab, newUser, noonDate, row, shows, spec } from "./support.mjs";
+import { FAILED_CALLS, PHONE, canOpenOffline, eventually, misses, newTab, newUser, noonDate, row, shows, spec } from "./support.mjs";
 
 const chat = (page) => page.getByRole("complementary", { name: "Chat" });
 const said = (page, text) => chat(page).locator(".said.user").filter({ hasText: text });
@@ -72,6 +72,7 @@ spec("a message that could not be sent stays in the field", async ({ visit, syst
   const user = newUser(system.url);
   const page = await visit({ user, expected: [FAILED_CALLS] });
   await chat(page).locator(".ideas").waitFor();
+  await canOpenOffline(page);
   await system.kill();
   assert.match(await say(page, "Add something important"), /cannot be reached/);
   assert.equal(await page.getByRole("textbox", { name: "Message" }).inputValue(), "Add something important");

@@ -76,6 +76,7 @@ spec("a restart of the server is shown, and nothing is lost", async ({ visit, sy
   await user.add("Before");
   const page = await visit({ user, expected: [FAILED_CALLS] });
   await shows(page, "Before");
+  await canOpenOffline(page);
   await system.kill();
   await page.locator("#connection:not([data-state=live])").waitFor();
   await addTask(page, "While it was down");
