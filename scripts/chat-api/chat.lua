@@ -5,12 +5,22 @@
 local chat_tools = require("chat-api.chat_tools")
 local json = require("lib.json")
 local match = require("chat-api.chat_match")
+local metrics = require("host.metrics")
 local problem = require("lib.problem")
 local rules = require("lib.rules")
 
 local chat = {}
 
 local say = chat_tools.say
+
+local tool_calls = metrics.counter("chat_tool_calls_total", "What the chat did for its users.",
+  { "tool", "outcome" })
+
+local function count(tools)
+  for _, call in ipairs(tools) do
+    tool_calls:add(1, call.tool_name, call.success and "done" or "refused")
+  end
+end
 
 -- Answers to what was asked.
 
@@ -143,6 +153,7 @@ function chat.new(parts)
     end
     local reply = { message = message, tools_invoked = json.list(turn.tools),
       conversation_id = conversation.id }
+    count(turn.tools)
     local saved, failed = parts.conversations.save(user, conversation, text, message, turn.tools)
     return reply, not saved and failed or nil
   end
