@@ -4,6 +4,7 @@ real Dapr, Kafka and Redis, after each path was used and each part has failed on
 import math
 import os
 import shutil
+import subprocess
 import sys
 import unittest
 
@@ -85,6 +86,12 @@ class Live(unittest.TestCase):
 
     def test_every_target_is_up(self):
         self.assertEqual([labels for labels, value in self.prometheus.query("up") if value != 1], [])
+
+    def test_what_the_services_show_is_as_prometheus_wants_it(self):
+        for service in self.cluster.host_ports:
+            done = subprocess.run(["promtool", "check", "metrics"], input=self.cluster.metrics(service), stdout=subprocess.PIPE,
+                                  stderr=subprocess.STDOUT, text=True)
+            self.assertEqual((done.returncode, done.stdout), (0, ""), service)
 
     def test_the_choices_of_each_dashboard_are_there(self):
         for path in chart.DASHBOARDS:
