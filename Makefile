@@ -6,8 +6,8 @@ SHELL       := /bin/bash
 BUILD   ?= build
 CC      ?= cc
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-PKGS    := libmicrohttpd libcurl libpq luajit libuv libcrypto
-LIBS     = $(shell pkg-config --libs libmicrohttpd libcurl libpq luajit libuv libcrypto) \
+PKGS    := libmicrohttpd libcurl libpq luajit libuv libcrypto zlib
+LIBS     = $(shell pkg-config --libs libmicrohttpd libcurl libpq luajit libuv libcrypto zlib) \
            -l:liblua5.1-cjson.a -l:liblua5.1-lpeg.a -lm -ldl -lpthread
 WARN    := -Wall -Wextra -Wshadow -Wconversion -Werror
 SAN     ?=

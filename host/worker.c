@@ -304,10 +304,10 @@ static void prepare_rules(struct worker *worker, struct worker_order *order) {
     drop_rules(worker);
     if (worker->drain_at) {
         status = err_set(&err, "the worker is stopping");
-    } else if (worker->rules.slot.live && order->made) {
-        rules_offer(&worker->rules.slot, order->made);
+    } else if (worker->rules.slot.live && order->made &&
+               rules_offer(&worker->rules.slot, order->made)) {
         order->made = NULL;
-    } else if (worker->rules.slot.live) { // a script has asked for them after its load
+    } else if (worker->rules.slot.live) { // a script has asked for more than its service declares
         struct rules_limits limits = RULES_LIMITS;
         limits.only = rules_only(worker->rules.slot.live);
         status = rules_prepare(&worker->rules.slot, order->rules, &limits, &err);

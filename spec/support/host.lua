@@ -102,7 +102,8 @@ end }
 
 package.loaded["host.worker"] = { service = "spec", index = 0, count = 1, version = "spec",
   services = function() return host.services or {} end, draining = function() return false end,
-  ending = function() return false end }
+  ending = function() return false end,
+  list_files = function() return host.files or {} end }
 package.loaded["host.revision"] = { status = function() return { previous = {} } end }
 
 return host
