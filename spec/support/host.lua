@@ -106,4 +106,13 @@ package.loaded["host.worker"] = { service = "spec", index = 0, count = 1, versio
   list_files = function() return host.files or {} end }
 package.loaded["host.revision"] = { status = function() return { previous = {} } end }
 
+---The rules that a default answered for.
+function host.defaults()
+  local list = {}
+  for name in pairs(host.counters) do
+    list[#list + 1] = name:match("^rules_.*")
+  end
+  return list
+end
+
 return host
