@@ -8,6 +8,7 @@
 -- An operator's usual changes are in TEXTS: {name} is filled in; a text that is longer than a line
 -- is a list of lines. Examples: chat_answers.examples.json.
 local civil = require("rules.civil")
+local rule_words = require("rules.chat_rule_words")
 
 local chat_answers = {}
 
@@ -117,8 +118,7 @@ local PAST = { delete_task = "Deleted", complete_task = "Completed", update_task
 
 local DAYS = { "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday" }
 ---@type table<any, string>
-local MONTHS = { "January", "February", "March", "April", "May", "June", "July", "August",
-  "September", "October", "November", "December" }
+local MONTHS = civil.MONTHS
 
 ---@class chat_answers.Task
 ---@field title string
@@ -191,63 +191,6 @@ function chat_answers.day_label(date, now)
     date.hour, date.min)
 end
 
-local RULES = { DAILY = "every day", WEEKLY = "every week", MONTHLY = "every month",
-  YEARLY = "every year" }
-local RULE_DAYS = { MO = "Monday", TU = "Tuesday", WE = "Wednesday", TH = "Thursday", FR = "Friday",
-  SA = "Saturday", SU = "Sunday" }
-
-local UNITS = { HOURLY = "hours", DAILY = "days", WEEKLY = "weeks", MONTHLY = "months",
-  YEARLY = "years" }
-
-local PLACES = { ["1"] = "first", ["2"] = "second", ["3"] = "third", ["4"] = "fourth",
-  ["5"] = "fifth", ["-1"] = "last" }
-
--- An RRULE without its end, in words; nil for those that need a calendar to say.
-local function series_text(rule)
-  if rule == "FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR" then
-    return "every weekday"
-  end
-  local list = rule:match("^FREQ=WEEKLY;BYDAY=([%u,]+)$")
-  if list then
-    list = list:gsub("%u%u", RULE_DAYS):gsub(",", ", ")
-    return "every " .. list
-  end
-  local place, name = rule:match("^FREQ=MONTHLY;BYDAY=(%-?%d)(%u%u)$")
-  if place and PLACES[place] then
-    return "every " .. PLACES[place] .. " " .. RULE_DAYS[name] .. " of the month"
-  end
-  local day = rule:match("^FREQ=MONTHLY;BYMONTHDAY=(%-?%d+)$")
-  if day then
-    return day == "-1" and "on the last day of every month" or "on day " .. day .. " of every month"
-  end
-  local freq, interval = rule:match("^FREQ=(%u+);INTERVAL=(%d+)$")
-  if freq and UNITS[freq] then
-    return "every " .. interval .. " " .. UNITS[freq]
-  end
-  freq = rule:match("^FREQ=(%u+)$")
-  return freq and UNITS[freq] and "every " .. UNITS[freq]:sub(1, -2)
-end
-
----A recurrence rule in words.
----@param rule string
----@return string
-function chat_answers.rule_text(rule)
-  local days = rule:match("^INTERVAL:(%d+)$")
-  if RULES[rule] then
-    return RULES[rule]
-  elseif days then
-    return "every " .. days .. " days"
-  end
-  local series, year, month, day = rule:match("^(.*);UNTIL=(%d%d%d%d)(%d%d)(%d%d)T?[%dZ]*$")
-  local text = series_text(series or rule)
-  if not text then
-    return "repeating (" .. rule .. ")"
-  elseif series then
-    text = text .. " until " .. tonumber(day) .. " " .. MONTHS[tonumber(month)] .. " " .. year
-  end
-  return text
-end
-
 ---@param minutes integer
 ---@return string  "2 hours before"
 function chat_answers.offset_text(minutes)
@@ -266,7 +209,7 @@ local function describe(task, now)
     parts[#parts + 1] = task.priority .. " priority"
   end
   if task.recurrence_rule then
-    parts[#parts + 1] = chat_answers.rule_text(task.recurrence_rule)
+    parts[#parts + 1] = rule_words.text(task.recurrence_rule)
   end
   if task.reminder_offset_minutes then
     parts[#parts + 1] = "reminder " .. chat_answers.offset_text(task.reminder_offset_minutes)
@@ -342,7 +285,7 @@ local function detail(answer, now)
   local values = { title = task.title, priority = task.priority, text = answer.text,
     due = task.due and moment(task.due, now), at = answer.at and moment(answer.at, now),
     tags = tag_list(task),
-    rule = task.recurrence_rule and chat_answers.rule_text(task.recurrence_rule) }
+    rule = task.recurrence_rule and rule_words.text(task.recurrence_rule) }
   local has = { due = values.due, priority = true, status = task.status == "completed",
     tags = values.tags, description = values.text, recurrence = values.rule, reminder = values.at }
   local text = has[answer.field] and texts[1] or task.status == "in_progress" and texts[3]

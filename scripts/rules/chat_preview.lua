@@ -4,6 +4,7 @@ local add = require("rules.chat_add")
 local answers = require("rules.chat_answers")
 local dates = require("rules.chat_dates")
 local details = require("rules.chat_details")
+local rule_words = require("rules.chat_rule_words")
 local text = require("rules.chat_text")
 local words = require("rules.chat_words")
 
@@ -43,7 +44,7 @@ local LABELS = {
       and answers.day_label(dates.fill(args.remind_at, now), now)
   end,
   recurrence = function(args)
-    return args.recurrence_rule and answers.rule_text(args.recurrence_rule)
+    return args.recurrence_rule and rule_words.text(args.recurrence_rule)
   end,
   priority = function(args) return args.priority and args.priority .. " priority" end,
 }
