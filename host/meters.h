@@ -18,7 +18,8 @@ void meters_free(struct meters *meters);
 void meters_count_request(struct meters *meters, const char *method, const char *route, int status,
                           double seconds);
 
-// A request that was refused before a script saw it: its route is "refused".
+// A request that was refused before a script saw it: its route is "refused". What libmicrohttpd
+// refuses by itself (what it cannot parse, headers beyond its buffer) is not seen and not counted.
 void meters_count_refusal(struct meters *meters, int status);
 
 // What went to the database in one piece was answered.
