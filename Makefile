@@ -122,6 +122,13 @@ mcp: ## run the official MCP clients on the whole system (fetches them the first
 	@$(MAKE) --no-print-directory $(BUILD)/todo-host
 	@TODO_HOST=$(abspath $(BUILD))/todo-host spec/mcp/run $(WORDS)
 
+.PHONY: web
+web: ## drive the page in Chromium on the whole system (fetches the tools the first time; WORDS="offline")
+	@ci/deps build run test web
+	@ci/get-web-tools >/dev/null
+	@$(MAKE) --no-print-directory $(BUILD)/todo-host
+	@TODO_HOST=$(abspath $(BUILD))/todo-host spec/web/run $(WORDS)
+
 .PHONY: bench-e2e
 bench-e2e: ## measure events on real Dapr, Kafka and Redis
 	@ci/deps build run test e2e
