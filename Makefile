@@ -109,6 +109,12 @@ conformance: ## run the cases of the sidecar's API on real Dapr, Kafka and Redis
 	@$(MAKE) --no-print-directory $(BUILD)/todo-host
 	@TODO_HOST=$(abspath $(BUILD))/todo-host DAPR_ENGINE=daprd spec/run --in dapr $(WORDS)
 
+.PHONY: monitoring
+monitoring: ## ask every dashboard and alert of a real Prometheus on the running system (builds Dapr the first time; WORDS="test_rules.")
+	@ci/deps build run test e2e
+	@$(MAKE) --no-print-directory $(BUILD)/todo-host
+	@TODO_HOST=$(abspath $(BUILD))/todo-host SPEC_JOBS=$${SPEC_JOBS:-2} ci/monitoring $(WORDS)
+
 .PHONY: mcp
 mcp: ## run the official MCP clients on the whole system (fetches them the first time; WORDS="python")
 	@ci/deps build run test mcp
