@@ -480,7 +480,8 @@ class Relay(Case):
             highest = max(highest, self.resident(host))
             replies.append(host.post("/api/tasks", {"title": "meanwhile"}).status)
         self.assertEqual(set(replies), {201})
-        self.assertLess(highest - before, 100, "MiB")
+        kept = 256 if "san" in HOST else 0   # MiB of freed memory that a sanitizer keeps aside
+        self.assertLess(highest - before, 100 + kept, "MiB")
         seen = {}
         for key, event in self.sidecar.of("task-events"):
             if event["type"] == "task.updated":
