@@ -9,24 +9,29 @@ ARG BASE=docker.io/library/debian:bookworm-slim
 FROM --platform=$BUILDPLATFORM ${BASE} AS build
 ARG TARGETARCH
 WORKDIR /src
-# Versions are Debian 12's of the day, security updates included; the SBOM names them.
+# Versions are Debian 12's of the day, security updates included; the SBOM names them. Another value of UPDATED makes
+# a builder that keeps layers look for newer ones.
+ARG UPDATED=
 # hadolint ignore=DL3008
 RUN case "$TARGETARCH" in amd64 | arm64) ;; *) echo "no image for \"$TARGETARCH\": amd64 or arm64" >&2; exit 1 ;; esac \
   && dpkg --add-architecture "$TARGETARCH" && apt-get -q update \
   && if [ "$TARGETARCH" = "$(dpkg --print-architecture)" ]; then compiler=gcc; \
      elif [ "$TARGETARCH" = arm64 ]; then compiler=gcc-aarch64-linux-gnu; \
      else compiler=gcc-x86-64-linux-gnu; fi \
-  && set -- $(for p in libc6-dev libmicrohttpd-dev libcurl4-openssl-dev libpq-dev libluajit-5.1-dev lua-cjson-dev \
-     lua-lpeg-dev libuv1-dev libssl-dev libgcc-s1; do echo "$p:$TARGETARCH"; done) \
   && DEBIAN_FRONTEND=noninteractive apt-get -q -y -o Acquire::Retries=3 install --no-install-recommends \
-     "$compiler" make pkgconf ca-certificates tzdata "$@" \
+     "$compiler" make pkgconf ca-certificates tzdata "libc6-dev:$TARGETARCH" "libmicrohttpd-dev:$TARGETARCH" \
+     "libcurl4-openssl-dev:$TARGETARCH" "libpq-dev:$TARGETARCH" "libluajit-5.1-dev:$TARGETARCH" "lua-cjson-dev:$TARGETARCH" \
+     "lua-lpeg-dev:$TARGETARCH" "libuv1-dev:$TARGETARCH" "libssl-dev:$TARGETARCH" "libgcc-s1:$TARGETARCH" \
   && rm -rf /var/lib/apt/lists/*
+# Another value of AGAIN makes all below anew.
+ARG AGAIN=
 COPY Makefile ./
 COPY host host
 ARG VERSION=unknown
 ARG SOURCE_DATE_EPOCH=0
 COPY ci/image-root ci/
 RUN ci/image-root program "$TARGETARCH" "$VERSION"
+COPY LICENSE ./
 COPY scripts scripts
 COPY web web
 RUN ci/image-root collect "$TARGETARCH" "$SOURCE_DATE_EPOCH"
