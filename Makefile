@@ -116,6 +116,10 @@ mcp: ## run the official MCP clients on the whole system (fetches them the first
 	@$(MAKE) --no-print-directory $(BUILD)/todo-host
 	@TODO_HOST=$(abspath $(BUILD))/todo-host spec/mcp/run $(WORDS)
 
+.PHONY: image
+image: ## build the container image for amd64 and arm64 and check it (ARCHES, VERSION; needs root)
+	@ci/image
+
 .PHONY: bench-e2e
 bench-e2e: ## measure events on real Dapr, Kafka and Redis
 	@ci/deps build run test e2e

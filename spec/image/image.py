@@ -101,7 +101,7 @@ def unpack(arch):
 def command(arch, words, state):
     image = layout().config(arch)["config"]
     env = dict(pair.split("=", 1) for pair in image["Env"])
-    return (["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-euc", ENTER, "sh", unpack(arch), *image["Entrypoint"], *words],
+    return (["prlimit", "--core=0", "unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-euc", ENTER, "sh", unpack(arch), *image["Entrypoint"], *words],
             {**env, "STATE_MOUNT": STATE if state else ""})
 
 

@@ -5,6 +5,7 @@ how long a service takes from its start until it is ready. Run by ci/image."""
 import os
 import platform
 import re
+import signal
 import statistics
 import subprocess
 import sys
@@ -67,6 +68,7 @@ def show_start(arch):
 
 
 def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))    # what it started ends with it
     for arch in ARCHES:
         write_bill(arch)
         show_size(arch)
