@@ -21,6 +21,8 @@ SECRETS = [re.compile(pattern) for pattern in (
     rb"\bxox[abprs]-[A-Za-z0-9-]{20}", rb"\beyJ[A-Za-z0-9_-]{16,}\.eyJ[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16}",
     rb"\bpostgres(ql)?://[^\s:@/\"']+:[^\s:@/\"'<.]{3,}@", rb"\bhttps?://[^\s:@/\"'<>%]+:[^\s:@/\"'<>%]{3,}@",
     rb"\b(JWT_SECRET|OPENAI_API_KEY|APP_API_TOKEN|DAPR_API_TOKEN)=[^\s\"'.<$]{6}")]
+# It tests itself with keys that everybody knows.
+SELF_TESTS = "/libgnutls.so.30"
 
 
 def has_secret(data):
@@ -88,7 +90,8 @@ class Layers:
         self.assertEqual(self.names(lambda i: CACHES.search(i.name)), [])
 
     def test_there_are_no_secrets(self):
-        found = {info.name: secret for info, data in self.files if data for secret in [has_secret(data)] if secret}
+        found = {info.name: secret for info, data in self.files if data and not info.name.endswith(SELF_TESTS)
+                 for secret in [has_secret(data)] if secret}
         self.assertEqual(found, {})
         self.assertIsNone(has_secret(repr(self.config).encode()))
 
