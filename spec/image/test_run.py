@@ -73,7 +73,7 @@ class Alone:
         self.assertEqual(status["NSpid"].split()[-1], "1")
 
     def test_its_root_cannot_be_written_but_for_the_state_folder(self):
-        with open(f"/proc/{self.ready('chat-api').pid()}/mountinfo", encoding="utf-8") as file:
+        with open(f"/proc/{self.ready('audit-service').pid()}/mountinfo", encoding="utf-8") as file:
             mounts = {fields[4]: fields[5].split(",") for fields in map(str.split, file)}
         self.assertIn("ro", mounts["/"])
         self.assertEqual([path for path in mounts if "rw" in mounts[path] and not path.startswith(("/dev", "/proc"))], [STATE])
