@@ -21,7 +21,7 @@ RUN case "$TARGETARCH" in amd64 | arm64) ;; *) echo "no image for \"$TARGETARCH\
   && DEBIAN_FRONTEND=noninteractive apt-get -q -y -o Acquire::Retries=3 install --no-install-recommends \
      "$compiler" make pkgconf ca-certificates tzdata "libc6-dev:$TARGETARCH" "libmicrohttpd-dev:$TARGETARCH" \
      "libcurl4-openssl-dev:$TARGETARCH" "libpq-dev:$TARGETARCH" "libluajit-5.1-dev:$TARGETARCH" "lua-cjson-dev:$TARGETARCH" \
-     "lua-lpeg-dev:$TARGETARCH" "libuv1-dev:$TARGETARCH" "libssl-dev:$TARGETARCH" "libgcc-s1:$TARGETARCH" \
+     "lua-lpeg-dev:$TARGETARCH" "libuv1-dev:$TARGETARCH" "libssl-dev:$TARGETARCH" "zlib1g-dev:$TARGETARCH" "libgcc-s1:$TARGETARCH" \
   && rm -rf /var/lib/apt/lists/*
 # Another value of AGAIN makes all below anew.
 ARG AGAIN=

@@ -6,8 +6,8 @@ SHELL       := /bin/bash
 BUILD   ?= build
 CC      ?= cc
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-PKGS    := libmicrohttpd libcurl libpq luajit libuv libcrypto
-LIBS     = $(shell pkg-config --libs libmicrohttpd libcurl libpq luajit libuv libcrypto) \
+PKGS    := libmicrohttpd libcurl libpq luajit libuv libcrypto zlib
+LIBS     = $(shell pkg-config --libs libmicrohttpd libcurl libpq luajit libuv libcrypto zlib) \
            -l:liblua5.1-cjson.a -l:liblua5.1-lpeg.a -lm -ldl -lpthread
 WARN    := -Wall -Wextra -Wshadow -Wconversion -Werror
 SAN     ?=
@@ -109,6 +109,12 @@ conformance: ## run the cases of the sidecar's API on real Dapr, Kafka and Redis
 	@$(MAKE) --no-print-directory $(BUILD)/todo-host
 	@TODO_HOST=$(abspath $(BUILD))/todo-host DAPR_ENGINE=daprd spec/run --in dapr $(WORDS)
 
+.PHONY: monitoring
+monitoring: ## ask every dashboard and alert of a real Prometheus on the running system (builds Dapr the first time; WORDS="test_rules.")
+	@ci/deps build run test e2e
+	@$(MAKE) --no-print-directory $(BUILD)/todo-host
+	@TODO_HOST=$(abspath $(BUILD))/todo-host SPEC_JOBS=$${SPEC_JOBS:-2} ci/monitoring $(WORDS)
+
 .PHONY: mcp
 mcp: ## run the official MCP clients on the whole system (fetches them the first time; WORDS="python")
 	@ci/deps build run test mcp
@@ -119,6 +125,13 @@ mcp: ## run the official MCP clients on the whole system (fetches them the first
 .PHONY: image
 image: ## build the container image for amd64 and arm64 and check it (ARCHES, VERSION; needs root)
 	@ci/image
+
+.PHONY: web
+web: ## drive the page in Chromium on the whole system (fetches the tools the first time; WORDS="offline")
+	@ci/deps build run test web
+	@ci/get-web-tools >/dev/null
+	@$(MAKE) --no-print-directory $(BUILD)/todo-host
+	@TODO_HOST=$(abspath $(BUILD))/todo-host spec/web/run $(WORDS)
 
 .PHONY: bench-e2e
 bench-e2e: ## measure events on real Dapr, Kafka and Redis

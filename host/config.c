@@ -10,7 +10,7 @@
 #include "buf.h"
 #include "log.h"
 
-enum kind { TEXT, SECRET, JWT_KEY, NUMBER, URL, DATABASE, ORIGINS, LEVEL, ADDRESS };
+enum kind { TEXT, SECRET, WORD, JWT_KEY, NUMBER, URL, BASE_URL, DATABASE, ORIGINS, LEVEL, ADDRESS };
 
 struct setting {
     const char *name;
@@ -41,9 +41,12 @@ static const struct setting SETTINGS[] = {
     {"NOTIFY_EMAIL", TEXT, NULL, 0, 0, "output binding that sends mail; unset: no mail"},
     {"NOTIFY_WEBHOOK", TEXT, NULL, 0, 0, "output binding that posts notices; unset: none"},
     {"OUTBOX_MAX_MB", NUMBER, "1024", 1, 1000000, "unpublished events, above which writes get 503"},
-    {"OPENAI_BASE_URL", URL, NULL, 0, 0, "an OpenAI-compatible endpoint for the chat"},
-    {"OPENAI_API_KEY", SECRET, NULL, 0, 0, "its key"},
-    {"OPENAI_MODEL", TEXT, NULL, 0, 0, "its model"},
+    {"OPENAI_BASE_URL", BASE_URL, NULL, 0, 0,
+     "an OpenAI-compatible server whose model answers in the chat; unset: none does"},
+    {"OPENAI_API_KEY", WORD, NULL, 0, 0, "its key, if it wants one"},
+    {"OPENAI_MODEL", WORD, "gpt-4o-mini", 0, 0, "its model"},
+    {"OPENAI_WAIT_MS", NUMBER, "2500", 100, 60000,
+     "how long the chat waits for the model to begin an answer"},
     {"WORKERS", NUMBER, "1", 1, 64, "threads per service"},
     {"LOG_LEVEL", LEVEL, "info", 0, 0, "debug, info, warn or error"},
     {"PORT", NUMBER, "8000", 1, 60000, "first port: a service declared at 8000 + n is at PORT + n"},
@@ -57,6 +60,11 @@ static const struct setting SETTINGS[] = {
      "folder of candidate rules that run beside the live ones and decide nothing"},
     {"RULES_SHADOW_RATE", NUMBER, "20", 1, 1000, "calls a second that a worker gives them"},
     {"WEB_DIR", TEXT, "web", 0, 0, "folder of the page"},
+    {"AUTH_TOKEN_URL", URL, NULL, 0, 0,
+     "where the page gets a token by the user's cookies, as JSON {\"token\": …}"},
+    {"AUTH_SIGN_IN_URL", URL, NULL, 0, 0, "where the page sends who is not signed in there"},
+    {"AUTH_LOCAL", NUMBER, "0", 0, 1,
+     "1: the page's address with a token was printed at the start"},
     {"DB_CONNECTIONS", NUMBER, "4", 1, 64, "database connections per worker"},
     {"MAX_CONNECTIONS", NUMBER, "12000", 16, 100000, "open connections per worker and port"},
     {"MAX_REQUESTS", NUMBER, "1024", 8, 100000, "requests in progress per worker"},
@@ -103,6 +111,22 @@ static const char *check_url(const char *value) {
     for (; *rest; rest++)
         if (!isgraph((unsigned char)*rest))
             return "must be a URL without spaces";
+    return NULL;
+}
+
+// What is appended to it must become its path.
+static const char *check_base_url(const char *value) {
+    const char *why = check_url(value);
+    if (!why && strpbrk(value, "?#@"))
+        why = "must be a URL without user, query and fragment";
+    return why;
+}
+
+// Goes into a header or a JSON document as it is.
+static const char *check_word(const char *value) {
+    for (; *value; value++)
+        if (!isgraph((unsigned char)*value))
+            return "must be visible ASCII characters without spaces";
     return NULL;
 }
 
@@ -200,6 +224,10 @@ static const char *check(const struct setting *setting, const char *value) {
         return check_number(setting, value);
     case URL:
         return check_url(value);
+    case BASE_URL:
+        return check_base_url(value);
+    case WORD:
+        return check_word(value);
     case DATABASE:
         return check_database(value);
     case JWT_KEY:
@@ -227,6 +255,10 @@ static int check_needs(const struct config *config, enum config_needs needs, boo
         return err_set(err,
                        "neither JWT_SECRET nor JWKS_URL is set%s: one of them is needed to verify "
                        "tokens",
+                       nor);
+    if (needs == CONFIG_SERVICE && config_string(config, "AUTH_SIGN_IN_URL") &&
+        !config_string(config, "AUTH_TOKEN_URL"))
+        return err_set(err, "AUTH_SIGN_IN_URL is set without AUTH_TOKEN_URL%s: the page needs both",
                        nor);
     if (needs == CONFIG_TOKEN && !config_string(config, "JWT_SECRET"))
         return err_set(err, "JWT_SECRET is not set%s: it is needed to sign tokens", nor);

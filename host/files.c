@@ -23,20 +23,26 @@ static int by_name(const void *a, const void *b) {
     return strcmp(((const struct file *)a)->name, ((const struct file *)b)->name);
 }
 
-void files_seal(struct files *files) {
-    unsigned char digest[SHA256_DIGEST_LENGTH];
+void files_digest(const struct files *files, const bool *wanted, char digest[FILES_REVISION]) {
+    unsigned char bytes[SHA256_DIGEST_LENGTH];
     struct buf all = {0};
-    if (files->count > 0)
-        qsort(files->list, files->count, sizeof *files->list, by_name);
     for (size_t i = 0; i < files->count; i++) {
         const struct file *file = &files->list[i];
+        if (wanted && !wanted[i])
+            continue;
         buf_addf(&all, "%s %zu\n", file->name, file->len);
         buf_add(&all, file->text, file->len);
     }
-    SHA256((const unsigned char *)(all.data ? all.data : ""), all.len, digest);
+    SHA256((const unsigned char *)(all.data ? all.data : ""), all.len, bytes);
     buf_free(&all);
-    for (size_t i = 0; i < sizeof digest; i++)
-        snprintf(files->revision + 2 * i, 3, "%02x", digest[i]);
+    for (size_t i = 0; i < sizeof bytes; i++)
+        snprintf(digest + 2 * i, 3, "%02x", bytes[i]);
+}
+
+void files_seal(struct files *files) {
+    if (files->count > 0)
+        qsort(files->list, files->count, sizeof *files->list, by_name);
+    files_digest(files, NULL, files->revision);
 }
 
 const struct file *files_find(const struct files *files, const char *name) {

@@ -32,6 +32,9 @@ void files_add(struct files *files, const char *name, size_t name_len, char *tex
 // Orders them, and makes the revision.
 void files_seal(struct files *files);
 
+// The revision that only some of them would have: those with wanted[index]; NULL: all.
+void files_digest(const struct files *files, const bool *wanted, char digest[FILES_REVISION]);
+
 // The one of that name, or NULL.
 const struct file *files_find(const struct files *files, const char *name);
 

@@ -33,7 +33,7 @@ int fleet_service_of(const struct fleet *fleet, int worker);
 struct fleet_part {
     struct bundle *scripts;     // these,
     struct rules_bundle *rules; // or these rules,
-    struct rules *made;         // and a VM of them (or NULL), which is the change's from then on
+    struct rules *made;         // and what is made of them (or NULL): the change's from then on
 };
 
 // One part for each worker. Waits for their answers, but not for ever. When the outcome is not

@@ -1,6 +1,5 @@
 #include "http_client.h"
 
-#include <arpa/inet.h>
 #include <ctype.h>
 #include <curl/curl.h>
 #include <pthread.h>
@@ -12,8 +11,15 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "public_address.h"
 
-enum { CONNECT_MS = 2000, TOTAL_MS = 5000, MAX_REPLY = 1024 * 1024, MAX_HEADERS = 64 };
+enum {
+    CONNECT_MS = 2000,
+    TOTAL_MS = 5000,
+    MAX_REPLY = 1024 * 1024,
+    MAX_UNREAD = 64 * 1024,
+    MAX_HEADERS = 64,
+};
 
 struct http_call {
     struct http_call *prev, *next;
@@ -23,8 +29,13 @@ struct http_call {
     char *body;
     size_t body_len, body_sent; // of a mail
     struct curl_slist *recipients;
-    size_t max_reply;
+    size_t max_reply, received; // bytes of the reply's body
     bool public_only, refused, too_large;
+    void (*on_part)(void *user, const struct http_call_reply *reply); // NULL: all at the end
+    size_t max_unread;
+    bool paused;   // curl keeps bytes back until some are taken
+    bool has_news; // in the client's list, through next_news
+    struct http_call *next_news;
     http_call_done done;
     void *user;
     char error[CURL_ERROR_SIZE];
@@ -39,6 +50,7 @@ struct http_client {
     struct http_client_limits limits;
     struct http_call *calls;
     struct http_call *cancelled;
+    struct http_call *news; // whose on_part is to be called once curl is out of the way
     size_t in_flight;
 };
 
@@ -53,61 +65,12 @@ static void init_curl(void) {
     curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
-// Addresses.
-
-static bool in_range(uint32_t address, uint32_t network, int bits) {
-    return (address ^ network) >> (32 - bits) == 0;
-}
-
-// IANA's special-purpose registry (RFC 6890) and multicast.
-static bool is_public_v4(uint32_t a) {
-    static const struct {
-        uint32_t network;
-        int bits;
-    } SPECIAL[] = {
-        {0x00000000, 8},  {0x0A000000, 8},  {0x64400000, 10}, {0x7F000000, 8},  {0xA9FE0000, 16},
-        {0xAC100000, 12}, {0xC0000000, 24}, {0xC0000200, 24}, {0xC0586300, 24}, {0xC0A80000, 16},
-        {0xC6120000, 15}, {0xC6336400, 24}, {0xCB007100, 24}, {0xE0000000, 4},  {0xF0000000, 4},
-    };
-    for (size_t i = 0; i < sizeof SPECIAL / sizeof *SPECIAL; i++)
-        if (in_range(a, SPECIAL[i].network, SPECIAL[i].bits))
-            return false;
-    return true;
-}
-
-static uint32_t read_v4(const unsigned char *b) {
-    return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
-}
-
-static bool is_public_v6(const unsigned char b[16]) {
-    static const unsigned char MAPPED[12] = {[10] = 0xFF, [11] = 0xFF};
-    static const unsigned char NAT64[12] = {0x00, 0x64, 0xFF, 0x9B};
-    if (memcmp(b, MAPPED, 12) == 0 || memcmp(b, NAT64, 12) == 0)
-        return is_public_v4(read_v4(b + 12));
-    if (b[0] == 0x20 && b[1] == 0x02) // 6to4
-        return is_public_v4(read_v4(b + 2));
-    // Global unicast is 2000::/3; of it 2001::/23 (Teredo and kin) and 2001:db8::/32 are special.
-    if ((b[0] & 0xE0) != 0x20)
-        return false;
-    if (b[0] == 0x20 && b[1] == 0x01 && (b[2] < 2 || (b[2] == 0x0D && b[3] == 0xB8)))
-        return false;
-    return true;
-}
-
-static bool is_public(const struct sockaddr *address) {
-    if (address->sa_family == AF_INET)
-        return is_public_v4(ntohl(((const struct sockaddr_in *)address)->sin_addr.s_addr));
-    if (address->sa_family == AF_INET6)
-        return is_public_v6(((const struct sockaddr_in6 *)address)->sin6_addr.s6_addr);
-    return false;
-}
-
 // The address is known here for certain: whatever name led to it, it is what will be connected to.
 static curl_socket_t on_open_socket(void *user, curlsocktype purpose,
                                     struct curl_sockaddr *address) {
     (void)purpose;
     struct http_call *call = user;
-    if (call->public_only && !is_public(&address->addr)) {
+    if (call->public_only && !public_address_is(&address->addr)) {
         call->refused = true;
         return CURL_SOCKET_BAD;
     }
@@ -122,14 +85,37 @@ static int on_close_socket(void *user, curl_socket_t socket) {
 
 // Replies.
 
+static void note_news(struct http_call *call) {
+    if (!call->on_part || call->has_news)
+        return;
+    call->has_news = true;
+    call->next_news = call->client->news;
+    call->client->news = call;
+}
+
+static void forget_news(struct http_call *call) {
+    struct http_call **place = &call->client->news;
+    while (*place && *place != call)
+        place = &(*place)->next_news;
+    if (*place)
+        *place = call->next_news;
+    call->has_news = false;
+}
+
 static size_t on_body(char *bytes, size_t size, size_t count, void *user) {
     struct http_call *call = user;
     size_t len = size * count;
-    if (call->reply.body.len + len > call->max_reply) {
+    if (call->received + len > call->max_reply) {
         call->too_large = true;
         return 0;
     }
+    if (call->on_part && call->reply.body.len >= call->max_unread) {
+        call->paused = true;
+        return CURL_WRITEFUNC_PAUSE; // the same bytes come again
+    }
+    call->received += len;
     buf_add(&call->reply.body, bytes, len);
+    note_news(call);
     return len;
 }
 
@@ -143,9 +129,22 @@ static void free_headers(struct http_call_reply *reply) {
     reply->header_count = 0;
 }
 
+static long status_of(struct http_call *call) {
+    long status = 0;
+    curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
+    return status;
+}
+
 static size_t on_header(char *bytes, size_t size, size_t count, void *user) {
-    struct http_call_reply *reply = &((struct http_call *)user)->reply;
+    struct http_call *call = user;
+    struct http_call_reply *reply = &call->reply;
     size_t len = size * count;
+    bool at_end = len > 0 && (bytes[0] == '\r' || bytes[0] == '\n');
+    if (at_end && status_of(call) >= 200) {
+        reply->status = (int)status_of(call);
+        note_news(call);
+        return len;
+    }
     if (len >= 5 && memcmp(bytes, "HTTP/", 5) == 0) {
         free_headers(reply); // an interim reply went before
         return len;
@@ -173,6 +172,7 @@ static void unlink_call(struct http_call *call) {
     if (call->next)
         call->next->prev = call->prev;
     call->client->in_flight--;
+    forget_news(call);
 }
 
 // Takes the call apart and tells its owner.
@@ -190,9 +190,7 @@ static void finish(struct http_call *call, enum http_call_outcome outcome, const
 }
 
 static void on_ended(struct http_call *call, CURLcode code) {
-    long status = 0;
-    curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
-    call->reply.status = (int)status;
+    call->reply.status = (int)status_of(call);
     curl_multi_remove_handle(call->client->multi, call->easy);
     unlink_call(call);
     const char *error = call->error[0] ? call->error : curl_easy_strerror(code);
@@ -208,7 +206,17 @@ static void on_ended(struct http_call *call, CURLcode code) {
         finish(call, HTTP_CALL_UNREACHABLE, error);
 }
 
+// curl may not be called from inside its callbacks, and who is told may do just that.
+static void tell_news(struct http_client *client) {
+    while (client->news) {
+        struct http_call *call = client->news;
+        forget_news(call);
+        call->on_part(call->user, &call->reply);
+    }
+}
+
 static void read_endings(struct http_client *client) {
+    tell_news(client);
     int left;
     for (CURLMsg *message; (message = curl_multi_info_read(client->multi, &left));) {
         if (message->msg != CURLMSG_DONE)
@@ -471,6 +479,8 @@ int http_client_start(struct http_client *client, const struct http_call_request
     call->user = user;
     call->max_reply = request->max_reply ? request->max_reply : MAX_REPLY;
     call->public_only = request->public_only;
+    call->on_part = request->on_part;
+    call->max_unread = request->max_unread ? request->max_unread : MAX_UNREAD;
     call->body = request->body ? xstrndup(request->body, request->body_len) : NULL;
     call->body_len = request->body ? request->body_len : 0;
     call->easy = curl_easy_init();
@@ -500,4 +510,13 @@ void http_client_cancel(struct http_call *call) {
     call->next = client->cancelled;
     client->cancelled = call;
     uv_prepare_start(client->endings, on_endings);
+}
+
+void http_client_take(struct http_call *call, struct buf *out) {
+    *out = call->reply.body;
+    call->reply.body = (struct buf){0};
+    if (call->paused) {
+        call->paused = false;
+        curl_easy_pause(call->easy, CURLPAUSE_CONT);
+    }
 }

@@ -25,6 +25,9 @@ MUST_CHECK int http_client_new(struct http_client **client, uv_loop_t *loop,
 // frees the client after the loop has closed them. The loop must run until then.
 void http_client_free(struct http_client *client);
 
+struct http_call;
+struct http_call_reply;
+
 struct http_call_header {
     const char *name;
     const char *value;
@@ -40,7 +43,7 @@ struct http_call_request {
     size_t body_len;
     long connect_timeout_ms; // 0: 2,000
     long timeout_ms;         // of the whole call; 0: 5,000
-    size_t max_reply; // bytes of body kept; a longer one ends as HTTP_CALL_TOO_LARGE; 0: 1 MiB
+    size_t max_reply;        // bytes of body; a longer one ends as HTTP_CALL_TOO_LARGE; 0: 1 MiB
     // Set for an address that a user chose: every resolved address that is not public unicast
     // (loopback, private, link-local, multicast, CGNAT, mapped or embedded IPv4 of those, ::, 0/8)
     // is refused before connecting, so that no name or redirect leads inside.
@@ -51,6 +54,11 @@ struct http_call_request {
     const char *const *mail_to;
     size_t mail_to_count;
     const char *user, *password; // NULL: none
+    // Set to read the reply as it comes: called once its head is there, and whenever bytes came
+    // that http_client_take may take; from the loop, never from inside a function of this client.
+    // The reply is borrowed until it returns.
+    void (*on_part)(void *user, const struct http_call_reply *reply);
+    size_t max_unread; // bytes not taken, from which on nothing is read from the peer; 0: 64 KiB
 };
 
 enum http_call_outcome {
@@ -78,9 +86,12 @@ struct http_call_reply {
 typedef void (*http_call_done)(void *user, const struct http_call_reply *reply);
 
 // Fails at once (-1, no callback) on a bad URL, method or header, or when max_in_flight is reached.
-// *call identifies it for http_client_cancel until the callback has run.
-struct http_call;
+// *call identifies it for http_client_cancel and http_client_take until the callback has run.
 MUST_CHECK int http_client_start(struct http_client *client,
                                  const struct http_call_request *request, http_call_done done,
                                  void *user, struct http_call **call, struct err *err);
 void http_client_cancel(struct http_call *call);
+
+// Moves what has come of the body and was not taken into `out`, which must be empty; the caller
+// frees it. What is left at the end comes with the callback.
+void http_client_take(struct http_call *call, struct buf *out);

@@ -21,6 +21,7 @@ enum {
     BUSY_AGAIN_US = 50000,
     SHORT = 12, // characters of a revision in a log line
 };
+enum { SCRIPTS = 1, RULES = 2, SHADOW = 4 }; // what is watched, in the order of open_watch
 
 struct service {
     struct fleet_service *now; // what its workers run
@@ -229,7 +230,7 @@ static void look(struct reload *reload, bool asked) {
     }
     const char *revision = bundle_revision(scripts);
     bool same = strcmp(revision, reload->live) == 0, again = strcmp(revision, reload->tried) == 0;
-    if (watch_is_pending(reload->watch) && !asked)
+    if (watch_is_pending(reload->watch, SCRIPTS) && !asked)
         ; // what was read is old already, and the next event is there
     else if (same && !reload->failed) {
         if (asked)
@@ -256,11 +257,15 @@ static void *run_thread(void *user) {
         if (event == WATCH_STOPPED)
             return NULL;
         bool asked = event == WATCH_ASKED;
+        unsigned where = watch_where(reload->watch);
         reload_rules_obey(reload->rules);
         reload_rules_judge(reload->rules);
-        shadow_look(asked);
-        reload_rules_look(reload->rules, asked);
-        look(reload, asked);
+        if (where & RULES)
+            reload_rules_look(reload->rules, asked);
+        if (where & SHADOW)
+            shadow_look(asked);
+        if (where & SCRIPTS)
+            look(reload, asked);
     }
 }
 

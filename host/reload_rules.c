@@ -28,7 +28,7 @@ struct reload_rules {
     struct fleet *fleet;
     char *folder;
     struct rules_bundle *live, *before; // NULL: none
-    struct rules **made;                // their VMs by worker, until the workers take them
+    struct rules **made;                // what is made by worker, until the workers take them
     char tried[BUNDLE_REVISION];        // the folder as it was last refused
     uint64_t probation_until;           // ms; 0: the live ones have proved themselves
     uint64_t calls, failures;           // when it began
@@ -68,8 +68,9 @@ struct rules_bundle *reload_rules_live(const struct reload_rules *reload) {
 
 // Swapping: every worker gets new ones at once, or none does.
 
-// A VM for each worker whose service asks rules.
-static struct rules_make *start_making(struct reload_rules *reload, struct rules_bundle *rules) {
+// For each worker whose service asks rules; live: what all workers have, NULL: nobody knows.
+static struct rules_make *start_making(struct reload_rules *reload, struct rules_bundle *rules,
+                                       struct rules_bundle *live) {
     int count = fleet_worker_count(reload->fleet);
     const char **wanted = xcalloc((size_t)count + 1, sizeof *wanted);
     for (int i = 0; i < count; i++) {
@@ -77,13 +78,14 @@ static struct rules_make *start_making(struct reload_rules *reload, struct rules
             &fleet_service(reload->fleet, fleet_service_of(reload->fleet, i))->declared;
         wanted[i] = declared->asks_rules ? declared->rules : NULL;
     }
-    struct rules_make *make = rules_make_start(rules, wanted, count);
+    struct rules_make *make = rules_make_start(rules, live, wanted, count);
     free(wanted);
     return make;
 }
 
-static int make_all(struct reload_rules *reload, struct rules_bundle *rules, struct err *err) {
-    return rules_make_end(start_making(reload, rules), reload->made, err);
+static int make_all(struct reload_rules *reload, struct rules_bundle *rules,
+                    struct rules_bundle *live, struct err *err) {
+    return rules_make_end(start_making(reload, rules, live), reload->made, err);
 }
 
 static void drop_made(struct reload_rules *reload) {
@@ -113,7 +115,7 @@ static int swap_made(struct reload_rules *reload, struct rules_bundle *rules, st
     if (give(reload, rules, &began, err) == WORKER_DONE)
         return 0;
     struct err worse;
-    if (began && (make_all(reload, reload->live, &worse) != 0 ||
+    if (began && (make_all(reload, reload->live, NULL, &worse) != 0 ||
                   give(reload, reload->live, &began, &worse) != WORKER_DONE))
         log_event(LOG_ERROR, "workers could not go back to the rules before: restart the program",
                   "error", worse.text, NULL);
@@ -121,7 +123,7 @@ static int swap_made(struct reload_rules *reload, struct rules_bundle *rules, st
 }
 
 static int swap(struct reload_rules *reload, struct rules_bundle *rules, struct err *err) {
-    return make_all(reload, rules, err) == 0 ? swap_made(reload, rules, err) : -1;
+    return make_all(reload, rules, reload->live, err) == 0 ? swap_made(reload, rules, err) : -1;
 }
 
 static void keep_copy(struct reload_rules *reload) {
@@ -155,8 +157,8 @@ static void set_tried(struct reload_rules *reload, const char *revision) {
 
 // Taking what the folder holds.
 
-// Their examples come true in every service that asks them: in the VM that its first worker gets,
-// while others are made.
+// Their examples come true in every service that asks them: in the VMs that its first worker gets,
+// while others are made. VMs that go on have proved theirs.
 static int try(struct reload_rules *reload, struct rules_make *make, struct err *err) {
     for (int i = 0, last = -1; i < fleet_worker_count(reload->fleet); i++) {
         int index = fleet_service_of(reload->fleet, i);
@@ -183,9 +185,9 @@ static void refuse(struct reload_rules *reload, const char *revision, struct err
 }
 
 static int change(struct reload_rules *reload, struct rules_bundle *rules, struct err *err) {
-    struct rules_make *make = start_making(reload, rules);
+    struct rules_make *make = start_making(reload, rules, reload->live);
     struct err broken;
-    int status = rules_compile(rules, err);
+    int status = rules_compile(rules, reload->live, err);
     if (status == 0)
         status = try(reload, make, err);
     if (rules_make_end(make, reload->made, &broken) != 0) {

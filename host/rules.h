@@ -1,12 +1,14 @@
-// Business rules in a Lua VM of their own, so that a rule that fails, loops or eats memory costs
-// its own call and nothing else. Rule authors are trusted but fallible; what they are given is
+// Business rules in Lua VMs of their own, so that a rule that fails, loops or eats memory costs its
+// own call and nothing else. Rule authors are trusted but fallible; what they are given is
 // hostile. No JIT, text only, nothing of the outside (rules_env.h), budgets (rules_budget.h);
-// arguments and results are copies (rules_copy.h). A struct rules is one generation of one worker:
-// everything of it on one thread at a time, nothing shared but the bundle. A call never yields, so
-// between calls a generation may be exchanged.
+// arguments and results are copies (rules_copy.h). A struct rules is one generation of one worker,
+// with a VM for each part of the files that are asked (rules_parts.h): everything of it on one
+// thread at a time, nothing shared but the bundle. A call never yields, so between calls a
+// generation may be exchanged; VMs whose files have not changed go on in the next one.
 #pragma once
 
 #include <lua.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,8 +19,8 @@ struct rules;
 
 struct rules_limits {
     unsigned call_ms; // CPU time of a call with small arguments; up to 4 times that with large ones
-    unsigned load_ms; // CPU time of loading all files
-    size_t memory;    // bytes of the VM
+    unsigned load_ms; // CPU time of loading all files of a VM
+    size_t memory;    // bytes of all VMs, each of which may have the same share
     const char *only; // NULL: all files; else these ("one other") and what they require
 };
 
@@ -32,13 +34,20 @@ struct rules_failure {
     const char *traceback; // lines; may be empty
 };
 
-// Whether each .lua file compiles; none is run. err says file and line. Any thread.
-MUST_CHECK int rules_compile(const struct rules_bundle *bundle, struct err *err);
+// Whether each .lua file compiles that is not just so in `known` (may be NULL); none is run. err
+// says file and line. Any thread.
+MUST_CHECK int rules_compile(const struct rules_bundle *bundle, const struct rules_bundle *known,
+                             struct err *err);
 
 // Compiles and runs the .lua files of the bundle that are wanted, and keeps a reference of it. One
 // of `only` that is not there is left out. err says file and line.
 MUST_CHECK int rules_new(struct rules **rules, struct rules_bundle *bundle,
                          const struct rules_limits *limits, struct err *err);
+// The same, for rules that will take the place of a generation of `live` (NULL: of none): VMs whose
+// files, and their examples, are the same there are not made, but taken over by rules_exchange.
+MUST_CHECK int rules_new_after(struct rules **rules, struct rules_bundle *bundle,
+                               const struct rules_bundle *live, const struct rules_limits *limits,
+                               struct err *err);
 void rules_free(struct rules *rules);
 
 // Calls rule `name` ("notify.plan": function plan of notify.lua) with `count` values of `from`,
@@ -67,7 +76,10 @@ const char *rules_called(const struct rules *rules);
 // A file of the bundle ("notify.examples.json"); NULL when there is none of that name.
 const struct file *rules_find_file(const struct rules *rules, const char *name);
 
-// Bytes of the VM.
+// Whether the VM of that file ("notify") is one that the live generation has, and this one lacks.
+bool rules_is_left_out(const struct rules *rules, const char *file, size_t len);
+
+// Bytes of the VMs.
 size_t rules_memory(const struct rules *rules);
 
 // The files that were wanted, as `only` names them.
@@ -85,8 +97,9 @@ struct rules_slot {
 // Makes `next`, and frees one that was prepared before. `live` goes on.
 MUST_CHECK int rules_prepare(struct rules_slot *slot, struct rules_bundle *bundle,
                              const struct rules_limits *limits, struct err *err);
-// The same with one that was made elsewhere, which the slot owns from now on.
-void rules_offer(struct rules_slot *slot, struct rules *made);
+// The same with one that was made elsewhere, which the slot owns from now on. False: the live one
+// lacks a VM that it leaves out; then it stays the caller's.
+MUST_CHECK bool rules_offer(struct rules_slot *slot, struct rules *made);
 // `next` becomes live. There must be a next. Cannot fail. Returns the old one (NULL: there was
 // none), which any thread may free: that takes a while.
 MUST_CHECK struct rules *rules_exchange(struct rules_slot *slot);

@@ -277,6 +277,24 @@ const char *rules_bundle_revision(const struct rules_bundle *bundle) {
     return bundle->files.revision;
 }
 
+const struct file *rules_bundle_find(const struct rules_bundle *bundle, const char *name) {
+    return files_find(&bundle->files, name);
+}
+
+const struct file *rules_bundle_module(const struct rules_bundle *bundle, const char *name,
+                                       size_t len) {
+    char file[64 + sizeof ".lua"];
+    if (len >= 64) // is_module_name
+        return NULL;
+    snprintf(file, sizeof file, "%.*s.lua", (int)len, name);
+    return strlen(file) == len + 4 ? rules_bundle_find(bundle, file) : NULL;
+}
+
+void rules_bundle_digest(const struct rules_bundle *bundle, const bool *wanted,
+                         char digest[FILES_REVISION]) {
+    files_digest(&bundle->files, wanted, digest);
+}
+
 size_t rules_bundle_count(const struct rules_bundle *bundle) {
     return bundle->files.count;
 }

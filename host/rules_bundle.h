@@ -2,6 +2,7 @@
 // same. Immutable once read, so any thread may use it while it holds a reference.
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "err.h"
@@ -36,6 +37,16 @@ void rules_bundle_unref(struct rules_bundle *bundle);
 
 // SHA-256 over names and contents, in hex.
 const char *rules_bundle_revision(const struct rules_bundle *bundle);
+
+// The file of that name ("notify.examples.json"), and of a module's ("notify": notify.lua); NULL:
+// there is none.
+const struct file *rules_bundle_find(const struct rules_bundle *bundle, const char *name);
+const struct file *rules_bundle_module(const struct rules_bundle *bundle, const char *name,
+                                       size_t len);
+
+// The revision of some of the files, those with wanted[index].
+void rules_bundle_digest(const struct rules_bundle *bundle, const bool *wanted,
+                         char digest[FILES_REVISION]);
 
 // In order of their names.
 size_t rules_bundle_count(const struct rules_bundle *bundle);

@@ -25,7 +25,7 @@ char *rules_first_folder(const struct config *config) {
 int rules_first_try(const struct config *config, struct bundle *scripts,
                     const struct script_service *services, int count, struct rules_bundle *rules,
                     struct err *err) {
-    int status = rules_compile(rules, err);
+    int status = rules_compile(rules, NULL, err);
     for (int i = 0; status == 0 && i < count; i++) {
         struct rules_limits limits = RULES_LIMITS;
         struct rules *made;
@@ -110,7 +110,7 @@ int rules_first_read(const struct config *config, struct bundle *scripts,
     free(folder);
     // Without copies the start of the services finds the rest of what is wrong.
     if (read && !state_folder)
-        status = rules_compile(read, err);
+        status = rules_compile(read, NULL, err);
     else if (read)
         status = rules_first_try(config, scripts, services, count, read, err);
     if (status != 0) {

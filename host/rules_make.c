@@ -12,7 +12,7 @@
 enum { MAX_THREADS = 8 };
 
 struct rules_make {
-    struct rules_bundle *bundle;
+    struct rules_bundle *bundle, *live;
     struct rules **made;
     const char **wanted;
     int count;
@@ -35,7 +35,7 @@ static void *run_thread(void *user) {
         if (!only)
             continue;
         struct rules *rules = NULL;
-        int status = rules_new(&rules, make->bundle, &limits, &err);
+        int status = rules_new_after(&rules, make->bundle, make->live, &limits, &err);
         pthread_mutex_lock(&make->mutex);
         make->made[i] = rules;
         if (status != 0) {
@@ -49,11 +49,12 @@ static void *run_thread(void *user) {
     return NULL;
 }
 
-struct rules_make *rules_make_start(struct rules_bundle *bundle, const char *const *wanted,
-                                    int count) {
+struct rules_make *rules_make_start(struct rules_bundle *bundle, struct rules_bundle *live,
+                                    const char *const *wanted, int count) {
     struct rules_make *make = xcalloc(1, sizeof *make);
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     make->bundle = rules_bundle_ref(bundle);
+    make->live = live ? rules_bundle_ref(live) : NULL;
     make->count = count;
     make->made = xcalloc((size_t)count + 1, sizeof *make->made);
     make->wanted = xcalloc((size_t)count + 1, sizeof *make->wanted);
@@ -96,6 +97,7 @@ int rules_make_end(struct rules_make *make, struct rules **made, struct err *err
     pthread_mutex_destroy(&make->mutex);
     pthread_cond_destroy(&make->progress);
     rules_bundle_unref(make->bundle);
+    rules_bundle_unref(make->live);
     free(make->made);
     free(make->wanted);
     free(make);

@@ -53,8 +53,8 @@ MUST_CHECK int script_examine(const struct config *config, struct bundle *bundle
                               struct script_service *declared, struct script_uses *uses,
                               struct err *err);
 
-// Whether the examples of the rules that a service asks come true in a VM of these, which stays the
-// caller's. Any thread.
+// Whether the examples of the rules that a service asks come true in these, which stay the
+// caller's; those of VMs that are left out in them are not asked. Any thread.
 MUST_CHECK int script_try_rules(const struct config *config, struct bundle *bundle,
                                 const struct script_service *declared, struct rules *rules,
                                 struct err *err);

@@ -17,7 +17,7 @@ enum watch_event {
 };
 
 struct watch_options {
-    const char *const *folders; // need not exist
+    const char *const *folders; // need not exist; 8 at most
     int folder_count;
     int look_ms;
     int max_folders; // of all that are watched, links included; 0: 4,096
@@ -31,8 +31,12 @@ void watch_free(struct watch *watch);
 // most_ms: look at the latest then; 0: after look_ms.
 enum watch_event watch_wait(struct watch *watch, int most_ms);
 
-// Whether something has happened since watch_wait returned.
-bool watch_is_pending(struct watch *watch);
+// Where something may have changed, after watch_wait: bit i is folders[i]. All, where it did not
+// return WATCH_CHANGED.
+unsigned watch_where(const struct watch *watch);
+
+// Whether something has happened in one of these folders (bits) since watch_wait returned.
+bool watch_is_pending(struct watch *watch, unsigned folders);
 
 // False: inotify is not to be had for all folders (logged once), and only looking is left.
 bool watch_is_live(const struct watch *watch);

@@ -53,7 +53,7 @@ struct worker_order {
     uint64_t round;             // COMMIT is of the PREPARE with the same number
     struct bundle *scripts;     // of a PREPARE; held until it is done
     struct rules_bundle *rules; // of a PREPARE instead of scripts: the rules alone change, at once
-    struct rules *made;         // a VM of these, which is the worker's once the order is taken
+    struct rules *made;         // what is made of these: the worker's once the order is taken
     // On the worker's thread, once. err is set when the outcome is not WORKER_DONE.
     void (*on_done)(void *user, uint64_t round, enum worker_outcome outcome, const struct err *err);
     void *user;
@@ -62,7 +62,7 @@ struct worker_order {
 // Any thread. False: the worker has ended, and on_done is never called.
 bool worker_order(struct worker *worker, const struct worker_order *order);
 
-// Any thread: the VM of rules that the last commit of rules has replaced; the caller frees it,
+// Any thread: the generation that the last commit of rules has replaced; the caller frees it,
 // which would keep requests waiting here. NULL: there is none.
 struct rules *worker_take_old_rules(struct worker *worker);
 

@@ -1,10 +1,14 @@
 // host.worker
+#include <dirent.h>
 #include <lauxlib.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "api.h"
 #include "buf.h"
+#include "gzip.h"
 
 static int draining(lua_State *L) {
     lua_pushboolean(L, api_env(L)->draining);
@@ -46,10 +50,8 @@ static int push_file(lua_State *L, struct buf *full, const char *name) {
     return 1;
 }
 
-static int read_file(lua_State *L) {
-    const char *path = luaL_checkstring(L, 1);
-    if (!is_inside(path))
-        return luaL_error(L, "read_file takes a path inside the scripts folder, without ..");
+// `path`, below the folder of the page where it begins with web/, else below the scripts.
+static struct buf full_path(lua_State *L, const char *path) {
     const struct config *config = api_env(L)->config;
     const char *web = strncmp(path, "web/", 4) == 0 ? config_find(config, "WEB_DIR") : NULL;
     struct buf full = {0};
@@ -57,7 +59,79 @@ static int read_file(lua_State *L) {
         buf_addf(&full, "%s/%s", web, path + 4);
     else
         buf_addf(&full, "%s/%s", config_string(config, "SCRIPTS_DIR"), path);
+    return full;
+}
+
+static int read_file(lua_State *L) {
+    const char *path = luaL_checkstring(L, 1);
+    if (!is_inside(path))
+        return luaL_error(L, "read_file takes a path inside the scripts folder, without ..");
+    struct buf full = full_path(L, path);
     return push_file(L, &full, path);
+}
+
+enum { MAX_DEPTH = 8 }; // of folders, so that a link in a circle ends
+
+// Adds the plain files below `folder` to `names`, each with `prefix`, ended by NUL.
+static int gather(const char *folder, const char *prefix, int depth, struct buf *names) {
+    struct dirent **entries;
+    int count = depth < MAX_DEPTH ? scandir(folder, &entries, NULL, alphasort) : -1;
+    if (count < 0)
+        return -1;
+    int status = 0;
+    for (int i = 0; i < count; i++) {
+        struct buf full = {0}, name = {0};
+        struct stat info;
+        buf_addf(&full, "%s/%s", folder, entries[i]->d_name);
+        buf_addf(&name, "%s%s", prefix, entries[i]->d_name);
+        if (entries[i]->d_name[0] != '.' && stat(full.data, &info) == 0) {
+            if (S_ISREG(info.st_mode)) {
+                buf_add(names, name.data, name.len + 1);
+            } else if (S_ISDIR(info.st_mode)) {
+                buf_addf(&name, "/");
+                if (gather(full.data, name.data, depth + 1, names) != 0)
+                    status = -1;
+            }
+        }
+        buf_free(&full);
+        buf_free(&name);
+        free(entries[i]);
+    }
+    free(entries);
+    return status;
+}
+
+static int list_files(lua_State *L) {
+    const char *path = luaL_checkstring(L, 1);
+    size_t len = strlen(path);
+    luaL_argcheck(L, is_inside(path) && path[len - 1] == '/', 1, "a folder that ends in /");
+    struct buf full = full_path(L, path), names = {0};
+    int status = gather(full.data, "", 0, &names);
+    buf_free(&full);
+    if (status != 0) {
+        buf_free(&names);
+        lua_pushnil(L);
+        lua_pushfstring(L, "cannot list %s", path);
+        return 2;
+    }
+    lua_newtable(L);
+    int count = 0;
+    for (size_t at = 0; at < names.len; at += strlen(names.data + at) + 1) {
+        lua_pushstring(L, names.data + at);
+        lua_rawseti(L, -2, ++count);
+    }
+    buf_free(&names);
+    return 1;
+}
+
+static int gzip(lua_State *L) {
+    size_t len;
+    const char *data = luaL_checklstring(L, 1, &len);
+    struct buf packed = {0};
+    gzip_pack(data, len, &packed);
+    lua_pushlstring(L, packed.data, packed.len);
+    buf_free(&packed);
+    return 1;
 }
 
 // A file that a setting names; or one beside it, by a plain name.
@@ -133,6 +207,8 @@ int api_open_worker(lua_State *L) {
                                          {"ending", ending},
                                          {"uptime", uptime},
                                          {"read_file", read_file},
+                                         {"list_files", list_files},
+                                         {"gzip", gzip},
                                          {"listen", listen_on},
                                          {"services", services},
                                          {"at_end", at_end},

@@ -73,6 +73,12 @@ static void test_refuses_by_name(void **state) {
     assert_refused("WORKERS", "99999999999999999999", "whole number");
     assert_refused("JWKS_URL", "file:///etc/passwd", "http");
     assert_refused("JWKS_URL", "https://a b", "spaces");
+    assert_refused("OPENAI_BASE_URL", "api.example.com/v1", "http");
+    assert_refused("OPENAI_BASE_URL", "https://a/v1?x=y", "query");
+    assert_refused("OPENAI_BASE_URL", "https://user:key@a/v1", "without user");
+    assert_refused("OPENAI_API_KEY", "key\r\nX: y", "visible");
+    assert_refused("OPENAI_MODEL", "a model", "spaces");
+    assert_refused("OPENAI_WAIT_MS", "0", "whole number");
     assert_refused("JWKS_URL", "https://", "names a host");
     assert_refused("JWKS_URL", "https://:443/keys", "names a host");
     assert_refused("PORT", "60001", "1 to 60000");
@@ -87,6 +93,10 @@ static void test_refuses_by_name(void **state) {
     assert_refused("CORS_ORIGINS", "https://u:p@a.example", "origins");
     assert_refused("CORS_ORIGINS", "https://[::1", "origins");
     assert_refused("CORS_ORIGINS", "null", "origins");
+    assert_refused("AUTH_TOKEN_URL", "/api/auth/token", "http");
+    assert_refused("AUTH_SIGN_IN_URL", "javascript:alert(1)", "http");
+    assert_refused("AUTH_SIGN_IN_URL", "https://app.example/sign-in", "AUTH_TOKEN_URL");
+    assert_refused("AUTH_LOCAL", "2", "0 to 1");
     assert_refused("LOG_LEVEL", "loud", "debug");
     assert_refused("BIND_ADDRESS", "example.org", "IPv4");
 }
@@ -100,6 +110,7 @@ static void test_accepts_what_is_well_formed(void **state) {
         {"CORS_ORIGINS",
          "https://a.example, http://localhost:3000,http://[::1]:80,http://10.0.0.1"},
         {"JWKS_URL", "http://[::1]:8080/keys?a=b"},
+        {"AUTH_TOKEN_URL", "https://app.example/api/auth/token"},
         {"BIND_ADDRESS", "::1"},
         {"PORT", "60000"},
         {"DRAIN_MS", "0"},

@@ -255,6 +255,19 @@ static void two_are_apart(void **state) {
 
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+static void tables_are_walked_by_functions_that_are_not_compiled(void **state) {
+    (void)state;
+    begin("local count = 0 "
+          "for key, value in pairs({ 1, 2, a = 3 }) do count = count + value end note(count) "
+          "for _, value in next, { 4 } do note(value) end "
+          "note(tostring(next({}))) note(next({ 5 }, nil)) "
+          "note(tostring(pcall(next, 1))) note(tostring(pcall(pairs, nil))) "
+          "note(tostring(pcall(next, {}, \"no key\"))) "
+          "note(tostring(tostring(next):find(\"builtin\"))) "
+          "note(tostring(tostring((pairs({}))):find(\"builtin\")))");
+    assert_string_equal(notes(), "6 4 nil 1 false false false nil nil ");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         T(what_does_not_load_is_refused_with_file_and_line),
@@ -271,6 +284,7 @@ int main(void) {
         T(what_is_not_answered_is_cut_when_it_is_freed),
         T(it_may_be_freed_while_fibers_and_timers_wait),
         T(two_are_apart),
+        T(tables_are_walked_by_functions_that_are_not_compiled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

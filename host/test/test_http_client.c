@@ -45,7 +45,17 @@ static void *serve(void *user) {
                 send_text(fd, i == 0 ? "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"
                                      : "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
                                        "xxxxxxxxxxxxxxxxxxxxx");
-        else if (strstr(buffer, " /reset"))
+        else if (strstr(buffer, " /flood"))
+            for (int i = 0; i < 4001; i++)
+                send_text(fd, i == 0 ? "HTTP/1.1 200 OK\r\nContent-Length: 400000\r\n\r\n"
+                                     : "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+                                       "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");
+        else if (strstr(buffer, " /parts"))
+            send_text(fd, "HTTP/1.1 200 OK\r\nX-Odd: b\r\nContent-Length: 10\r\n\r\nfirst");
+        else if (strstr(buffer, " /broken")) {
+            send_text(fd, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfirst");
+            break;
+        } else if (strstr(buffer, " /reset"))
             break;
         // " /slow" and all else: no answer
     }
@@ -255,6 +265,94 @@ static void test_limits_what_is_in_flight_and_cancels(void **state) {
     setup(NULL);
 }
 
+// A reply read in parts.
+struct reader {
+    struct outcome outcome; // first: on_done takes it
+    struct http_call *call;
+    size_t take_from; // bytes that have to be there
+    size_t taken, most;
+    int parts, heads;
+    bool cancels;
+    char text[64];
+};
+
+static void on_part(void *user, const struct http_call_reply *reply) {
+    struct reader *reader = user;
+    assert_int_equal(reader->outcome.calls, 0);
+    reader->heads += reader->parts++ == 0 && reply->status == 200 && reply->header_count > 0;
+    if (reader->most < reply->body.len)
+        reader->most = reply->body.len;
+    if (reply->body.len < reader->take_from)
+        return;
+    struct buf part;
+    http_client_take(reader->call, &part);
+    reader->taken += part.len;
+    snprintf(reader->text, sizeof reader->text, "%s", part.data ? part.data : "");
+    buf_free(&part);
+    if (reader->cancels)
+        http_client_cancel(reader->call);
+    reader->cancels = false;
+}
+
+static void read_parts(struct reader *reader, struct http_call_request request) {
+    struct err err;
+    request.on_part = on_part;
+    if (http_client_start(client, &request, on_done, reader, &reader->call, &err) != 0)
+        fail_msg("%s", err.text);
+}
+
+static void test_a_reply_is_read_as_it_comes(void **state) {
+    (void)state;
+    char url[64];
+    struct reader reader = {.take_from = 1, .cancels = true};
+    read_parts(&reader, request_for(url, "/parts")); // the server never sends the second half
+    while (reader.outcome.calls == 0)
+        uv_run(&loop, UV_RUN_ONCE);
+    assert_int_equal(reader.heads, 1);
+    assert_string_equal(reader.text, "first");
+    assert_int_equal(reader.outcome.outcome, HTTP_CALL_CANCELLED);
+}
+
+static void test_what_is_not_taken_holds_the_peer_back(void **state) {
+    (void)state;
+    char url[64];
+    struct http_call_request request = request_for(url, "/flood");
+    struct reader reader = {.take_from = 1000};
+    request.max_unread = 1000;
+    request.timeout_ms = 60000;
+    read_parts(&reader, request);
+    while (reader.outcome.calls == 0)
+        uv_run(&loop, UV_RUN_ONCE);
+    assert_int_equal(reader.outcome.outcome, HTTP_CALL_OK);
+    assert_true(reader.taken > 400000 - 1000);
+    assert_true(reader.most < 1000 + 16 * 1024); // a part of curl's has 16 KiB at most
+}
+
+static void test_a_reply_in_parts_fails_as_others_do(void **state) {
+    (void)state;
+    char url[64];
+    struct reader broken = {.take_from = 1}, large = {.take_from = 1}, slow = {.take_from = 1};
+    struct http_call_request request = request_for(url, "/broken");
+    read_parts(&broken, request);
+    while (broken.outcome.calls == 0)
+        uv_run(&loop, UV_RUN_ONCE);
+    assert_int_equal(broken.outcome.outcome, HTTP_CALL_UNREACHABLE);
+    assert_int_equal(broken.taken, 5);
+    request = request_for(url, "/large");
+    request.max_reply = 2000;
+    read_parts(&large, request);
+    while (large.outcome.calls == 0)
+        uv_run(&loop, UV_RUN_ONCE);
+    assert_int_equal(large.outcome.outcome, HTTP_CALL_TOO_LARGE);
+    request = request_for(url, "/parts");
+    request.timeout_ms = 100;
+    read_parts(&slow, request);
+    while (slow.outcome.calls == 0)
+        uv_run(&loop, UV_RUN_ONCE);
+    assert_int_equal(slow.outcome.outcome, HTTP_CALL_TIMEOUT);
+    assert_int_equal(slow.taken, 5);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_a_plain_call, setup, teardown),
@@ -265,6 +363,10 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_refuses_at_once, setup, teardown),
         cmocka_unit_test_setup_teardown(test_public_only_never_reaches_inside, setup, teardown),
         cmocka_unit_test_setup_teardown(test_limits_what_is_in_flight_and_cancels, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_reply_is_read_as_it_comes, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_what_is_not_taken_holds_the_peer_back, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_a_reply_in_parts_fails_as_others_do, setup, teardown),
     };
     return cmocka_run_group_tests(tests, start_server, NULL);
 }

@@ -120,12 +120,12 @@ static void a_file_that_nobody_wants_must_compile(void **state) {
     struct err err;
     write_three("return {}", "error('is not run')", "return {\n(");
     assert_int_equal(rules_bundle_read(&bundle, fixture_folder, &err), 0);
-    assert_int_equal(rules_compile(bundle, &err), -1);
+    assert_int_equal(rules_compile(bundle, NULL, &err), -1);
     assert_non_null(strstr(err.text, "rules/other.lua:2:"));
     rules_bundle_unref(bundle);
     fixture_write("other.lua", "return {}", 9);
     assert_int_equal(rules_bundle_read(&bundle, fixture_folder, &err), 0);
-    assert_int_equal(rules_compile(bundle, &err), 0);
+    assert_int_equal(rules_compile(bundle, NULL, &err), 0);
     rules_bundle_unref(bundle);
 }
 

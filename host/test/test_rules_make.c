@@ -10,7 +10,7 @@ static struct rules_make *start(const char *text, const char *const wanted[COUNT
     fixture_write("rule.lua", text, strlen(text));
     if (rules_bundle_read(&bundle, fixture_folder, &err) != 0)
         fail_msg("%s", err.text);
-    struct rules_make *make = rules_make_start(bundle, wanted, COUNT);
+    struct rules_make *make = rules_make_start(bundle, NULL, wanted, COUNT);
     rules_bundle_unref(bundle);
     return make;
 }

@@ -116,6 +116,35 @@ static void to_be_woken_is_not_to_be_asked(void **state) {
     assert_int_equal(watch_wait(watch, 0), WATCH_CHANGED);
 }
 
+static void it_tells_in_which_folder_something_has_changed(void **state) {
+    (void)state;
+    char inner[128];
+    snprintf(inner, sizeof inner, "%s/rules", folder);
+    snprintf(other, sizeof other, "%s.old", folder); // is removed with it
+    assert_int_equal(mkdir(inner, 0755), 0);
+    assert_int_equal(mkdir(other, 0755), 0);
+    const char *folders[] = {folder, other, inner};
+    const struct watch_options options = {folders, 3, 60000, 0};
+    watch = watch_new(&options);
+    write_text("a.lua", "2");
+    assert_int_equal(watch_wait(watch, 0), WATCH_CHANGED);
+    assert_int_equal(watch_where(watch), 1);
+    write_text("rules/a.lua", "2");
+    assert_int_equal(watch_wait(watch, 0), WATCH_CHANGED);
+    assert_int_equal(watch_where(watch), 1 | 4);
+    assert_int_equal(rmdir(other), 0);
+    assert_int_equal(watch_wait(watch, 0), WATCH_CHANGED);
+    assert_int_equal(watch_where(watch), 2);
+    write_text("a.lua", "3");
+    while (!watch_is_pending(watch, 1))
+        ;
+    assert_false(watch_is_pending(watch, 2));
+    watch_ask(watch);
+    assert_int_equal(watch_wait(watch, 0), WATCH_ASKED);
+    assert_int_equal(watch_where(watch) & 7, 7);
+    assert_false(watch_is_pending(watch, 7));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_write_is_heard, setup, teardown),
@@ -127,6 +156,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(without_watches_it_looks, setup, teardown),
         cmocka_unit_test_setup_teardown(it_is_asked_and_stopped, setup, teardown),
         cmocka_unit_test_setup_teardown(to_be_woken_is_not_to_be_asked, setup, teardown),
+        cmocka_unit_test_setup_teardown(it_tells_in_which_folder_something_has_changed, setup,
+                                        teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

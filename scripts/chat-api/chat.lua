@@ -3,14 +3,26 @@
 -- What an answer asks ("which one?", "really all five?") stays in the conversation's state as
 -- `pending`, for the next message alone.
 local chat_tools = require("chat-api.chat_tools")
+local chat_turn = require("chat-api.chat_turn")
+local chat_undo = require("chat-api.chat_undo")
 local json = require("lib.json")
 local match = require("chat-api.chat_match")
+local metrics = require("host.metrics")
 local problem = require("lib.problem")
 local rules = require("lib.rules")
 
 local chat = {}
 
-local say = chat_tools.say
+local say = chat_turn.say
+
+local tool_calls = metrics.counter("chat_tool_calls_total", "What the chat did for its users.",
+  { "tool", "outcome" })
+
+local function count(tools)
+  for _, call in ipairs(tools) do
+    tool_calls:add(1, call.tool_name, call.success and "done" or "refused")
+  end
+end
 
 -- Answers to what was asked.
 
@@ -54,16 +66,17 @@ local function answer_yes(turn, pending)
     end
   elseif pending.kind == "pick" then
     keep_asking(turn, pending, "which_number")
+  elseif pending.kind == "repeat" then
+    keep_asking(turn, pending, "which_days")
   else
     keep_asking(turn, pending, "when")
   end
 end
 
 local ANSWERS = {
-  help = function(turn, args)
-    say(turn, args.greeting and "hello" or "help")
-  end,
-  undo = function(turn) say(turn, "undo") end,
+  help = function(turn) say(turn, "help") end,
+  talk = function(turn, args) say(turn, "talk", { text = args.kind }) end,
+  undo = function(turn) chat_undo.run(turn) end,
   answer_yes = function(turn, _, pending) answer_yes(turn, pending) end,
   answer_no = function(turn, _, pending)
     say(turn, pending and "unchanged" or "all_right")
@@ -83,14 +96,23 @@ local function run(turn, text)
   turn.state.pending = nil
   local understood = rules.call("chat.understand", text, { now = turn.now,
     pending = pending and { kind = pending.kind, args = pending.args },
-    last_task = turn.state.last_task ~= nil })
+    last_task = turn.state.last_task ~= nil, last_call = turn.state.last_call })
+  local tasks, steps = turn.tasks, {}
+  local watched = chat_undo.watch(tasks, steps)
   for _, call in ipairs(understood.calls or {}) do
+    -- "rename milk to oat milk and move it": not before it is known which one.
+    local of_last = turn.unresolved and (call.args.match or {}).last
+    if turn.state.pending or of_last then
+      break
+    end
+    turn.tasks = call.tool == "undo" and tasks or watched
     if ANSWERS[call.tool] then
       ANSWERS[call.tool](turn, call.args, pending)
     else
       chat_tools.run(turn, call)
     end
   end
+  chat_undo.keep(turn.state, steps)
   if understood.question then
     ask(turn, understood.question)
   end
@@ -98,30 +120,35 @@ end
 
 ---@class chat.Parts
 ---@field tasks table          chat-api/tasks: create, list, get, update, complete, delete
----@field conversations table  chat-api/conversations: open, save
+---@field conversations table  chat-api/conversations: open, save, recent
 ---@field calendar table       host.calendar
 ---@field clock fun(): integer milliseconds since 1970
+---@field model table|nil      chat-api/model: answers first, where it can
 
 ---@class chat.Options
 ---@field timezone string|nil         IANA name; else the one of the conversation, else UTC
 ---@field conversation_id string|nil  else the user's newest conversation
 ---@field now_ms integer|nil          else parts.clock()
 ---@field stream fun(type: string, data: any)|nil  called with each "tool_invocation" as it is done,
----                                                then with "content" and the message
+---                                                and with "content" and a piece of the message
 
 ---@class chat.Reply
 ---@field message string
 ---@field tools_invoked {tool_name: string, success: boolean, result: any, error: any}[]
 ---@field conversation_id string
 
+---@class chat.Chat
+---@field open fun(user: string, options: chat.Options|nil): table|nil, Problem|nil
+---@field answer fun(talk: table, text: string): chat.Reply, Problem|nil
+---@field turn fun(user: string, text: string, options: chat.Options|nil): chat.Reply|nil, any
+
 ---@param parts chat.Parts
----@return {turn: fun(user: string, text: string, options: chat.Options|nil): chat.Reply|nil, any}
+---@return chat.Chat
 function chat.new(parts)
   local self = {}
 
-  ---One message of a user and its answer. A reply together with a problem: everything was done, but
-  ---the conversation could not be stored.
-  function self.turn(user, text, options)
+  ---Begins a turn: all that can be refused is refused here.
+  function self.open(user, options)
     options = options or {}
     local conversation, why = parts.conversations.open(user, options.conversation_id)
     if not conversation then
@@ -132,19 +159,58 @@ function chat.new(parts)
     if not parts.calendar.is_zone(zone) then
       return nil, problem.unprocessable("timezone must be an IANA name such as Europe/Berlin")
     end
-    state.timezone = zone
-    local now_ms = options.now_ms or parts.clock()
-    local turn = chat_tools.turn({ user = user, tasks = parts.tasks, calendar = parts.calendar,
-      state = state, zone = zone, now_ms = now_ms, stream = options.stream })
+    state.timezone = options.timezone or state.timezone
+    return { conversation = conversation, turn = chat_turn.new({ user = user,
+      tasks = parts.tasks, calendar = parts.calendar, state = state, zone = zone,
+      now_ms = options.now_ms or parts.clock(), stream = options.stream }) }
+  end
+
+  local function by_rules(turn, text, added)
     run(turn, text)
     local message = rules.call("chat_answers.render", turn.answers, turn.now)
-    if options.stream then
-      options.stream("content", message)
+    message = added and message .. "\n\n" .. added or message
+    if turn.stream then
+      turn.stream("content", message)
     end
+    return message
+  end
+
+  -- What a model changes can be taken back, too.
+  local function by_model(turn, text, conversation)
+    local tasks, steps = turn.tasks, {}
+    turn.tasks = chat_undo.watch(tasks, steps)
+    local message, instead = parts.model.answer(turn, text, function()
+      return parts.conversations.recent(turn.user, conversation.id)
+    end)
+    turn.tasks = tasks
+    chat_undo.keep(turn.state, steps)
+    return message, instead
+  end
+
+  ---Answers within a turn. A reply together with a problem: everything was done, but the
+  ---conversation could not be stored.
+  function self.answer(talk, text)
+    local turn, conversation = talk.turn, talk.conversation
+    local message, instead
+    if parts.model then
+      message, instead = by_model(turn, text, conversation)
+    end
+    message = message or by_rules(turn, text, instead)
     local reply = { message = message, tools_invoked = json.list(turn.tools),
       conversation_id = conversation.id }
-    local saved, failed = parts.conversations.save(user, conversation, text, message, turn.tools)
+    count(turn.tools)
+    local saved, failed = parts.conversations.save(turn.user, conversation, text, message,
+      turn.tools)
     return reply, not saved and failed or nil
+  end
+
+  ---One message of a user and its answer.
+  function self.turn(user, text, options)
+    local talk, why = self.open(user, options)
+    if not talk then
+      return nil, why
+    end
+    return self.answer(talk, text)
   end
 
   return self

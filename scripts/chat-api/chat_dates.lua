@@ -24,14 +24,14 @@ local function to_ms(turn, wanted, old)
   return ms
 end
 
----@param turn chat_tools.Turn
+---@param turn chat_turn.Turn
 ---@param text string  RFC 3339
 ---@return table
 function chat_dates.to_civil(turn, text)
   return turn.calendar.to_local(time.parse(text), turn.zone)
 end
 
----@param turn chat_tools.Turn
+---@param turn chat_turn.Turn
 ---@param task table
 ---@return table|nil
 function chat_dates.due_of(turn, task)
@@ -48,7 +48,7 @@ local function reminder(remind_ms, due_ms)
 end
 
 ---The due date and reminder of a new task into its input, as far as they were said.
----@param turn chat_tools.Turn
+---@param turn chat_turn.Turn
 ---@param args table  of add_task
 ---@param input table
 ---@return table|nil problem  a date is none
@@ -72,7 +72,7 @@ function chat_dates.put_new(turn, args, input)
 end
 
 ---The due date and reminder that the changes of a task ask for, into the input.
----@param turn chat_tools.Turn
+---@param turn chat_turn.Turn
 ---@param task table
 ---@param changes table  of update_task
 ---@param input table
@@ -102,7 +102,7 @@ function chat_dates.put_changed(turn, task, changes, input)
 end
 
 ---A filter of the rules as the query of a list.
----@param turn chat_tools.Turn
+---@param turn chat_turn.Turn
 ---@param filter table
 ---@return table|nil
 ---@return table|nil problem  a date is none

@@ -3,6 +3,10 @@
 local match = {}
 
 local MAX_WORDS = 12
+local MIN_SEARCHED = 3 -- letters
+-- Said or left out: "buy the milk" is "buy milk".
+local SMALL = { the = true, a = true, an = true, my = true, to = true, of = true, some = true,
+  our = true, ["for"] = true, ["with"] = true }
 
 ---Lower case, punctuation as spaces, single spaces.
 ---@param s string
@@ -18,6 +22,27 @@ local function split(folded)
     list[#list + 1] = word
   end
   return list
+end
+
+-- Without small words, where there are others.
+local function without_small(words)
+  local list = {}
+  for _, word in ipairs(words) do
+    list[#list + 1] = not SMALL[word] and word or nil
+  end
+  return #list > 0 and list or words
+end
+
+---@param words string
+---@return string|nil  the longest, to look for
+function match.longest_word(words)
+  local longest
+  for _, word in ipairs(without_small(split(match.fold(words)))) do
+    if #word >= MIN_SEARCHED and (not longest or #word > #longest) then
+      longest = word
+    end
+  end
+  return longest
 end
 
 -- The optimal string alignment distance of two words (a swap of neighbours counts one), or more
@@ -74,7 +99,8 @@ end
 ---@param text string|nil  the same before anything was cut off, tried first
 ---@return T[]
 function match.find(items, words, text)
-  local exact, wanted = match.fold(words), split(match.fold(words))
+  local exact = match.fold(words)
+  local wanted = without_small(split(exact))
   local original = text and match.fold(text)
   if exact == "" then
     -- Nothing but punctuation: only the very same will do.

@@ -5,6 +5,7 @@ local conversations = require("chat-api.conversations")
 local docs = require("chat-api.docs")
 local json = require("lib.json")
 local log = require("host.log")
+local model = require("chat-api.model")
 local params = require("lib.params")
 local problem = require("lib.problem")
 local tasks = require("chat-api.tasks")
@@ -17,7 +18,7 @@ local MAX_MESSAGE = docs.MAX_MESSAGE
 local LIMIT, BEFORE = unpack(docs.chat_history.query)
 
 local conversation = chat.new({ tasks = tasks, conversations = conversations, calendar = calendar,
-  clock = time.now_ms })
+  clock = time.now_ms, model = model })
 
 local function check(body)
   local message = body.message
@@ -44,47 +45,63 @@ local function present(value)
   return value ~= json.null and value or nil
 end
 
--- The reply as server-sent events, in the order in which things were done.
-local function as_events(events, reply)
-  local out = {}
-  for i, event in ipairs(events) do
-    out[i] = "data: " .. json.encode(event) .. "\n\n"
+local EVENT_HEADERS = {
+  ["Content-Type"] = "text/event-stream",
+  ["X-Accel-Buffering"] = "no", -- nginx must not gather it
+}
+
+local function answer(talk, message)
+  local reply, why = conversation.answer(talk, message)
+  if why then
+    -- Everything was done: a 503 would make the client say it again.
+    log.error("a conversation could not be stored", { error = why.detail })
   end
-  out[#out + 1] = "data: " .. json.encode({ type = "done", data = reply }) .. "\n\n"
-  out[#out + 1] = "data: [DONE]\n\n"
-  return table.concat(out)
+  return reply
 end
 
+-- Server-sent events, as things are done. A client that leaves ends nothing: the turn goes on.
+local function stream_answer(stream, talk, message)
+  local function send(kind, data)
+    stream:write("data: " .. json.encode({ type = kind, data = data }) .. "\n\n")
+  end
+  talk.turn.stream = send
+  local good, reply = pcall(answer, talk, message)
+  if not good then
+    log.error("a turn of the chat failed", { error = tostring(reply) })
+    reply = { message = "Something went wrong on our side.", tools_invoked = talk.turn.tools,
+      conversation_id = talk.conversation.id }
+    reply.tools_invoked = json.list(reply.tools_invoked)
+    send("content", reply.message)
+  end
+  send("done", reply)
+  stream:write("data: [DONE]\n\n")
+  stream:close()
+end
+
+---POST /api/{user_id}/chat
+---@param request service.Request
 function conversation_routes.chat(request)
   local body = request.json
   local why = foreign(request)
   if why then
     return problem.reply(why)
   end
-  local message = check(body)
-  if message then
-    return problem.reply(problem.unprocessable(message))
+  local wrong = check(body)
+  if wrong then
+    return problem.reply(problem.unprocessable(wrong))
   end
-  local events = body.stream == true and {} or nil
-  local reply
-  reply, why = conversation.turn(request.user, body.message, {
-    timezone = present(body.timezone),
-    conversation_id = present(body.conversation_id),
-    stream = events and function(kind, data)
-      events[#events + 1] = { type = kind, data = data }
-    end,
-  })
-  if not reply then
-    return problem.reply(why)
+  local talk
+  talk, why = conversation.open(request.user, { timezone = present(body.timezone),
+    conversation_id = present(body.conversation_id) })
+  if not talk then
+    return problem.reply(why --[[@as Problem]])
   end
-  if why then
-    -- Everything was done: a 503 would make the client say it again.
-    log.error("a conversation could not be stored", { error = why.detail })
+  if body.stream == true then
+    return 200, function(stream)
+      stream_answer(stream, talk, body.message)
+    end, EVENT_HEADERS
   end
-  if events then
-    return 200, as_events(events, reply), { ["Content-Type"] = "text/event-stream" }
-  end
-  return 200, reply
+  return 200, answer(talk, body.message)
 end
 
 function conversation_routes.history(request)

@@ -6,6 +6,7 @@ local json = require("lib.json")
 local mcp_docs = require("chat-api.mcp_docs")
 local openapi = require("lib.openapi")
 local params = require("lib.params")
+local preview_docs = require("chat-api.preview_docs")
 local task_fields = require("chat-api.task_fields")
 local task_query = require("chat-api.task_query")
 
@@ -143,7 +144,7 @@ docs.about = {
     ChatMessage = MESSAGE },
 }
 
-for _, part in ipairs({ calendar_docs, mcp_docs }) do
+for _, part in ipairs({ calendar_docs, mcp_docs, preview_docs }) do
   for name, schema in pairs(part.schemas) do
     docs.about.schemas[name] = schema
   end
@@ -238,7 +239,8 @@ docs.chat = {
   id = "chat", tag = "Chat", summary = "Say something", params = USER,
   description = "With `stream` the answer is a stream of `data:` lines, each "
     .. "`{\"type\": \"tool_invocation\" | \"content\" | \"done\", \"data\": …}`, ended by "
-    .. "`data: [DONE]`.",
+    .. "`data: [DONE]`, as things are done: the data of a `content` is a piece of the message, "
+    .. "that of `done` the whole reply.",
   body = { schema = ref("ChatRequest"),
     example = { message = "Add buy milk tomorrow at 9am #home high priority" } },
   answers = { [200] = { description = "What was done, in words and as calls.",

@@ -8,7 +8,11 @@ local jobs = require("lib.jobs")
 local live = require("chat-api.live")
 local mcp = require("chat-api.mcp")
 local mcp_docs = require("chat-api.mcp_docs")
+local model_breaker = require("chat-api.model_breaker")
 local outbox = require("lib.outbox")
+local page = require("chat-api.page")
+local preview = require("chat-api.preview")
+local preview_docs = require("chat-api.preview_docs")
 local reminders = require("chat-api.reminders")
 local routes = require("chat-api.routes")
 local series = require("chat-api.series")
@@ -29,6 +33,7 @@ return {
   routes = {
     { "GET", "/api/tasks", routes.list_tasks, doc = docs.list_tasks },
     { "POST", "/api/tasks", routes.create_task, body = "json", doc = docs.create_task },
+    { "POST", "/api/tasks/preview", preview.post, body = "json", doc = preview_docs.post },
     { "GET", "/api/tasks/{id}", routes.get_task, doc = docs.get_task },
     { "PUT", "/api/tasks/{id}", routes.update_task, body = "json", doc = docs.update_task },
     { "DELETE", "/api/tasks/{id}", routes.delete_task, doc = docs.delete_task },
@@ -44,14 +49,14 @@ return {
       body_limit = 1024 * 1024, doc = calendar_docs.import },
     { "POST", "/api/{user_id}/chat", routes.chat, body = "json", doc = docs.chat },
     { "GET", "/api/{user_id}/chat/history", routes.chat_history, doc = docs.chat_history },
+    { "GET", "/config.json", page.config, auth = false, doc = page.doc },
     { "POST", "/mcp", mcp.post, challenge = mcp.challenge, doc = mcp_docs.post },
     { "GET", "/.well-known/oauth-protected-resource/mcp", mcp.resource_metadata, auth = false,
       doc = mcp_docs.resource_of_mcp },
     { "GET", "/.well-known/oauth-protected-resource", mcp.resource_metadata, auth = false,
       doc = mcp_docs.resource },
-    { "GET", "/", static.file("web/index.html"), auth = false, doc = false },
-    { "GET", "/style.css", static.file("web/style.css"), auth = false, doc = false },
   },
+  files = static.folder("web"),
   inner_routes = {
     { "POST", "/job/{name}", reminders.on_job },
     { "POST", "/reminder-sweep", reminders.on_cron },
@@ -66,6 +71,7 @@ return {
   },
   start = function()
     live.start()
+    model_breaker.start()
     updates.start()
     local relay = outbox.start({ schema = "chat", source = "chat-api", pubsub = "pubsub",
       broadcast = { ["task-updates"] = "pubsub-broadcast" }, first = "reminders" })
@@ -73,6 +79,7 @@ return {
       name = reminders.job_name }))
     reminders.use_relay(relay)
     inbox.forget("chat")
+    inbox.watch("chat")
     inbox.forget_rows("chat.departed_parent", "departed_at < now() - interval '8 days'")
     timer.every(HOUR_MS, tasks.forget_answers)
     if worker.index == 0 then

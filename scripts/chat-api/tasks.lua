@@ -294,12 +294,13 @@ end
 ---@param user string
 ---@param id string
 ---@param input table
+---@param options {version: integer|nil}|nil
 ---@return table|nil task
 ---@return Problem|nil problem
 ---@return_overload table, nil
 ---@return_overload nil, Problem
-function tasks.update(user, id, input)
-  local text, why = tasks.update_text(user, id, input)
+function tasks.update(user, id, input, options)
+  local text, why = tasks.update_text(user, id, input, options)
   if not text then
     return nil, why
   end

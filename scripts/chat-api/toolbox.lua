@@ -21,6 +21,11 @@ local MAX_RACES = 3
 ---@field user string
 ---@field timezone string|nil  IANA name: what local times mean; else as toolbox.timezone says
 ---@field now_ms integer
+---@field tasks table|nil      what stands for tasks.lua, for who wants to know of each change
+
+local function store_of(context)
+  return context.tasks or tasks
+end
 
 -- Times.
 
@@ -77,7 +82,7 @@ local function zone_of(context, task)
   if context.timezone or own then
     return context.timezone or own
   end
-  local usual, why = tasks.usual_timezone(context.user)
+  local usual, why = store_of(context).usual_timezone(context.user)
   if why then
     return nil, why
   end
@@ -134,7 +139,7 @@ function run.add_task(context, args)
   if not why then
     input.timezone = args.timezone or context.timezone
     if not input.timezone then
-      input.timezone, why = tasks.usual_timezone(context.user)
+      input.timezone, why = store_of(context).usual_timezone(context.user)
     end
   end
   why = why or put_moments(input, args, { "due_date" }, function()
@@ -143,11 +148,11 @@ function run.add_task(context, args)
   if why then
     return nil, why
   end
-  return tasks.create(context.user, input)
+  return store_of(context).create(context.user, input)
 end
 
-local function page_of(user, query)
-  local page, why = tasks.list(user, query)
+local function page_of(context, query)
+  local page, why = store_of(context).list(context.user, query)
   if not page then
     return nil, why
   end
@@ -164,16 +169,16 @@ function run.list_tasks(context, args)
   if why then
     return nil, why
   end
-  return page_of(context.user, query)
+  return page_of(context, query)
 end
 
 function run.search_tasks(context, args)
-  return page_of(context.user, { search = args.query, status = args.status or "all",
+  return page_of(context, { search = args.query, status = args.status or "all",
     limit = args.limit or 20, cursor = args.cursor })
 end
 
 function run.get_task(context, args)
-  return tasks.get(context.user, args.task_id)
+  return store_of(context).get(context.user, args.task_id)
 end
 
 function run.update_task(context, args)
@@ -185,7 +190,7 @@ function run.update_task(context, args)
     if type(args.timezone) == "string" or context.timezone then
       return type(args.timezone) == "string" and args.timezone or context.timezone
     end
-    local task, failed = tasks.get(context.user, args.task_id)
+    local task, failed = store_of(context).get(context.user, args.task_id)
     if not task then
       return nil, failed
     end
@@ -194,15 +199,15 @@ function run.update_task(context, args)
   if why then
     return nil, why
   end
-  return tasks.update(context.user, args.task_id, input)
+  return store_of(context).update(context.user, args.task_id, input)
 end
 
 function run.complete_task(context, args)
-  return tasks.complete(context.user, args.task_id)
+  return store_of(context).complete(context.user, args.task_id)
 end
 
 function run.delete_task(context, args)
-  return tasks.delete(context.user, args.task_id)
+  return store_of(context).delete(context.user, args.task_id)
 end
 
 -- The change that makes a task remind at a moment.
@@ -223,11 +228,11 @@ end
 
 -- The distance is counted from the due date as it was read, so it must still be that when written.
 local function set_reminder_at(context, args)
-  local text, why
+  local changed, why
   for _ = 1, MAX_RACES do
     local task, input
     local at = {}
-    task, why = tasks.get(context.user, args.task_id)
+    task, why = store_of(context).get(context.user, args.task_id)
     if not task then
       return nil, why
     end
@@ -240,12 +245,13 @@ local function set_reminder_at(context, args)
     if not input then
       return nil, why
     end
-    text, why = tasks.update_text(context.user, args.task_id, input, { version = task.version })
-    if text or why.status ~= 412 then
+    changed, why = store_of(context).update(context.user, args.task_id, input,
+      { version = task.version })
+    if changed or why.status ~= 412 then
       break
     end
   end
-  return text and json.decode(text), why
+  return changed, why
 end
 
 function run.set_reminder(context, args)
@@ -257,7 +263,8 @@ function run.set_reminder(context, args)
   if at and at ~= null then
     return set_reminder_at(context, args)
   end
-  return tasks.update(context.user, args.task_id, { reminder_offset_minutes = before or null })
+  return store_of(context).update(context.user, args.task_id,
+    { reminder_offset_minutes = before or null })
 end
 
 function run.list_reminders(context, args)
@@ -270,7 +277,7 @@ function run.list_reminders(context, args)
   end
   local from_ms = math.max(at.after and time.parse(at.after) or 0, context.now_ms)
   local page
-  page, why = tasks.reminders(context.user, from_ms --[[@as integer]],
+  page, why = store_of(context).reminders(context.user, from_ms --[[@as integer]],
     at.before and time.parse(at.before), args.limit or 50)
   if not page then
     return nil, why

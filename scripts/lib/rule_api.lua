@@ -160,6 +160,7 @@ rule_api.entries = {
     default = next_in_calendar,
   },
   ["chat.understand"] = chat.understand,
+  ["chat.quick_add"] = chat.quick_add,
   ["chat.due"] = chat.due,
   ["chat_answers.render"] = chat.render,
   ["task.create"] = { args = { task, said }, sample = { TASK, { title = true, tags = true } },

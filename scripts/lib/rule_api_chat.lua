@@ -32,7 +32,9 @@ local filter = record({ search = optional(text), priority = optional(priority),
   status = optional(one_of("pending", "in_progress", "completed", "active", "all")),
   tags = optional(tags), due_before = optional(day), due_after = optional(day),
   overdue = optional(boolean()), has_due_date = optional(boolean()),
-  is_recurring = optional(boolean()), limit = optional(integer(1, 9999)),
+  is_recurring = optional(boolean()), has_reminder = optional(boolean()),
+    count = optional(boolean()),
+  topic = optional(text), limit = optional(integer(1, 9999)),
   sort = optional(one_of("created_at", "due_date", "priority", "title")),
   order = optional(one_of("asc", "desc")) })
 
@@ -40,11 +42,13 @@ local filter = record({ search = optional(text), priority = optional(priority),
 local match = either(
   record({ words = text, text = optional(text) }),
   record({ number = integer(0, 9999), text = text }),
+  record({ numbers = list(integer(0, 9999), 100), text = text }),
   record({ last = literal(true) }),
   record({ all = literal(true), filter = filter }))
 
 local changes = record({ title = optional(text), priority = optional(priority),
-  status = optional(status), description = optional(text), recurrence_rule = optional(text),
+  status = optional(status), description = optional(text), note = optional(text),
+    recurrence_rule = optional(text),
   reminder_offset_minutes = optional(either(integer(), clear)), due = optional(either(day, clear)),
   due_shift = optional(record({ count = shape.number(-1e6, 1e6), unit = one_of("second", "minute",
     "hour", "day", "week", "month", "year") })),
@@ -69,7 +73,9 @@ local ARGS = {
   complete_task = record({ match = match }),
   delete_task = record({ match = match }),
   update_task = record({ match = match, changes = changes }),
-  help = record({ greeting = optional(boolean()) }),
+  get_task = record({ match = match, field = optional(text) }),
+  help = record({}),
+  talk = record({ kind = text }),
   undo = record({}),
   answer_yes = record({}),
   answer_no = record({}),
@@ -93,15 +99,18 @@ end
 local TOOLS = { "add_task", "list_tasks", "complete_task", "delete_task", "update_task" }
 local simple = call_of(TOOLS, {})
 local call = call_of({ "add_task", "list_tasks", "complete_task", "delete_task", "update_task",
-  "help", "undo", "answer_yes", "answer_no", "pick" }, { otherwise = optional(simple) })
+  "get_task", "help", "talk", "undo", "answer_yes", "answer_no", "pick" },
+  { otherwise = optional(simple) })
 
 local question = either(
   record({ kind = literal("unclear"), text = line }),
   record({ kind = literal("title"), text = line,
     args = record(with(NEW_TASK, "title", optional(line))) }),
+  record({ kind = literal("repeat"), text = line, args = record(NEW_TASK) }),
   record({ kind = literal("confirm"), text = line, calls = list(simple, 20) }))
 
 local context = record({ now = day, last_task = optional(boolean()),
+  last_call = optional(record({ tool = text, changes = optional(shape.table()) })),
   pending = optional(record({ kind = text, args = optional(shape.table()) })) })
 
 rule_api_chat.understand = {
@@ -111,6 +120,19 @@ rule_api_chat.understand = {
   default = function(message)
     local text_of = #message > LONG and TOO_LONG or AT_A_LOSS
     return { question = { kind = "unclear", text = text_of } }
+  end,
+}
+
+-- Without its rules a line is a title.
+rule_api_chat.quick_add = {
+  args = { text, record({ now = day }) },
+  sample = { "Meeting with Sarah next wed 3pm #work p1 +30m", { now = NOW } },
+  result = record({
+    task = either(record(NEW_TASK), literal(false)),
+    parts = list(record({ kind = one_of("due", "priority", "tag", "recurrence", "reminder"),
+      first = integer(1), behind = integer(1), label = line }), 100) }),
+  default = function(said)
+    return { task = { title = said }, parts = {} }
   end,
 }
 
@@ -130,9 +152,11 @@ local answer = record({ say = text, text = optional(text), task = optional(told)
   next = optional(told), tasks = optional(list(told)), titles = optional(list(text)),
   more = optional(integer(0)), total = optional(integer(0)), count = optional(integer(0)),
   number = optional(integer()), tool = optional(text), at = optional(day), title = optional(text),
-  before = optional(text), words = optional(text), detail = optional(text),
+  before = optional(text), words = optional(text), detail = optional(text), field = optional(text),
   filter = optional(record({ priority = optional(text), status = optional(text),
-    overdue = optional(boolean()), search = optional(text), dated = optional(boolean()) })) })
+    overdue = optional(boolean()), search = optional(text), dated = optional(boolean()),
+      count = optional(boolean()),
+    has_reminder = optional(boolean()) })) })
 
 local function bare_words(said)
   local words = { said.text or (said.say:gsub("_", " ")) }

@@ -3,6 +3,7 @@
 -- A service folder holds service.lua, which returns its declaration as data:
 --   name, port, inner_port   port for users, probes and Prometheus; inner_port for the sidecar
 --   routes                   list of {method, path, handler, options…}; see service.Route
+--   files                    routes of static.folder: what is served without being part of the API
 --   about                    of its description (lib/openapi): title, description, tags, schemas
 --   inner_routes             the same for the inner port
 --   subscriptions            list of subscription.Subscription, told to Dapr by GET /dapr/subscribe
@@ -499,7 +500,7 @@ function service.open(name)
     error(name .. "/service.lua: " .. wrong, 0)
   end
   check_rules(declaration.rules)
-  local routes = concat(declaration.routes or {}, built_in(name))
+  local routes = concat(concat(declaration.routes or {}, declaration.files), built_in(name))
   routes[#routes + 1] = description(declaration, routes)
   local exact, patterns = compile(routes)
   local subscribed, asked = subscription.routes(declaration.subscriptions)

@@ -1,22 +1,28 @@
 -- What a person means by a message to the chat: pure, no model behind it. The phrases are data, in
 -- chat_words.lua; README.md of this folder tells how they work together.
 --
--- May decide: which tools a message calls and with what (understand), and what moment a new due
--- date is (due). Only the user's message is read, never the text of tasks. The time it takes grows
--- with its length.
+-- May decide: which tools a message calls and with what (understand), what task a line makes that
+-- is typed where tasks are added (quick_add), and what moment a new due date is (due). Only what a
+-- user says is read, never the text of tasks. The time it takes grows with its length.
 --
 --   understand(message, chat.Context)        -> chat.Understood
+--   quick_add(line, {now})                   -> chat_preview.Preview
 --   due(chat.DueChange, now, old due or nil) -> civil time with hour and min
 --
 -- Civil times are local to the user: {year, month, day, hour, min, sec}; without an hour, all of a
 -- day is meant. Examples: chat.examples.json.
 local lpeg = require("lpeg")
+local add = require("rules.chat_add")
 local answers = require("rules.chat_answers")
 local change = require("rules.chat_change")
 local civil = require("rules.civil")
 local dates = require("rules.chat_dates")
 local details = require("rules.chat_details")
+local follow = require("rules.chat_follow")
 local list = require("rules.chat_list")
+local preview = require("rules.chat_preview")
+local sentences = require("rules.chat_sentences")
+local spelling = require("rules.chat_spelling")
 local target = require("rules.chat_target")
 local text = require("rules.chat_text")
 local values = require("rules.chat_values")
@@ -30,15 +36,15 @@ chat.null = values.null
 local MAX_BYTES = 16384
 local MAX_COMMANDS = 20
 local MAX_TITLE_WORDS, MAX_TITLE = 25, 255
+local MAX_NUMBER = 60 -- bytes
 
 local UNCLEAR = { kind = "unclear", text = answers.text("unclear") }
 
+local P = lpeg.P
 local any, leading = text.any, text.leading
 
 local polite, closing = leading(words.polite), text.trailing(words.closing)
-local add, add_link = leading(words.add), leading(words.add_links)
-local named = leading({ "called", "named", "titled" })
-local remind_to, remind_mark = leading(words.remind_to), leading(words.remind)
+local remind_mark, remind_to = leading(words.remind), leading(words.remind_to)
 local bullet = lpeg.S("-*+") * lpeg.S(" \t") ^ 1 + "\226\128\162" * lpeg.S(" \t") ^ 0
   + lpeg.P("[") * lpeg.S(" xX") * "]" * lpeg.S(" \t") ^ 0
   + lpeg.R("09") * lpeg.R("09") ^ -1 * lpeg.S(".)") * lpeg.S(" \t") ^ 1
@@ -47,30 +53,22 @@ local controls = lpeg.Cs((lpeg.R("\1\8", "\11\12", "\14\31") / " " + lpeg.P("\0"
   + lpeg.P("\127") / " " + lpeg.P("\194\160") / " " + lpeg.P("\r\n") / "\n" + lpeg.P("\r") / "\n"
   + 1) ^ 0)
 
-local function whole(phrases)
-  local pattern = text.gap * any(phrases) * lpeg.S(" !.,?") ^ 0 * -1
-  return function(s)
-    return pattern:match(s:lower()) ~= nil
-  end
-end
-
-local is_help, is_greeting, is_undo = whole(words.help), whole(words.greeting), whole(words.undo)
-local is_yes, is_no = whole(words.yes), whole(words.no)
-local is_all = whole({ "all", "all of them", "both", "both of them", "all of those", "every one" })
-
 -- Commands of one message.
 
 local command_start = text.gap * any(words.commands)
 local separator = lpeg.C(lpeg.S("\n;") ^ 1) + lpeg.S(",") ^ -1 * text.space
-  * lpeg.C(any(words.next_command))
+  * (lpeg.C(any(words.next_command)) + lpeg.C("and") * text.space
+    * (P("then") * text.space) ^ -1 * #any(words.and_commands))
   + lpeg.P(".") * text.space * lpeg.C(lpeg.Cc("") * #any(words.commands))
 local piece = lpeg.Cp() * (text.quoted + (1 - separator)) ^ 0 * lpeg.Cp() * separator ^ -1
 local next_piece = lpeg.Ct(piece * lpeg.Cp())
+local changing = text.gap * (any(words.polite) * text.gap * lpeg.S(",") ^ -1 * text.gap) ^ 0
+  * any(words.changing)
 local keeps_words = { ["then"] = true, ["and then"] = true, ["and after that"] = true }
 
 local function split(s)
   local lower = s:lower()
-  local result, glue = {}, nil
+  local result, glue, forced = {}, nil, false
   local at = 1
   while at <= #s do
     local found = next_piece:match(lower, at)
@@ -78,7 +76,7 @@ local function split(s)
     at = found[#found]
     local mark = type(found[3]) == "string" and found[3] or nil
     local part = s:sub(first, last - 1)
-    if glue and not command_start:match(lower, first) then
+    if glue and (forced or not command_start:match(lower, first)) then
       result[#result] = result[#result] .. glue .. part
     else
       if #result > 0 and result.words then
@@ -86,10 +84,15 @@ local function split(s)
       end
       result[#result + 1] = part
     end
-    glue, result.words = nil, nil
+    glue, forced, result.words = nil, false, nil
     if mark and mark:find("%a") then
       local behind = found[#found]
-      if keeps_words[mark] then
+      if mark == "and" then
+        -- "wash and remove stains" is one task, "complete gym and delete it" two commands.
+        if not changing:match(lower, first) then
+          glue, forced = s:sub(last, behind - 1), true
+        end
+      elseif keeps_words[mark] then
         glue = s:sub(last, behind - 1)
       else
         -- The words that ended this command begin the next one.
@@ -100,7 +103,7 @@ local function split(s)
   local commands = {}
   for _, part in ipairs(result) do
     part = text.trim(part)
-    if part ~= "" then
+    if part ~= "" and (#result == 1 or polite(part) ~= "") then
       commands[#commands + 1] = part
     end
   end
@@ -109,160 +112,105 @@ end
 
 local function strip(s)
   s = text.trim(s)
+  local asked = false
   for _ = 1, 5 do
     local rest = polite(s)
     if not rest or rest == "" then
       break
     end
-    -- "Can you add …?" asks politely; its question mark is no part of a title.
-    s = text.trim_end(rest, "?")
+    asked, s = true, rest
   end
+  -- "Can you add …?" asks politely; its question mark is no part of a title.
+  s = asked and text.trim_end(s, "?") or s
   for _ = 1, 3 do
     local rest = closing(text.trim_end(s, ".!"))
     if not rest or rest == "" then
       break
     end
-    s = rest
+    s = asked and text.trim_end(rest, "?") or rest
   end
   return s
 end
 
--- New tasks.
+-- A task of the list that was shown last: "the second one".
+local function only_number(s)
+  local n = #s <= MAX_NUMBER and target.number(s)
+  return n and { tool = "get_task", args = { match = { number = n, text = s } } } or nil
+end
 
-local function add_call(read)
-  local args = { title = read.title }
-  for name, value in pairs(read.args) do
-    args[name] = value
+-- What is said of tasks that are there, and of those that are wanted: the first that fits counts.
+local function understand_command(bare, now)
+  local _, phrase = remind_to(bare)
+  if phrase and phrase:sub(-1) == ":" then
+    return nil -- "set reminder: …" is a new one
   end
-  return { tool = "add_task", args = args }
-end
-
--- "remind me to …": what was the due date is the time of the reminder.
-local function reminder_call(read)
-  local call = add_call(read)
-  local args = call.args
-  if args.reminder_offset_minutes and args.due then
-    args.remind_at = nil
-  elseif args.due then
-    args.remind_at, args.due = args.due, nil
-  elseif not args.remind_at then
-    args.remind_at = true
-  end
-  return call
-end
-
-local function ask_title(args)
-  return { kind = "title", text = answers.text("which_title"), args = args or {} }
-end
-
-local function new_task(s, now, make)
-  local read = details.read(s, now)
-  if read.title == "" then
-    local call = make(read)
-    call.args.title = nil
-    return nil, ask_title(call.args)
-  end
-  return make(read)
-end
-
-local add_noun, quoted_noun = leading(words.add_nouns), leading({ "task", "todo", "item" })
-
-local function understand_add(s, now)
-  local rest = remind_to(s)
-  if rest then
-    return new_task(rest, now, reminder_call)
+  local call = sentences.understand(bare, now)
+  if call then
+    return call
   end
   local verb
-  rest, verb = add(s)
-  if rest then
-    if verb ~= "add" and verb ~= "create" or named(rest) then
-      rest = add_link(rest) or rest
-    end
-    return new_task(rest, now, function(read)
-      local noun = add_noun(read.title)
-      local quoted = quoted_noun(read.title)
-      quoted = quoted and text.unquote(quoted)
-      read.title = quoted or noun and noun ~= "" and (text.unquote(noun) or noun) or read.title
-      return add_call(read)
-    end)
+  call, verb = list.understand(bare, now)
+  if call and not (verb and target.is_title(verb, bare:sub(#verb + 1), now)) then
+    return call
   end
-  -- "remind me tomorrow at 9 to call mom"
-  rest = remind_mark(s)
-  if rest then
-    local read = details.read(rest, now)
-    if read.title ~= "" and read.marked then
-      return reminder_call(read)
-    end
-  end
-end
-
-local function quick_add(read)
-  if not read.marked or read.title == "" then
-    return nil
-  end
-  -- "in 10 minutes remind me to check the oven"
-  local rest = remind_to(read.title)
-  if rest and rest ~= "" then
-    read.title = rest
-    return reminder_call(read)
-  end
-  return add_call(read)
-end
-
--- A message that is nothing but a time: for the task of the last answer.
-local function only_time(s, now, context)
-  local found = context.last_task and dates.only(s, now)
-  if found and (found.time or found.part or found.recurrence or found.offset) then
-    local changes = { due = dates.due(found, now), recurrence_rule = dates.rule(found),
-      reminder_offset_minutes = found.offset }
-    return { tool = "update_task", args = { match = { last = true }, changes = changes } }
-  end
+  return not command_start:match(bare:lower()) and list.bare(bare, now)
+    or add.put(bare, now) or change.understand(bare, now)
 end
 
 -- A call, or a question; the line as a task as well where that is not certain.
 local function understand_one(s, now, context)
-  if is_help(s) then
+  if follow.asks_for_help(s) then
     return { tool = "help", args = {} }
-  elseif is_undo(s) then
+  elseif follow.is_undo(s) then
     return { tool = "undo", args = {} }
   end
+  local kind = follow.talk(s)
+  if kind then
+    return { tool = "talk", args = { kind = kind } }
+  end
   local bare = strip(s)
-  local call, verb = list.understand(bare, now)
-  if call and not (verb and target.is_title(verb, bare:sub(#verb + 1), now)) then
+  local call = follow.correction(s, now, context)
+  if call then
     return call
   end
-  call = not command_start:match(bare:lower()) and list.bare(bare, now)
-    or change.understand(bare, now)
+  local calls = add.several(bare, now)
+  if calls then
+    return calls
+  end
+  call = understand_command(bare, now)
   if call then
     return call
   end
   local question
-  call, question = understand_add(bare, now)
+  call, question = add.understand(bare, now)
   if call or question then
     return call, question
-  end
-  if is_greeting(s) then
-    return { tool = "help", args = { greeting = true } }
-  elseif is_yes(s) then
+  elseif follow.is_yes(s) then
     return { tool = "answer_yes", args = {} }
-  elseif is_no(s) then
+  elseif follow.is_no(s) then
     return { tool = "answer_no", args = {} }
   end
-  call = only_time(bare, now, context)
+  call = follow.again(s, now, context) or follow.values(bare, now, context)
+    or list.named(bare, now) or only_number(bare)
+    or add.fact(bare, now) or follow.past(bare, now)
   if call then
     return call
   end
   local read = details.read(bare, now)
-  return quick_add(read), nil, read
+  call = add.quick(read)
+  if not call then
+    call, question = add.plain(bare, now)
+  end
+  return call, question, read
 end
 
 -- Answers to what the last answer asked.
 
 local function answer_pick(s)
-  local n = target.number(s)
+  local n = target.number(strip(s))
   if n then
     return { tool = "pick", args = { number = n } }
-  elseif is_all(s) then
+  elseif follow.is_all(s) then
     return { tool = "pick", args = { all = true } }
   end
 end
@@ -287,19 +235,34 @@ local function answer_title(s, now, pending, context)
   end
   local read = details.read(s, now)
   if read.title ~= "" then
-    return { tool = "add_task", args = merged(pending.args, add_call(read).args) }
+    return { tool = "add_task", args = merged(pending.args, add.call(read).args) }
+  end
+end
+
+-- "mondays and thursdays": how often the new task comes.
+local function answer_repeat(s, now, pending)
+  local found = dates.only(strip(s), now) or dates.only("every " .. strip(s), now)
+  if found and not found.recurrence then
+    found = dates.only("every " .. strip(s), now)
+  end
+  if found and found.recurrence then
+    local args = merged(pending.args, { recurrence_rule = dates.rule(found) })
+    args.due = dates.due(found, now)
+    return { tool = "add_task", args = args }
   end
 end
 
 local function answer_pending(s, now, pending, context)
-  if is_yes(s) and pending.kind ~= "title" then
+  if follow.is_yes(s) and pending.kind ~= "title" then
     return { tool = "answer_yes", args = {} }
-  elseif is_no(s) then
+  elseif follow.is_no(s) then
     return { tool = "answer_no", args = {} }
   elseif pending.kind == "pick" then
     return answer_pick(s)
   elseif pending.kind == "title" then
     return answer_title(s, now, pending, context)
+  elseif pending.kind == "repeat" then
+    return answer_repeat(s, now, pending)
   elseif pending.kind == "when" then
     local found = dates.only(remind_mark(s) or s, now)
     if found then
@@ -320,7 +283,8 @@ local function ask_whether_to_add(s, now)
     return UNCLEAR
   end
   local title = details.read(bare, now).title
-  if title == "" or #title > MAX_TITLE or bare:sub(-1) == "?" or question_like:match(bare:lower())
+  if title == "" or polite(bare) == "" or #title > MAX_TITLE or bare:sub(-1) == "?"
+    or question_like:match(bare:lower())
     or not bare:find("[%w\128-\255]") then
     return UNCLEAR
   end
@@ -335,13 +299,14 @@ local function pick_by_words(s, pending)
 end
 
 ---@class chat.Call
----@field tool string      add_task, list_tasks, complete_task, update_task, delete_task, help,
----                        undo, answer_yes, answer_no, pick
+---@field tool string      add_task, list_tasks, get_task, complete_task, update_task, delete_task,
+---                        help, talk, undo, answer_yes, answer_no, pick
 ---@field args table
 ---@field otherwise chat.Call|nil  to be done where the task that `args.match` names is not there
 
 ---@class chat.Question
----@field kind string      confirm (calls: done on yes), title (args of the new task), unclear
+---@field kind string      confirm (calls: done on yes), title and repeat (args of the new task),
+---                        unclear
 ---@field text string
 
 ---@class chat.Context
@@ -349,6 +314,7 @@ end
 ---@field pending {kind: string, args: table|nil}|nil  what the last answer asked: confirm, pick,
 ---                        title (args: of the new task, as far as they are known) or when
 ---@field last_task boolean|nil  there is a task that "it" can mean
+---@field last_call {tool: string, changes: table|nil}|nil  what was done last
 
 ---@class chat.Understood
 ---@field calls chat.Call[]|nil
@@ -389,21 +355,30 @@ local function calls_of(message, context)
       return nil, question
     end
     if not call and (adding or line) and not question then
-      call = read.title ~= "" and add_call(read) or nil
+      call = read.title ~= "" and add.call(read) or nil
     end
     if call then
-      adding = adding or call.tool == "add_task"
-      calls[#calls + 1] = call
+      for _, one in ipairs(call.tool and { call } or call) do
+        adding = adding or one.tool == "add_task"
+        calls[#calls + 1] = one
+      end
     elseif not question and #calls == 0 then
       local picked = pick_by_words(s, pending)
       if picked then
         return { picked }
+      end
+      local mended = spelling.mend(strip(command))
+      call = mended and understand_one(mended, now, context)
+      if call then
+        return call.tool and { call } or call
       end
       return nil, ask_whether_to_add(#commands > 1 and command or s, now)
     end
   end
   if #calls == 0 then
     return nil, UNCLEAR
+  elseif #calls > MAX_COMMANDS then
+    return nil, { kind = "unclear", text = answers.text("too_much", { count = MAX_COMMANDS }) }
   end
   return calls
 end
@@ -415,6 +390,14 @@ end
 function chat.understand(message, context)
   local calls, question = calls_of(message, context)
   return { calls = calls, question = question }
+end
+
+---The task that a line makes where tasks are added; such a line is no command.
+---@param line string
+---@param context {now: table}
+---@return chat_preview.Preview
+function chat.quick_add(line, context)
+  return preview.read(line, context.now)
 end
 
 ---The moment that a due date becomes. What is not said of its day and time stays as it was.
@@ -432,6 +415,19 @@ function chat.due(wanted, now, old)
     due = { year = old.year, month = old.month, day = old.day, hour = due.hour, min = due.min }
   end
   return dates.fill(due, now, old and { hour = old.hour, min = old.min } or nil)
+end
+
+-- lpeg makes a pattern ready when it is used first: here, so that no message has to wait for it.
+local WARM_UP = { "add pay the invoice tomorrow at 9am #home p1 +30m", "show my tasks this week",
+  "complete buy milk", "move dentist to friday", "buy milk, call mom and pay rent", "sure thing",
+  "remind me about gym every second friday at 5", "when is dentist due?", "actually friday",
+  "rename gym to swim and delete it", "delete all completed tasks", "go running twice a week",
+  "tag gym with health", "gym should repeat weekly", "make it high priority", "and the report too",
+  "paid the rent", "i have a meeting at noon", "hello", "undo", "put milk on my list", "dleete it" }
+local WARM_CONTEXT = { now = { year = 2026, month = 11, day = 24, hour = 10, min = 0, sec = 0 },
+  last_task = true, last_call = { tool = "complete_task" } }
+for _, message in ipairs(WARM_UP) do
+  calls_of(message, WARM_CONTEXT)
 end
 
 return chat

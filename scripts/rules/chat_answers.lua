@@ -8,6 +8,7 @@
 -- An operator's usual changes are in TEXTS: {name} is filled in; a text that is longer than a line
 -- is a list of lines. Examples: chat_answers.examples.json.
 local civil = require("rules.civil")
+local rule_words = require("rules.chat_rule_words")
 
 local chat_answers = {}
 
@@ -15,7 +16,6 @@ local HINT = 'Try "add buy milk tomorrow at 9am #home", "what is due this week?"
   .. '"complete buy milk".'
 
 local TEXTS = {
-  hello = "Hello! " .. HINT,
   help = {
     "I keep your tasks. You can say things like:",
     '- "add buy milk tomorrow at 9am #home high priority"',
@@ -24,7 +24,24 @@ local TEXTS = {
     '- "complete buy milk", "rename report to quarterly report", "move dentist to friday 3pm"',
     '- "make it high priority", "tag dentist with health", "delete buy milk"',
   },
-  undo = "I cannot undo yet. " .. HINT,
+  -- Small talk, by its kind.
+  talk_hello = "Hello! What can I do for you? " .. HINT,
+  talk_thanks = "You're welcome!",
+  talk_praise = "Glad to hear it!",
+  talk_bye = "Bye! I keep an eye on your tasks.",
+  talk_how = "All is well, thanks. Shall we look at your tasks? Just ask \"what is due today?\"",
+  talk_joke = "I only know one: a to-do list that was finished. What is next on yours?",
+  talk_sorry = "Sorry about that. \"undo\" takes back what I did last; or say it in other words.",
+  talk_busy = "One thing at a time. Ask me \"what is due today?\" or \"what is most important?\"",
+
+  -- Taken back.
+  nothing_to_undo = "There is nothing to take back.",
+  undo_too_large = "That were {count} changes, too many to take back.",
+  undone_added = 'Taken back: "{title}" is off your list again.',
+  undone_changed = "Taken back: {task}.",
+  undone_deleted = "Back on your list: {task}.",
+  undone_gone = '"{title}" is not there any more.',
+  undone = "Taken back: {count} changes.",
 
   -- Not understood, and questions back.
   unclear = "I did not understand that. " .. HINT,
@@ -32,6 +49,7 @@ local TEXTS = {
   too_much = "That is too much at once; please give me at most {count} things in a message. "
     .. HINT,
   which_title = "What is the task called?",
+  which_days = 'On which days? For example "every monday and thursday".',
   offer = 'Shall I add "{title}"?',
   nothing_asked = "I did not ask for a choice. " .. HINT,
   nothing_to_confirm = "There is nothing to confirm. " .. HINT,
@@ -59,6 +77,8 @@ local TEXTS = {
   renamed = 'Renamed "{before}" to "{title}".',
   updated = "Updated {task}.",
   same = "Nothing to change: {task}.",
+  reopened = "Open again: {task}.",
+  noted = 'Noted for "{title}": {text}',
   reminded = 'I will remind you of "{title}" {at}.',
   remind_when = '"{title}" has no time for a reminder yet. When should I remind you? '
     .. 'For example "tomorrow at 9am".',
@@ -75,10 +95,22 @@ local TEXTS = {
   -- Lists.
   list = "You have {total} {kind}{noun}:",
   list_more = "… and {count} more.",
+  count = "You have {total} {kind}{noun}.",
   no_such = 'No task matches "{search}".',
   none_overdue = "Nothing is overdue. Well done!",
   none_due = "Nothing is due then.",
   none = "There are no {kind}tasks.",
+}
+
+-- What is said of one field of a task: where it has one, and where not.
+local FIELDS = {
+  due = { '"{title}" is due {due}.', '"{title}" has no due date.' },
+  priority = { '"{title}" has {priority} priority.' },
+  status = { '"{title}" is done.', '"{title}" is not done yet.', '"{title}" is in progress.' },
+  tags = { '"{title}" is tagged {tags}.', '"{title}" has no tags.' },
+  description = { '"{title}": {text}', '"{title}" has no notes.' },
+  recurrence = { '"{title}" repeats {rule}.', '"{title}" does not repeat.' },
+  reminder = { 'I will remind you of "{title}" {at}.', '"{title}" has no reminder.' },
 }
 
 local VERBS = { delete_task = "delete", complete_task = "complete", update_task = "change" }
@@ -86,8 +118,7 @@ local PAST = { delete_task = "Deleted", complete_task = "Completed", update_task
 
 local DAYS = { "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday" }
 ---@type table<any, string>
-local MONTHS = { "January", "February", "March", "April", "May", "June", "July", "August",
-  "September", "October", "November", "December" }
+local MONTHS = civil.MONTHS
 
 ---@class chat_answers.Task
 ---@field title string
@@ -104,6 +135,8 @@ local MONTHS = { "January", "February", "March", "April", "May", "June", "July",
 ---@field overdue boolean|nil
 ---@field search string|nil
 ---@field dated boolean|nil    of some days only
+---@field count boolean|nil    only how many there are was asked
+---@field has_reminder boolean|nil
 
 ---@class chat_answers.Answer
 ---@field say string  a key of TEXTS, or list, which, confirm, question
@@ -123,6 +156,7 @@ local MONTHS = { "January", "February", "March", "April", "May", "June", "July",
 ---@field before string|nil    the title that it had
 ---@field words string|nil     of the user
 ---@field detail string|nil    what went wrong
+---@field field string|nil     of the task, that was asked for
 
 local function days_between(from, to)
   return civil.to_days(to.year, to.month, to.day) - civil.to_days(from.year, from.month, from.day)
@@ -146,58 +180,23 @@ local function moment(date, now)
   return "on " .. date.day .. " " .. MONTHS[date.month] .. year .. " " .. clock
 end
 
-local RULES = { DAILY = "every day", WEEKLY = "every week", MONTHLY = "every month",
-  YEARLY = "every year" }
-local RULE_DAYS = { MO = "Monday", TU = "Tuesday", WE = "Wednesday", TH = "Thursday", FR = "Friday",
-  SA = "Saturday", SU = "Sunday" }
-
-local UNITS = { HOURLY = "hours", DAILY = "days", WEEKLY = "weeks", MONTHLY = "months",
-  YEARLY = "years" }
-
-local PLACES = { ["1"] = "first", ["2"] = "second", ["3"] = "third", ["4"] = "fourth",
-  ["5"] = "fifth", ["-1"] = "last" }
-
--- An RRULE without its end, in words; nil for those that need a calendar to say.
-local function series_text(rule)
-  if rule == "FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR" then
-    return "every weekday"
-  end
-  local list = rule:match("^FREQ=WEEKLY;BYDAY=([%u,]+)$")
-  if list then
-    list = list:gsub("%u%u", RULE_DAYS):gsub(",", ", ")
-    return "every " .. list
-  end
-  local place, name = rule:match("^FREQ=MONTHLY;BYDAY=(%-?%d)(%u%u)$")
-  if place and PLACES[place] then
-    return "every " .. PLACES[place] .. " " .. RULE_DAYS[name] .. " of the month"
-  end
-  local day = rule:match("^FREQ=MONTHLY;BYMONTHDAY=(%-?%d+)$")
-  if day then
-    return day == "-1" and "on the last day of every month" or "on day " .. day .. " of every month"
-  end
-  local freq, interval = rule:match("^FREQ=(%u+);INTERVAL=(%d+)$")
-  if freq and UNITS[freq] then
-    return "every " .. interval .. " " .. UNITS[freq]
-  end
-  freq = rule:match("^FREQ=(%u+)$")
-  return freq and UNITS[freq] and "every " .. UNITS[freq]:sub(1, -2)
+---A day and time in few letters: "Wed, 2 Dec, 15:00".
+---@param date table
+---@param now table
+---@return string
+function chat_answers.day_label(date, now)
+  local year = date.year ~= now.year and " " .. date.year or ""
+  local weekday, month = tostring(DAYS[civil.weekday(date)]), tostring(MONTHS[date.month])
+  return string.format("%s, %d %s%s, %02d:%02d", weekday:sub(1, 3), date.day, month:sub(1, 3), year,
+    date.hour, date.min)
 end
 
-local function rule_text(rule)
-  local days = rule:match("^INTERVAL:(%d+)$")
-  if RULES[rule] then
-    return RULES[rule]
-  elseif days then
-    return "every " .. days .. " days"
-  end
-  local series, year, month, day = rule:match("^(.*);UNTIL=(%d%d%d%d)(%d%d)(%d%d)T?[%dZ]*$")
-  local text = series_text(series or rule)
-  if not text then
-    return "repeating (" .. rule .. ")"
-  elseif series then
-    text = text .. " until " .. tonumber(day) .. " " .. MONTHS[tonumber(month)] .. " " .. year
-  end
-  return text
+---@param minutes integer
+---@return string  "2 hours before"
+function chat_answers.offset_text(minutes)
+  local amount = minutes % 1440 == 0 and minutes / 1440 .. " day"
+    or minutes % 60 == 0 and minutes / 60 .. " hour" or minutes .. " minute"
+  return amount .. (amount:find("^1 ") and "" or "s") .. " before"
 end
 
 -- "buy milk", due tomorrow at 09:00, high priority, every week, reminder 1 hour before, #home
@@ -210,13 +209,10 @@ local function describe(task, now)
     parts[#parts + 1] = task.priority .. " priority"
   end
   if task.recurrence_rule then
-    parts[#parts + 1] = rule_text(task.recurrence_rule)
+    parts[#parts + 1] = rule_words.text(task.recurrence_rule)
   end
   if task.reminder_offset_minutes then
-    local minutes = task.reminder_offset_minutes
-    local amount = minutes % 1440 == 0 and minutes / 1440 .. " day"
-      or minutes % 60 == 0 and minutes / 60 .. " hour" or minutes .. " minute"
-    parts[#parts + 1] = "reminder " .. amount .. (amount:find("^1 ") and "" or "s") .. " before"
+    parts[#parts + 1] = "reminder " .. chat_answers.offset_text(task.reminder_offset_minutes)
   end
   for _, tag in ipairs(task.tags) do
     parts[#parts + 1] = "#" .. tag
@@ -276,7 +272,44 @@ local function close(lines, name, more)
   return table.concat(lines, "\n")
 end
 
+local function tag_list(task)
+  return #task.tags > 0 and "#" .. table.concat(task.tags, " #") or nil
+end
+
+-- One field of a task, or all that there is to say of it.
+local function detail(answer, now)
+  local task, texts = answer.task, FIELDS[answer.field]
+  if not texts then
+    return describe(task, now) .. "." .. (answer.text and "\n" .. answer.text or "")
+  end
+  local values = { title = task.title, priority = task.priority, text = answer.text,
+    due = task.due and moment(task.due, now), at = answer.at and moment(answer.at, now),
+    tags = tag_list(task),
+    rule = task.recurrence_rule and rule_words.text(task.recurrence_rule) }
+  local has = { due = values.due, priority = true, status = task.status == "completed",
+    tags = values.tags, description = values.text, recurrence = values.rule, reminder = values.at }
+  local text = has[answer.field] and texts[1] or task.status == "in_progress" and texts[3]
+    or texts[2]
+  ---@cast text string
+  return (text:gsub("{(%w+)}", values))
+end
+
 local SAY = {
+  detail = detail,
+  talk = function(answer)
+    return fill(TEXTS["talk_" .. answer.text] and "talk_" .. answer.text or "talk_hello")
+  end,
+  several = function(answer)
+    local line = fill("several", { past = PAST[answer.tool], tasks = count_text(answer.count) })
+    if not answer.titles or #answer.titles == 0 then
+      return line
+    end
+    local lines = { (line:gsub("%.$", ":")) }
+    for _, title in ipairs(answer.titles) do
+      lines[#lines + 1] = '- "' .. title .. '"'
+    end
+    return close(lines, "confirm_more", answer.more)
+  end,
   question = function(answer) return answer.text end,
   list = function(answer, now)
     local filter = answer.filter
@@ -284,6 +317,10 @@ local SAY = {
       return filter.search and fill("no_such", { search = filter.search })
         or filter.overdue and fill("none_overdue")
         or filter.dated and fill("none_due") or fill("none", { kind = kind_text(filter) })
+    end
+    if filter.count then
+      return fill("count", { total = answer.total, kind = kind_text(filter),
+        noun = answer.total == 1 and "task" or "tasks" })
     end
     local lines = { fill("list", { total = answer.total, kind = kind_text(filter),
       noun = answer.total == 1 and "task" or "tasks" }) }
@@ -305,8 +342,8 @@ local SAY = {
       .. fill(answer.count == 1 and "confirm_one" or "confirm_all", values)
   end,
   failed = function(answer)
-    local detail = answer.detail
-    return fill("failed", { detail = detail .. (detail:find("%.$") and "" or ".") })
+    local why = answer.detail
+    return fill("failed", { detail = why .. (why:find("%.$") and "" or ".") })
   end,
 }
 
@@ -318,7 +355,7 @@ local function one(answer, now)
     next = answer.next and describe(answer.next, now), at = answer.at and moment(answer.at, now),
     tasks = answer.count and count_text(answer.count), verb = VERBS[answer.tool],
     past = PAST[answer.tool], count = answer.count, number = answer.number,
-    title = answer.title, before = answer.before, words = answer.words })
+    title = answer.title, before = answer.before, words = answer.words, text = answer.text })
 end
 
 ---The answer to a message.

@@ -1,5 +1,6 @@
 -- What is to become of a task: complete, delete, rename, move, and every other change.
 local lpeg = require("lpeg")
+local add = require("rules.chat_add")
 local dates = require("rules.chat_dates")
 local details = require("rules.chat_details")
 local fields = require("rules.chat_fields")
@@ -19,7 +20,7 @@ local update = fields.update
 local MAX_CHANGE = 2400
 
 -- Said before the verb of a new value.
-local value_link = splitter(C(any({ "to", "as", "=" }) + lpeg.S(":")))
+local value_link = splitter(C(any({ "to", "as", "into", "=" }) + lpeg.S(":")))
 local make = leading(words.make)
 
 -- Complete, start, reopen.
@@ -46,6 +47,7 @@ local function understand_status(s, now)
     return { tool = "complete_task", args = { match = target.of(rest, now) } }
   end
   rest = is_done(s)
+  rest = rest and is_done(rest) or rest
   if rest and rest ~= "" and not asks:match(s:lower()) then
     return { tool = "complete_task", args = { match = target.of(rest, now) } }
   end
@@ -57,10 +59,16 @@ local to = splitter(C(any({ "to", "into", "->", "=>", "as", "=", "to be", "to re
   + "->" + "=>"))
 local rename = leading(words.rename)
 
+local two_quoted = C(text.quoted) * space * C(text.quoted) * text.gap * -1
+
 local function understand_rename(s)
   local rest = rename(s)
   if not rest then
     return nil
+  end
+  local before, after = two_quoted:match(rest)
+  if before then
+    return update(target.match(before), { title = text.unquote(after) })
   end
   local places = values.splits(rest, to)
   local calls = {}
@@ -116,6 +124,9 @@ local function trailing_shift(s, sign)
   end
 end
 
+-- "… until" something that is no date: not simply a day later.
+local says_when = splitter(C(any({ "until", "till" })))
+
 local function understand_move(s, now)
   local rest, verb = move_earlier(s)
   local sign = rest and -1 or 1
@@ -152,7 +163,7 @@ local function understand_move(s, now)
   local read = details.read(rest, now)
   if read.marked and read.args.due then
     return update(target.match(read.title), values.from_details(read))
-  elseif postpones:match(verb) and rest ~= "" then
+  elseif postpones:match(verb) and rest ~= "" and not says_when(rest) then
     return update(target.match(rest), { due_shift = { count = 1, unit = "day" } })
   end
 end
@@ -163,11 +174,14 @@ local of_it = leading(any(words.it) * (space * any({ "to", "as", "for", "a", "du
   "is" })) ^ -1)
 local renames = any({ "change", "update", "edit", "modify" })
 
+local again = trailing({ "again", "once more", "now", "for me", "please" })
+
 local function understand_make(s, now)
   local rest, verb = make(s)
   if not rest or rest == "" then
     return nil
   end
+  rest = again(rest) or rest
   local of_last = of_it(rest)
   local of_last_task = of_last and of_last ~= "" and values.read(of_last, now)
   if of_last_task then
@@ -192,6 +206,13 @@ local function understand_make(s, now)
   if status_behind then
     return fields.call(target.of(status_behind[1], now), { status = status_behind[2] })
   end
+  -- "all tasks due today high priority"
+  local head, tail = rest:match("^(.*%S)%s+(%S+%s+%S+)$")
+  local level = head and tail and details.priority(tail)
+  local many = level and head and target.many(head, now)
+  if many then
+    return update(many, { priority = level })
+  end
   local read = details.read(rest, now)
   if read.title == "" and read.marked then
     return nil
@@ -200,20 +221,24 @@ local function understand_make(s, now)
   if read.marked and (what_is_it or read.args.priority and not read.args.due
     or rest:find('^"') or read.found.recurrence and rest:lower():find(" repeat", 1, true)
     or not target.is_title(verb, rest, now)) then
-    return fields.call(target.match(read.title), values.from_details(read))
+    return fields.call(target.of(read.title, now), values.from_details(read))
   end
   -- "make it urgent", "make buy milk important"
-  local at = #rest
+  local at, named = #rest, nil
   for _ = 1, 4 do
-    local head = rest:sub(1, at):match("^(.*)%s%S+$")
-    if not head then
+    local before = rest:sub(1, at):match("^(.*)%s%S+$")
+    if not before then
       break
     end
-    at = #head
-    local level = details.priority(rest:sub(at + 1))
-    if level then
-      return update(target.match(head), { priority = level })
+    at = #before
+    local last = rest:sub(at + 1)
+    local said = last:find("%a") and details.priority(last)
+    if said then
+      named = update(target.match(before), { priority = said }) -- "more important", not "important"
     end
+  end
+  if named then
+    return named
   end
   if renames:match(verb) and places[1] and places[1][1] ~= "" and places[1][2] ~= "" then
     return update(target.match(places[1][1]),
@@ -232,10 +257,17 @@ local after_before = leading({ "before", "before the", "before my", "ahead of", 
   "in advance", "beforehand", "earlier", "before it", "before it's due", "before it is due",
   "before that", "before the due date", "before the deadline", "ahead" })
 
+local to_do = text.gap * any({ "to", "that" }) * space
+
 local function understand_reminder(s, now)
   local rest = remind_about(s)
   if rest and rest ~= "" then
     local read = details.read(rest, now)
+    local first = read.places[1]
+    if first and first.first == 1 and to_do:match(rest:lower(), read.places[#read.places].behind)
+    then
+      return add.reminder(read) -- "a reminder for tomorrow at 8 to …"
+    end
     local changes = { reminder_offset_minutes = read.args.reminder_offset_minutes,
       remind_at = read.args.due }
     if changes.reminder_offset_minutes then
@@ -251,7 +283,7 @@ local function understand_reminder(s, now)
       local args = read.args
       call.otherwise = { tool = "add_task", args = { title = read.title, priority = args.priority,
         tags = args.tags, recurrence_rule = args.recurrence_rule, description = args.description,
-        remind_at = not args.reminder_offset_minutes and args.due or nil,
+        remind_at = not args.reminder_offset_minutes and (args.due or true) or nil,
         due = args.reminder_offset_minutes and args.due or nil,
         reminder_offset_minutes = args.due and args.reminder_offset_minutes or nil } }
     end
@@ -292,6 +324,13 @@ local function understand_delete(s, now)
   return { tool = "delete_task", args = { match = target.of(rest, now) } }
 end
 
+-- "delete all completed": that is no "… completed".
+local function delete_many(s, now)
+  local rest = delete(s)
+  local match = rest and not without(rest) and target.many(rest, now)
+  return match and { tool = "delete_task", args = { match = match } } or nil
+end
+
 ---@param s string
 ---@param now table
 ---@return table|nil call
@@ -299,10 +338,11 @@ function change.understand(s, now)
   if #s > MAX_CHANGE then
     return nil
   end
-  return fields.tags(s, now) or fields.clearing(s) or understand_rename(s)
-    or fields.field(s, now) or fields.priority(s) or understand_reminder(s, now)
-    or understand_move(s, now) or understand_make(s, now) or understand_status(s, now)
-    or understand_delete(s, now)
+  return fields.tags(s, now) or fields.priority(s, true) or fields.clearing(s)
+    or understand_rename(s) or fields.field(s, now) or fields.priority(s)
+    or understand_reminder(s, now)
+    or understand_move(s, now) or understand_make(s, now) or delete_many(s, now)
+    or understand_status(s, now) or understand_delete(s, now)
 end
 
 return change

@@ -35,34 +35,54 @@ end
 local DATE_PHRASES = found_at(tagged("offset", repeats.offset))
   + found_at(tagged("until_day", repeats.until_day))
   + found_at(tagged("times", repeats.times))
+  + found_at(tagged("during", repeats.during))
   + found_at(tagged("recurrence", repeats.recurrence))
   + found_at(tagged("day", days.day))
   + found_at(tagged("time", days.time))
   + found_at(tagged("part", days.part))
   + repeats.mark / function() return { kind = "mark", value = true } end
-local BARE_PART = tagged("part", days.bare_part)
+local BARE_PART = found_at(tagged("part", days.bare_part)) + found_at(tagged("time",
+  days.bare_time))
 
 local kept = text.url + text.quoted + text.any(words.keep)
 local word = (text.alnum ^ 1 * (S("-/#_.@:&?=") ^ 1 * text.alnum ^ 1) ^ 0) + 1
 local to_word = text.gap * Cp()
 local skip = (kept + word) * text.gap * Cp()
 
+-- Series end: a count, or the last day of an amount of time.
+local FREQUENCY_OF = { DAILY = "day", WEEKLY = "week", MONTHLY = "month", YEARLY = "year" }
+
+local function take_end(found, kind, value, now)
+  if not found.recurrence or found.until_day or found.times then
+    return false
+  elseif kind == "times" then
+    found.times = value
+  elseif kind == "until_day" then
+    found.until_day = value(now)
+  elseif FREQUENCY_OF[found.recurrence.rule] == value[2] and value[1] % 1 == 0 then
+    found.times = value[1]
+  elseif value[2] == "day" or value[2] == "week" or value[2] == "month" or value[2] == "year" then
+    found.until_day = civil.add(now, value[1], value[2])
+  end
+  return found.times ~= nil or found.until_day ~= nil
+end
+
 -- Puts a phrase into what was found; false when there is one of its kind already, or it has no
 -- meaning (30 February).
 local function take(found, phrase, now)
   local bucket, kind, value = found.remind or found, phrase.kind, phrase.value
+  if kind == "until_day" and not found.recurrence then
+    kind = "day" -- "finish it until friday"
+  end
   if kind == "mark" then
     if found.remind then
       return false
     end
     found.remind = {}
     return true
+  elseif kind == "until_day" or kind == "times" or kind == "during" then
+    return take_end(found, kind, value, now)
   elseif kind == "recurrence" or kind == "offset" then
-    bucket = found
-  elseif kind == "until_day" or kind == "times" then
-    if not found.recurrence or found.until_day or found.times then
-      return false
-    end
     bucket = found
   elseif phrase.many then
     bucket = found
@@ -80,7 +100,7 @@ local function take(found, phrase, now)
   elseif bucket[kind] ~= nil then
     return false
   end
-  if kind == "day" or kind == "until_day" then
+  if kind == "day" then
     value = value(now)
     if not value then
       return false
@@ -90,40 +110,61 @@ local function take(found, phrase, now)
   return true
 end
 
-local function scan(s, now, phrase_at, part_at)
-  local lower = s:lower()
-  local found, rest = {}, {}
-  local at, first = to_word:match(lower), 1
-  local after_day = false
-  while at <= #s do
-    local match
-    if not kept:match(lower, at) then
-      match = phrase_at:match(lower, at) or after_day and part_at:match(lower, at)
-    end
-    if match and take(found, match[1], now) then
-      rest[#rest + 1] = s:sub(first, at - 1)
-      first = match[2]
-      at = to_word:match(lower, first)
-      after_day = match[1].kind == "day"
-    else
-      at = skip:match(lower, at)
-      after_day = false
-    end
-  end
-  rest[#rest + 1] = s:sub(first)
-  return found, rest
+local function taken(found, match, now)
+  return match and take(found, match[1], now) and match or nil
 end
 
----Makes a function that finds the phrases, in any order and place: finder(s, now) -> found, rest.
----found has day, time, part, recurrence, offset, until_day, times, remind, and what the others
----name; rest is the pieces of the text between the phrases. Quoted text and addresses are left
----alone. @param others any|nil  a pattern of more phrases, each {kind, value, many}
----@return fun(s: string, now: table): table, string[]
-function dates.finder(others)
+local function pieces_between(s, places)
+  local rest, first = {}, 1
+  for i, place in ipairs(places) do
+    rest[i] = s:sub(first, place.first - 1)
+    first = place.behind
+  end
+  rest[#rest + 1] = s:sub(first)
+  return rest
+end
+
+local function scan(s, now, phrase_at, part_at, behind_at)
+  local lower = s:lower()
+  local found, places = {}, {}
+  local at = to_word:match(lower)
+  local after_day, after_any = false, false
+  while at <= #s do
+    local reminds = found.remind ~= nil
+    local match
+    if not kept:match(lower, at) then
+      match = taken(found, phrase_at:match(lower, at), now)
+        or after_day and taken(found, part_at:match(lower, at), now)
+        or after_any and behind_at and taken(found, behind_at:match(lower, at), now)
+    end
+    if match then
+      places[#places + 1] = { kind = match[1].kind, first = at, behind = match[2],
+        reminds = reminds, value = match[1].value }
+      at = to_word:match(lower, match[2])
+      after_day = match[1].kind == "day" or match[1].kind == "recurrence"
+      after_any = true
+    else
+      local comma = lower:sub(at, at) == ","
+      at = skip:match(lower, at)
+      after_day, after_any = comma and after_day, comma and after_any
+    end
+  end
+  return found, pieces_between(s, places), places
+end
+
+---Makes a function that finds the phrases, in any order and place: finder(s, now) -> found, rest,
+---places. found has day, time, part, recurrence, offset, until_day, times, remind, and what the
+---others name; rest is the pieces of the text between the phrases, places where those stand: {kind,
+---first, behind, reminds}, in bytes. Quoted text and addresses are left alone.
+---@param others any|nil  a pattern of more phrases, each {kind, value, many}
+---@param behind any|nil  the same, for those that count right behind another one only
+---@return fun(s: string, now: table): table, string[], table[]
+function dates.finder(others, behind)
   local phrase_at = Ct((others and others + DATE_PHRASES or DATE_PHRASES) * Cp())
   local part_at = Ct(BARE_PART * Cp())
+  local behind_at = behind and Ct(behind * Cp())
   return function(s, now)
-    return scan(s, now, phrase_at, part_at)
+    return scan(s, now, phrase_at, part_at, behind_at)
   end
 end
 

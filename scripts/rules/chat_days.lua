@@ -47,7 +47,13 @@ local follows = blank * (P(-1) + S("\n,;.!?)#@+") + digit
   + any({ "at", "p1", "p2", "p3", "and", "in the", "noon", "midnight", "morning", "afternoon",
     "evening", "night", "every", "remind", "with", "high", "low", "medium", "urgent", "by",
     "from", "until", "priority", "tagged", "before", "around", "to", "then", "repeat",
-    "daily", "weekly", "monthly", "yearly", "next", "please", "description", "note" }))
+    "daily", "weekly", "monthly", "yearly", "next", "please", "description", "note", "for", "on",
+    "in", "because", "about", "noon", "instead", "urgently", "if", "so", "when", "or", "w/", "this",
+    "after", "early", "late", "first", "lunchtime", "prio", "p4", "asap", "important", "eod", "tag",
+    "@", "!", "!!", "*", "before",
+    "starting", "beginning", "ending", "except", "each", "till", "through" }))
+
+days.follows = follows
 
 -- Times of day.
 
@@ -66,7 +72,11 @@ local function clock(hour, min, half_day)
 end
 
 local function loose(hour, min)
-  return clock(hour, min, hour >= 1 and hour <= 6 and "pm" or nil)
+  local time = clock(hour, min, hour >= 1 and hour <= 6 and "pm" or nil)
+  if time and hour >= 7 and hour <= 11 then
+    time.open = true -- "dinner at 8" is in the evening
+  end
+  return time
 end
 
 local function in_part(hour, min, part)
@@ -83,16 +93,24 @@ local hour_word = keyed(words.hours)
 local hour_number = two * edge + hour_word
 local part_tail = space * any({ "in the", "at" }) * space
   * C(P("morning") + "afternoon" + "evening" + "night") * edge
-local exact = two * S(":.") * minutes * (P(":") * minutes / 0) ^ -1 * am_pm / clock
-  + two * ":" * minutes * part_tail / in_part
-  + two * ":" * minutes * (P(":") * minutes / 0) ^ -1 * edge
+local exact = two * S(":.") * minutes * blank * "uhr" * edge
     / function(hour, min) return clock(hour, min) end
+  + two * S(":.") * minutes * (P(":") * minutes / 0) ^ -1 * am_pm / clock
+  + two * ":" * minutes * part_tail / in_part
+  -- "05:30" is in the morning, "5:30" as "5" in the afternoon.
+  + P("0") * two * ":" * minutes * (P(":") * minutes / 0) ^ -1 * edge
+    / function(hour, min) return hour < 10 and clock(hour, min) end
+  + two * ":" * minutes * (P(":") * minutes / 0) ^ -1 * edge
+    / function(hour, min) return loose(hour, min) end
   + two * am_pm / function(hour, half_day)
     return hour >= 1 and hour <= 12 and clock(hour, 0, half_day)
   end
   + two * (o_clock * part_tail + part_tail) / function(hour, part) return in_part(hour, 0, part) end
   + (two + hour_word) * o_clock / function(hour) return loose(hour, 0) end
   + two * "h" * minutes * edge / function(hour, min) return clock(hour, min) end
+  + two * ":" * minutes * "h" * edge / function(hour, min) return clock(hour, min) end
+  + two * blank * "ish" * edge / function(hour) return loose(hour, 0) end
+  + two * am_pm * P("ish") / function(hour, half_day) return clock(hour, 0, half_day) end
   + (P("half") * Cc(30) + P("quarter") * Cc(15) + two) * space * P("past") * space * hour_number
     / function(min, hour) return loose(hour, min) end
   + (P("quarter") * Cc(15) + two) * space * P("to") * space * hour_number
@@ -105,20 +123,34 @@ local bare = hour_number * part_tail / function(hour, part) return in_part(hour,
 local named = keyed({ noon = 12, midday = 12, midnight = 0 })
   / function(hour) return clock(hour, 0) end
 local at = any(words.before_time) * blank
+-- "1500" and "17h": only where a time is due.
+local whole_hours = C(digit * digit) * C(digit * digit) * not_number * edge
+    / function(hour, min) return clock(tonumber(hour), tonumber(min)) end
+  + two * "h" * edge / function(hour) return clock(hour, 0) end
+local not_amount = -(P("for") * blank)
+-- "for two": how many, unless nothing follows.
+local for_some = P("for") * space * hour_word * -(blank * -1)
 -- "3pm to 4pm", "3pm-4": but "10am until 24 december" is no range.
 local range_end = (blank * ((P("-") + "\226\128\147" + any({ "to" })) * blank
     * (exact + two * edge * -(space * month)) + any({ "until", "till" }) * blank * exact)
   / 0) ^ -1
 local range_start = two * blank * P("-") * blank * two * am_pm
   / function(from, to, half_day) return clock(from, 0, from <= to and half_day or nil) end
-days.time = at * (range_start + exact + named + bare) * range_end
+days.time = -for_some * at * (range_start + exact + named + bare) * range_end
+  + not_amount * at * whole_hours
   + (range_start + exact + named * #(follows + space * any(words.after_hour))) * range_end + P("@")
   * blank * (exact + bare)
 
 -- A part of a day: behind a day ("friday morning"), or with "in the". Its hour is a default.
 local daypart = keyed(words.dayparts)
-days.part = any({ "in the", "at", "around", "in", "during the" }) * space * daypart
+days.part = any({ "in the", "at", "around", "in", "during the", "by" }) * space * daypart
+  + keyed(words.part_phrases)
 days.bare_part = blank * daypart
+-- A time right behind a day: "friday 5ish", "tomorrow 1500", "monday 9".
+days.bare_time = blank * P(",") ^ -1 * blank
+  * (two * blank * P("-") * blank * two * edge * #follows / function(hour) return loose(hour, 0) end
+  + exact + whole_hours * #follows
+  + two * edge * #follows / function(hour) return loose(hour, 0) end)
 
 -- Days.
 
@@ -215,6 +247,19 @@ local FIXED = {
     return civil.weekday(now) >= 6 and civil.add_days(now, 0) or next_weekday(now, 6)
   end,
   next_weekend = weekday_of_next_week(6),
+  first_thing = with_part(1, "first thing"), close_of_business = with_part(0, "close of business"),
+  lunch = with_part(0, "lunchtime"), fortnight = ahead(14), week_today = ahead(7),
+  week_tomorrow = ahead(8), start_of_next_week = weekday_of_next_week(1),
+  mid_week = function(now) return next_weekday(now, 3) end,
+  mid_month = function(now)
+    local date = civil.add_months({ year = now.year, month = now.month, day = 1 },
+      now.day > 15 and 1 or 0)
+    date.day = 15
+    return date
+  end,
+  start_of_next_month = function(now)
+    return civil.add_months({ year = now.year, month = now.month, day = 1 }, 1)
+  end,
 }
 local fixed_day = keyed(words.days) / function(name) return FIXED[name] end
 
@@ -235,6 +280,7 @@ local named_day = the * two * suffix ^ -1 * edge * space * (P("of") * space) ^ -
     / calendar_day
   + month_name * space * the * two * suffix ^ -1 * edge * year_tail
     / function(name, day, year) return calendar_day(day, name, year) end
+days.named_day = named_day
 local iso_day = four * "-" * two * "-" * two * edge
     / function(year, number, day) return calendar_day(day, number, year) end
   + four * "/" * exactly_two * "/" * exactly_two * edge
@@ -258,16 +304,43 @@ local function plain_weekday(wanted)
   return function(now) return next_weekday(now, wanted) end
 end
 
+-- "in december": its first day, the next one to come.
+local month_start = any(words.before_month) * space * month * edge * -(space * digit)
+  / function(number)
+    return function(now)
+      return { year = number > now.month and now.year or now.year + 1, month = number, day = 1 }
+    end
+  end
+
+local holiday = keyed(words.holidays) / function(date)
+  return calendar_day(date[2], date[1])
+end
+local day_after = P("after") * space * holiday / function(day)
+  return function(now)
+    local date = day(now)
+    return date and civil.add_days(date, 1)
+  end
+end
+
 local certain = relative_day + fixed_day + week_day
-  + any({ "coming", "this coming" }) * space * weekday / plain_weekday
-  + -short_weekday * weekday / plain_weekday + named_day + iso_day + slashed_year
+  + any({ "coming", "this coming", "the coming" }) * space * weekday / plain_weekday
+  + named_day + iso_day + slashed_year
+-- A line may begin with a day, whatever follows: "friday buy milk".
+local opening_day = -lpeg.B(1) * -short_weekday * weekday / plain_weekday
 local of_month = the * two * suffix * edge * -(text.space * any(words.units_after_ordinal))
   / day_of_month
 local uncertain = weekday / plain_weekday + dotted_day + slashed_day
 local prefix = any(words.before_day) * (blank * P(":")) ^ -1 * text.gap
-days.day = prefix ^ -1 * certain + prefix * (uncertain + of_month) + uncertain * #follows
+days.day = prefix ^ -1 * certain + prefix * (uncertain + of_month) + opening_day
+  + uncertain * #follows + month_start
+  + any(words.before_holiday) * space * (holiday + day_after) + day_after
 
 -- A day alone, where nothing but a day can come.
-days.any_day = prefix ^ -1 * (certain + uncertain + of_month)
+days.any_day = prefix ^ -1 * (certain + uncertain + of_month + holiday)
+  + any(words.before_month) ^ -1 * text.gap * month * edge * -(space * digit) / function(number)
+    return function(now)
+      return { year = number > now.month and now.year or now.year + 1, month = number, day = 1 }
+    end
+  end
 
 return days

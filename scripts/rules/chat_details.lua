@@ -13,10 +13,13 @@ local any, keyed, space = text.any, text.keyed, text.space
 local blank = S(" \t") ^ 0
 local tag_letter = R("az", "09") + R("\128\255") + S("_-")
 local tag_word = P("#") ^ -1 * blank * C(tag_letter ^ 1)
-local hash_tag = P("#") * -(R("09") ^ 1 * -tag_letter) * C(tag_letter ^ 1)
+local hash_tag = P("#") * -((R("09") + S("-_")) ^ 1 * -tag_letter) * C(tag_letter ^ 1)
+-- "@home" where no title follows; elsewhere it may be a name.
+local at_tag = P("@") * C(R("az") * tag_letter ^ 0) * -S("@.")
+  * #(blank * (P(-1) + S("#@!+,*") + P("p") * R("14") * -tag_letter))
 local comma = blank * "," * blank
 local both = comma * (P("and") * space) ^ -1 + space * (P("and") * space + "&" * space)
-local tags = Ct(hash_tag)
+local tags = Ct(hash_tag) + Ct(at_tag)
   + any({ "with tags", "with the tags", "tags", "and tags", "with labels" }) * (blank
   * S(":=")) ^ -1 * blank
     * Ct(tag_word * (both * tag_word) ^ 0)
@@ -28,7 +31,7 @@ local tags = Ct(hash_tag)
     * Ct(tag_word * (comma * #P("#") * tag_word) ^ 0)
 -- In a title "tag" may be a word like any other ("price tag"): it needs a sign behind it.
 tags = -(any({ "tag", "label", "tags" }) * -(blank * S(":=#"))) * tags
-details.tag_list = Ct(tag_word * ((both + space) * tag_word) ^ 0) * blank * -1
+details.tag_list = blank * Ct(tag_word * ((both + space) * tag_word) ^ 0) * blank * -1
 
 local function with_hyphen(map)
   local result = {}
@@ -54,10 +57,17 @@ local priority = (link * space) ^ -1
     + level * space * priority_word + keyed(with_hyphen(words.priority)))
   + (link * space) ^ -1 * keyed(words.priority_alone)
 local at_edge = keyed(words.priority_at_edge)
-priority = priority + S(",(-") * blank * at_edge * blank * P(")") ^ -1 * #(blank * (P(-1)
+-- "add an urgent task to …"
+local level_before_task = at_edge * (blank * S(",") ^ -1 * blank)
+  * #any({ "task", "todo", "to-do", "item", "reminder", "thing" })
+local its = any({ "it's", "it is", "this is", "that's", "which is", "very", "is", "and it's",
+  "its" })
+priority = priority + level_before_task
+  + S(",;") * blank * (its * space) ^ 1 * at_edge * blank * #(blank * (P(-1) + S(",.;!#(")))
+  + S(",(-") * blank * at_edge * blank * P(")") ^ -1 * #(blank * (P(-1)
   + S(",.;!#(")))
   + any({ "urgent", "urgently" }) / "high" * #(blank * -1)
-details.level = blank * (any({ "a", "the" }) * space) ^ -1
+details.level = blank * (any({ "a", "the", "to", "really", "very", "super", "now" }) * space) ^ -1
   * (level * (space * priority_word) ^ -1 + keyed(with_hyphen(words.priority))
     + keyed(words.priority_alone)) * blank * S(".!") ^ 0 * -1
 local urgent_first = text.leading(at_edge * #(blank * S(":!")))
@@ -65,7 +75,11 @@ local level_of = lpeg.P(blank * at_edge)
 
 local find = dates.finder(tags / function(list) return { kind = "tags", value = list,
   many = true } end
-  + priority / function(value) return { kind = "priority", value = value } end)
+  + priority / function(value) return { kind = "priority", value = value } end,
+  any({ "tag", "tags", "label", "labels" }) * blank * Ct(tag_word * (both * tag_word) ^ 0)
+    * #(blank * (P(-1) + S(",.;!"))) / function(list)
+    return { kind = "tags", value = list, many = true }
+  end)
 
 local split_description = text.splitter(C(any(words.description)) * (blank * ":") ^ -1)
 
@@ -148,14 +162,20 @@ local function reminder_time(found, due, now)
   return dates.due(remind, now)
 end
 
+-- What is in the evening, when its hour is not told more exactly.
+local evening_word = any(words.evening)
+local evening = lpeg.P({ evening_word + (R("az") ^ 1 + 1) * lpeg.V(1) })
+
 -- What is longer is no line with a title, and not looked through: bytes.
 local MAX_LINE = 1500
 
 ---@class chat_details.Details
 ---@field title string
 ---@field found table    of dates.find
+---@field pieces string[] of the line, between the phrases that were cut out
 ---@field marked boolean something other than a title was said
 ---@field args table     of a task: without title
+---@field places table    of dates.find, in `line` from `offset` on; urgent: that begins the line
 
 ---@param s string
 ---@param now table
@@ -172,9 +192,15 @@ function details.read(s, now)
     s, description = before, text.unquote(without_stop(behind)) or behind
   end
   local without_urgent, urgent = urgent_first(s)
-  local found, pieces = {}, { s }
+  local found, pieces, places = {}, { s }, {}
   if #s <= MAX_LINE then
-    found, pieces = find(without_urgent or s, now)
+    found, pieces, places = find(without_urgent or s, now)
+  end
+  places.line, places.urgent = s, urgent
+  places.offset = without_urgent and #s - #without_urgent or 0
+  local time = found.time
+  if time and time.open and evening:match(s:lower()) then
+    found.time = { hour = time.hour + 12, min = time.min }
   end
   local due = dates.due(found, now)
   local remind_at = reminder_time(found, due, now)
@@ -188,7 +214,8 @@ function details.read(s, now)
     reminder_offset_minutes = found.offset, remind_at = remind_at,
     recurrence_rule = dates.rule(found),
   }
-  return { title = clean_title(pieces), found = found, args = args,
+  return { title = clean_title(pieces), found = found, args = args, places = places,
+    pieces = pieces,
     marked = next(found) ~= nil or urgent ~= nil }
 end
 

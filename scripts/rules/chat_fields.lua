@@ -32,7 +32,8 @@ end
 
 local field = keyed(words.fields)
 local link = any({ "from", "of", "for", "on", "off", "to" })
-local clear_verb = any({ "remove", "clear", "delete", "drop", "cancel", "unset", "take off",
+local clear_verb = any({ "forget", "ignore", "lift", "scrap", "kill", "strip", "reset", "remove",
+  "clear", "delete", "drop", "cancel", "unset", "take off",
   "turn off",
   "get rid of", "erase", "stop", "disable", "take" })
 local article = (any({ "the", "my", "its", "all", "any", "all the", "a" }) * space) ^ -1
@@ -101,7 +102,12 @@ function fields.tags(s, now)
   if rest then
     local what, _, names_behind = with_tag(rest)
     if what and what ~= "" and tags_of(names_behind) then
-      return update(target.match(what), { tags_add = tags_of(names_behind) })
+      return update(target.of(what, now), { tags_add = tags_of(names_behind) })
+    end
+    -- "tag essay uni"
+    local task, name = rest:match("^(.*%S)%s+(%S+)$")
+    if task and not what and tags_of(name) then
+      return update(target.of(task, now), { tags_add = tags_of(name) })
     end
   end
 end
@@ -143,9 +149,11 @@ local set_field_name = any({ "set", "change", "update", "edit", "make", "put", "
   "write" })
   * space * (any({ "the", "a", "its", "my" }) * space) ^ -1 * field
 local set_last = leading(set_field_name * (space * any({ "to", "as", "for" })) ^ -1)
+local adds_to = any({ "add", "put", "write", "give" })
 local value_link = splitter(C(any({ "to", "as", "=" }) + S(":")))
 local nothing = any({ "none", "never", "nothing", "no" })
-local raise = { raise = "high", increase = "high", lower = "low", decrease = "low" }
+local raise = { raise = "high", increase = "high", bump = "high", lower = "low", decrease = "low",
+  drop = "low", reduce = "low" }
 
 -- A field by its name, with a value: null when the value does not fit.
 function fields.value(name, value, now)
@@ -169,13 +177,15 @@ function fields.value(name, value, now)
   return changes
 end
 
+local article_alone = any({ "a", "an", "the", "my" }) * -1
+
 -- "buy milk's priority", "buy milk due date": the task and the field.
 function fields.split(s)
   for _, name in ipairs({ "title", "due", "priority", "description", "tags", "reminder",
     "recurrence",
     "status" }) do
     local what = field_behind[name](s)
-    if what and what ~= "" then
+    if what and what ~= "" and not article_alone:match(what:lower()) then
       what = what:gsub("'s$", ""):gsub("\226\128\153s$", "")
       return what, name
     end
@@ -187,6 +197,9 @@ function fields.field(s, now)
   local rest, phrase = set_last(s)
   local changes_of_last = rest and rest ~= ""
     and fields.value(set_field_name:match(phrase), rest, now)
+  if changes_of_last and changes_of_last.tags and adds_to:match(phrase) then
+    changes_of_last = { tags_add = changes_of_last.tags }
+  end
   if changes_of_last and next(changes_of_last) ~= "title" and not changes_of_last.description then
     return fields.call({ last = true }, changes_of_last)
   end
@@ -195,15 +208,25 @@ function fields.field(s, now)
     return nil
   end
   local name = set_field_name:match(phrase)
+  if name == "description" and phrase:find("^make") then
+    return nil -- "make a note to …"
+  end
+  local adds = adds_to:match(phrase)
   for _, place in ipairs(values.splits(rest, value_link)) do
     local changes = place[1] ~= "" and place[2] ~= "" and fields.value(name, place[2], now)
+    if changes and adds and changes.description then
+      changes = { note = changes.description }
+    end
     if changes then
-      return fields.call(target.match(place[1]), changes)
+      return fields.call(target.of(place[1], now), changes)
     end
   end
 end
 
-function fields.priority(s)
+---@param s string
+---@param told boolean|nil  only where the new one is told
+---@return table|nil call
+function fields.priority(s, told)
   local rest, verb = priority_of(s)
   if not rest then
     return nil
@@ -214,7 +237,7 @@ function fields.priority(s)
       return update(target.match(place[1]), { priority = level })
     end
   end
-  local level = raise[verb:match("^%a+")]
+  local level = not told and raise[verb:match("^%a+")]
   return level and update(target.match(rest), { priority = level }) or nil
 end
 

@@ -38,7 +38,10 @@ local priority = (any({ "with", "of", "at" }) * space) ^ -1
   + P("high") * #P("-") * "-priority" * Cc("high") + P("low-priority") * Cc("low")
   + P("medium-priority") * Cc("medium")
 local until_end = C(P(1) ^ 1)
-local search = any({ "about", "containing", "matching", "mentioning", "that contain",
+local search = any({ "about", "containing", "mention", "mentions", "contain", "with the text",
+  "that say",
+  "involving", "having to do with", "referring to", "for anything about", "with the title",
+  "matching", "mentioning", "that contain",
   "with the word",
   "called", "named", "that mention", "with the words", "related to", "including", "regarding",
   "with the text", "that say", "titled", "contains", "concerning" }) * space * until_end
@@ -54,11 +57,13 @@ local period = keyed({ this_week = { "this week", "the week", "this week's", "we
 local in_days = (any({ "in", "within", "for", "over" }) * space) ^ -1 * (P("the") * space) ^ -1
     * any({ "next", "coming", "following" }) * space * days.amount
   + any({ "within", "in less than" }) * space * days.amount
-local due_word = any({ "due", "for", "on", "with a due date", "due date", "that are due",
+local due_word = any({ "due", "for", "on", "from", "with a due date", "due date", "that are due",
   "scheduled for",
   "scheduled", "planned for", "planned", "due on", "due in", "with due date", "in", "due for",
   "due at" })
-local due = (due_word * space) ^ -1 * (P("the") * space) ^ -1
+local due = (due_word * space) ^ -2 * (P("the") * space) ^ -1
+local month = (any({ "in", "for", "during", "of", "due in", "through", "throughout" }) * space) ^ 1
+  * keyed(words.months) * text.edge * -(space * R("09"))
 local sort = any({ "sorted by", "sort by", "ordered by", "order by", "sort them by", "by" }) * space
   * keyed({ due_date = { "due date", "date", "deadline", "due" }, priority = { "priority",
   "importance" },
@@ -68,7 +73,10 @@ local sort_word = keyed({ newest = { "newest", "latest", "most recent", "newest 
   oldest = { "oldest", "oldest first" }, alphabetical = { "alphabetically",
     "in alphabetical order" },
   first_due = { "due next", "due first", "most urgent first", "next up", "up next" } })
-local limit = any({ "top", "first", "last" }) * space * C(R("09") ^ 1) * -R("az") / tonumber
+local limit = C(R("09") ^ 1) * #(space * any({ "most recent", "newest", "latest", "oldest", "next",
+  "tasks",
+    "most urgent", "most important", "items", "todos", "highest", "top" })) / tonumber
+  + any({ "top", "first", "last" }) * space * C(R("09") ^ 1) * -R("az") / tonumber
 
 local TOKENS = token("filler", any(words.list_names)) + token("search", search) + token("limit",
   limit) + token("no_date",
@@ -77,9 +85,10 @@ local TOKENS = token("filler", any(words.list_names)) + token("search", search) 
   + token("before", any({ "due before", "before", "until", "till", "up to", "earlier than" })
   * space * day)
   + token("by", any({ "due by", "by", "no later than", "due until" }) * space * day)
-  + token("after", any({ "due after", "after", "since", "from", "later than", "due from" }) * space
+  + token("after", any({ "due after", "after", "since", "later than", "due from",
+  "due after" }) * space
   * day)
-  + token("in_days", due * in_days) + token("period", due * period)
+  + token("month", month) + token("in_days", due * in_days) + token("period", due * period)
   + token("day", due * day) + token("order", sort_word)
   + token("overdue", any(words.overdue))
   + token("priority", priority) + token("recurring", any(words.recurring))
@@ -87,13 +96,25 @@ local TOKENS = token("filler", any(words.list_names)) + token("search", search) 
   + token("due", any({ "due", "have a deadline", "with a deadline", "with deadlines",
   "with due dates",
     "that have a due date" }))
+  + token("reminders", any({ "reminders", "with a reminder", "with reminders",
+  "that have a reminder",
+    "with an alarm" }))
   + token("filler", any(words.list_filler)) + token("filler", S(",.!?:;()") ^ 1)
-local singular = any({ "task", "todo", "list", "agenda", "schedule", "plate", "my list",
+local singular = any({ "task", "todo", "list", "agenda", "schedule", "plate", "my list", "overview",
+  "summary", "rundown", "an overview", "a summary", "a rundown",
   "todo list",
   "task list", "to-do list", "to do", "on my plate", "on my list" })
+local count_verb = any(words.count)
+local overdue_question = any(words.overdue_questions)
 local opening_due = gap * any(words.list_openings)
 local open_question = any(words.open_questions)
-local plural = any({ "tasks", "todos", "to-dos", "items", "things", "reminders", "to dos" })
+local plural = any({ "tasks", "todos", "to-dos", "items", "things", "reminders", "to dos", "stuff",
+  "taks", "todoes", "tsks", "ones", "everything" })
+-- "work tasks", "shopping list": a tag, or a word in the title.
+local topic = -any({ "task", "todo", "to-do", "to do" }) * C(tag_name) * space
+  * #(any({ "tasks", "todos", "to-dos", "items", "things", "to dos", "stuff", "reminders" })
+    + any({ "list" }))
+local TOPIC = token("topic", topic)
 
 local function midnight(date, plus)
   local moved = civil.add_days(date, plus or 0)
@@ -164,6 +185,10 @@ local APPLY = {
     local last = civil.add(now, value[1], value[2])
     filter.due_after, filter.due_before = midnight(now), midnight(last, 1)
   end,
+  month = function(filter, value, now)
+    local year = value >= now.month and now.year or now.year + 1
+    between(filter, { year = year, month = value, day = 1 }, civil.days_in_month(year, value))
+  end,
   period = function(filter, value, now) between(filter, PERIODS[value](now)) end,
   day = function(filter, value, now)
     local date = day_of(value, now)
@@ -176,6 +201,8 @@ local APPLY = {
   recurring = function(filter) filter.is_recurring = true end,
   status = function(filter, value) filter.status = value end,
   due = function(filter) filter.has_due_date = true end,
+  reminders = function(filter) filter.has_reminder = true end,
+  topic = function(filter, value) filter.topic = filter.topic or value end,
 }
 
 local word = (text.alnum ^ 1 * (S("-/_.@:&") ^ 1 * text.alnum ^ 1) ^ 0) + 1
@@ -209,7 +236,7 @@ function list.filter(s, now, whole)
   local filter, rest, named, many = {}, {}, false, false
   local at = to_token:match(lower)
   while at <= #s do
-    local found = TOKENS:match(lower, at)
+    local found = TOKENS:match(lower, at) or TOPIC:match(lower, at)
     if found then
       ---@type string, integer
       local kind, place = found[1], found[#found]
@@ -251,13 +278,17 @@ end
 
 local function answer_question(s, now, verb)
   local filter, left, named = list.filter(s, now)
-  local open = open_question:match(verb)
+  local open = open_question:match(verb) or overdue_question:match(verb)
   if left ~= "" or not (named or open) then
     return nil
   end
-  if open and not filter.status then
+  if overdue_question:match(verb) then
+    filter.overdue = true
+    settle(filter)
+  elseif open and not filter.status and not filter.overdue then
     filter.status = "active"
   end
+  filter.count = count_verb:match(verb) and true or nil
   return { tool = "list_tasks", args = filter }
 end
 
@@ -292,6 +323,23 @@ function list.understand(s, now)
   end
 end
 
+local lists_all = any({ "tasks", "todo", "todos", "ls", "list", "to do", "to-do", "my list", "all",
+  "all tasks", "list please", "overview", "everything", "tasks please", "/list", "/tasks" }) * -1
+
+---A list that is named by what to filter by alone: "high priority", "#home".
+---@param s string
+---@param now table
+---@return table|nil call
+function list.named(s, now)
+  if #s > MAX_FILTER then
+    return nil
+  end
+  local filter, left, named = list.filter(text.trim_end(s, "?!."), now, true)
+  if filter and left == "" and named and next(filter) and not filter.search then
+    return { tool = "list_tasks", args = filter }
+  end
+end
+
 ---A list without a verb: "overdue tasks", "my tasks", "due this week".
 ---@param s string
 ---@param now table
@@ -301,6 +349,9 @@ function list.bare(s, now)
     return nil
   end
   s = text.trim_end(s, "?")
+  if lists_all:match(s:lower()) then
+    return { tool = "list_tasks", args = {} }
+  end
   local filter, left, named, many = list.filter(s, now, true)
   if left == "" and named and (many or filter.overdue or s:lower():find("list", 1, true)
     or opening_due:match(s:lower())) then

@@ -108,8 +108,22 @@ local function rule(text_of_rule)
   return function() return { rule = text_of_rule } end
 end
 
-local function working_days() return on_weekdays({ 1, 2, 3, 4, 5 }) end
+local function working_days(hour)
+  local found = on_weekdays({ 1, 2, 3, 4, 5 })
+  found.hour = type(hour) == "number" and hour or nil
+  return found
+end
 local function weekend_days() return on_weekdays({ 6, 7 }) end
+
+local function yearly(day)
+  return { rule = "YEARLY", first = function(now, passed)
+    local date = day(now)
+    if date and passed and civil.same_day(date, now) then
+      date = { year = date.year + 1, month = date.month, day = date.day }
+    end
+    return date
+  end }
+end
 
 local function weekday_range(first, last)
   local list = {}
@@ -119,9 +133,9 @@ local function weekday_range(first, last)
   return on_weekdays(list)
 end
 
-local every = any(words.every) * space
+local every = (P("*") * blank) ^ -1 * any(words.every) * space
 local link = days.comma * (any({ "and", "or" }) * space + P("&") * blank + P("on") * space) ^ -1
-local list_link = (S(" \t") + ",") * link + blank * "/" * blank
+local list_link = (S(" \t") + ",") * link + blank * "/" * blank + space
 local weekday_list = Ct(weekday * (list_link * weekday) ^ 0)
 local plural = keyed(words.plural_weekdays)
 local plural_list = Ct(plural * (list_link * plural) ^ 0)
@@ -140,15 +154,25 @@ local weekday_word = any({ "weekday", "workday", "work day", "business day", "wo
   "week day", "weekdays", "workdays" })
 local on_the = any({ "on the", "the" }) * space
 
+-- "the quarterly audit" is a title, "quarterly", "a quarterly task" and "quarterly call" are not.
+local adverb = keyed(words.adverbs)
+local opens_line = lpeg.Cmt(P(true), function(s, at)
+  local before = s:sub(1, at - 1)
+  return before == "" or before == "a " or before == "an " or before:find("repeat") ~= nil
+end)
+local task_noun = space * any({ "task", "todo", "to-do", "reminder", "item" })
+local frequency = keyed(words.frequencies) + opens_line * adverb
+  + adverb * #(days.follows + task_noun)
+
 repeats.recurrence = every * the * ordinal * space * weekday * of_month / nth_weekday
   + on_the ^ -1 * ordinal * space * weekday * of_month / nth_weekday
   + any({ "monthly", "every month", "each month" }) * space * on_the * ordinal * space * weekday
   * edge
     / nth_weekday
-  + any({ "every last day", "last day" }) * of_month / last_of_month
+  + on_the ^ -1 * any({ "every last day", "last day" }) * of_month / last_of_month
   + any({ "every month end", "at the end of every month", "at the end of each month",
     "every end of the month", "every end of month", "the end of every month" }) / last_of_month
-  + every * weekday_word / working_days
+  + every * weekday_word * (space * keyed(words.dayparts)) ^ -1 / working_days
   + any({ "on weekdays", "weekdays", "on workdays", "on working days", "monday to friday",
     "mon-fri" }) / working_days
   + every * any({ "weekend", "weekends" }) / weekend_days
@@ -165,9 +189,17 @@ repeats.recurrence = every * the * ordinal * space * weekday * of_month / nth_we
     * edge) / day_of_month
   + any({ "monthly on the", "monthly on" }) * space * two * suffix ^ -1 * edge * -(P(":"))
   / day_of_month
+  + every * days.named_day / yearly
+  + any({ "yearly on", "annually on" }) * space * days.named_day / yearly
+  + every * keyed(words.months) * edge / function(month)
+    return yearly(function(now)
+      return { year = month > now.month and now.year or now.year + 1, month = month, day = 1 }
+    end)
+  end
   + every * the * two * suffix * edge * of_month ^ -1 / day_of_month
   + on_the * two * suffix * edge * of_month / day_of_month
   + on_the * keyed(words.places) * of_every_month / day_of_month
+  + every * the * keyed(words.places) * of_month / day_of_month
   + every * days.count * unit * edge / every_unit
   + every * keyed(words.dayparts) / function(hour) return { rule = "DAILY", hour = hour } end
   + every * weekday_list * (blank * keyed(words.dayparts)) ^ -1 / function(list, hour)
@@ -180,13 +212,19 @@ repeats.recurrence = every * the * ordinal * space * weekday * of_month / nth_we
   + any({ "biweekly on", "bi-weekly on", "fortnightly on" }) * space * weekday_list
     / function(list) return on_weekdays(list, 2) end
   + any({ "on" }) * space * plural_list / on_weekdays + plural_list / on_weekdays
+  -- "swim mon wed fri": three of them are no single day.
+  + Ct(weekday * (list_link * weekday) * (list_link * weekday) ^ 1) / on_weekdays
   + (any({ "repeat", "repeats", "repeating", "recurring", "recurs" }) * space) ^ -1
-    * keyed(words.frequencies) / function(text_of_rule) return rule(text_of_rule)() end
+    * frequency / function(text_of_rule) return rule(text_of_rule)() end
 
 -- The end of a series: a day, or a count.
 repeats.until_day = any({ "until", "till", "through", "ending", "ending on", "up to", "until the" })
   * space * days.any_day
-repeats.times = any({ "for" }) * space * days.count * any({ "times", "occurrences" })
+repeats.times = (any({ "for" }) * space) ^ -1 * days.count * any({ "times", "occurrences",
+  "repetitions", "more times" })
+-- "every day for 7 days"
+repeats.during = any({ "for", "over", "during" }) * space
+  * (any({ "the next", "the coming", "the following", "the" }) * space) ^ -1 * days.amount
 
 -- Reminders: whole minutes before the due time.
 local function to_minutes(amounts)

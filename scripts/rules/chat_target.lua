@@ -17,10 +17,20 @@ local MAX_FILTER = 300
 local number = (P("#") + any({ "number", "task number", "task", "no.", "item", "todo", "nr",
   "task #" })
     * space ^ -1 * P("#") ^ -1) ^ -1 * C(R("09") * R("09") ^ -3) / tonumber * text.gap * -1
+  + any({ "number", "no.", "task", "item" }) * space * keyed(words.places) * text.gap * -1
   + (P("the") * space) ^ -1 * keyed(words.places)
     * (space * any({ "task", "one", "item", "todo", "on the list", "one on the list" })) ^ -1
     * text.gap * -1
 local it = any(words.it) * -1
+local one_number = (P("#") + any({ "number", "no.", "task", "item" }) * space) ^ -1
+  * C(R("09") * R("09") ^ -3) / tonumber
+local number_words = any({ "numbers", "tasks", "items", "nos.", "number", "task", "todos" }) * space
+local first_few = (P("the") * space) ^ -1 * any({ "first" }) * space
+  * (C(R("19")) / tonumber + keyed(words.numbers)) * (space * any({ "tasks", "ones",
+    "items", "todos", "on the list" })) ^ -1 * -1
+local several_numbers = number_words ^ -1 * lpeg.Ct(one_number
+  * ((P(",") * text.gap * (P("and") * space) ^ -1 + space * (P("and") + "&" + "+") * space)
+    * one_number) ^ 1) * -1
 local everything = leading(words.everything)
 local every_task = any(words.everything) * -1
 local noise_before, noise_after = leading(words.noise_before), trailing(words.noise_after)
@@ -31,6 +41,25 @@ local noise_before, noise_after = leading(words.noise_before), trailing(words.no
 function target.number(s)
   local lower = text.trim_end(s:lower(), ".!")
   return number:match(lower)
+end
+
+---Places in a list: "1 and 3", "the first two".
+---@param s string
+---@return integer[]|nil
+function target.numbers(s)
+  if #s > MAX_FILTER then
+    return nil
+  end
+  local lower = text.trim_end(s:lower(), ".!")
+  local count = first_few:match(lower)
+  if not count or count < 2 then
+    return several_numbers:match(lower)
+  end
+  local numbers = {}
+  for i = 1, count do
+    numbers[i] = i
+  end
+  return numbers
 end
 
 ---@param s string
@@ -99,7 +128,8 @@ end
 ---@param now table
 ---@return table match  of one task or of several
 function target.of(s, now)
-  return target.many(s, now) or target.match(s)
+  local numbers = target.numbers(s)
+  return numbers and { numbers = numbers, text = s } or target.many(s, now) or target.match(s)
 end
 
 -- Whether a clause that begins with this verb is rather a new task: see chat_words.soft.

@@ -22,12 +22,13 @@ text.quoted = P('"') * (1 - P('"')) ^ 0 * '"'
   + P("'") * (1 - S("'\n")) ^ 1 * "'" * -letter
 text.url = P("http") * P("s") ^ -1 * "://" * (1 - S(" \t\r\n")) ^ 1
 
--- One phrase, ready to be looked for: a Lua pattern where it has spaces or apostrophes.
+-- One phrase, ready to be looked for: a Lua pattern where it has spaces or apostrophes. On phones
+-- apostrophes are left out.
 local function prepare(phrase)
   local entry = { phrase = phrase, open = phrase:find("%w$") ~= nil }
   if phrase:find("[ ']") then
     entry.pattern = "^" .. phrase:gsub("[^%w ']", "%%%0"):gsub(" ", "[ \t\n\r]+")
-      :gsub("'", "[\226']\128?\153?")
+      :gsub("'", "[\226']?\128?\153?")
   end
   return entry
 end
@@ -53,7 +54,7 @@ local NONE = {}
 -- What the second character of a phrase may look like in a text.
 local function second_of(phrase)
   local second = phrase:sub(2, 2)
-  return second == " " and " \t\n\r" or second == "'" and "'\226" or second
+  return second == " " and " \t\n\r" or second == "'" and "'\226" .. phrase:sub(3, 3) or second
 end
 
 -- A look at the first two characters, which costs no call of a function. Takes the first.
@@ -130,7 +131,7 @@ end
 function text.keyed(map, ending)
   local meaning, phrases = {}, {}
   for key, value in pairs(map) do
-    if type(value) == "table" then
+    if type(value) == "table" and type(value[1]) == "string" then
       for _, phrase in ipairs(value) do
         meaning[phrase] = key
         phrases[#phrases + 1] = phrase
@@ -140,9 +141,13 @@ function text.keyed(map, ending)
       phrases[#phrases + 1] = key
     end
   end
+  local bare = {}
+  for phrase, value in pairs(meaning) do
+    bare[phrase:gsub("'", "")] = value
+  end
   local spaces = lpeg.Cs((text.space / " " + apostrophe / "'" + 1) ^ 0)
   return C(text.any(phrases, ending)) / function(found)
-    return meaning[spaces:match(found)]
+    return meaning[spaces:match(found)] or bare[spaces:match(found)]
   end
 end
 
@@ -181,21 +186,29 @@ function text.leading(phrases)
   end
 end
 
+-- What stands behind the last space or comma.
+local last_word = (S(" \t\n\r,") ^ 0 * (1 - S(" \t\n\r,")) ^ 1 * #(S(" \t\n\r,") * 1)) ^ 0
+  * S(" \t\n\r,") ^ 0 * C(P(1) ^ 0)
+
 ---A function that cuts a trailing phrase off, with the space or comma before it; nil without one.
 ---@param phrases string[]
 ---@return fun(s: string): string|nil, any
 function text.trailing(phrases)
-  local sorted = {}
-  for i, phrase in ipairs(phrases) do
-    sorted[i] = phrase
+  local by_last_word = {}
+  for _, phrase in ipairs(phrases) do
+    local word = last_word:match(phrase)
+    by_last_word[word] = by_last_word[word] or {}
+    table.insert(by_last_word[word], phrase)
   end
-  table.sort(sorted, function(a, b) return #a > #b end)
+  for _, list in pairs(by_last_word) do
+    table.sort(list, function(a, b) return #a > #b end)
+  end
   return function(s)
     local lower = s:lower()
-    for _, phrase in ipairs(sorted) do
+    for _, phrase in ipairs(by_last_word[last_word:match(lower)] or NONE) do
       local before = #s - #phrase
       if lower:sub(before + 1) == phrase
-        and (before == 0 or lower:sub(before, before):find("^[%s,]")) then
+        and (before <= 0 or lower:sub(before, before):find("^[%s,]")) then
         return text.trim_end(s:sub(1, before), " ,"), phrase
       end
     end

@@ -1,75 +1,71 @@
 -- The words the chat knows, as data: add a phrase here and the chat understands it. Everything is
 -- in lower case; a phrase may have several words. Of two phrases that fit, the longer one counts.
+---@type table<string, any>
 local chat_words = {}
 
 -- Said before the point, and left out.
 chat_words.polite = {
+  "yay", "woohoo", "hooray", "phew", "yippee", "good news", "guess what", "hurray",
+  "ok great", "by the way please", "ps", "p.s.",
+  "pls", "plz", "plse", "can u", "could u", "would u", "will u", "can you pls", "can u pls",
+  "could you pls", "u can", "you could", "can you just", "could you just", "could you kindly",
+  "would you be so kind and", "would you be so kind as to", "oh", "oh and", "ah", "um", "uh",
+  "hmm", "ehm", "erm", "alright", "btw", "by the way", "one more thing", "and also", "and please",
+  "please also", "also please", "i was wondering if you could", "would it be possible to",
+  "is it possible to", "do me a favor and", "do me a favour and", "hey bot", "hi bot",
+  "hello bot", "yo", "hey can you", "i wonder if you could", "i need you to", "i want u to",
+  "need you to", "you may", "you need to", "can we", "could we", "shall we", "should we",
+  "we can", "may we", "please can you", "please could you", "would you please", "can you maybe",
+  "maybe", "perhaps", "just please", "i think you should", "i think we should", "i think we can",
+  "hey please", "ok now", "ok so", "okay so", "great now", "thanks now", "thanks and", "cool now",
+  "good morning", "good evening", "hiya", "actually", "sorry but", "sorry", "first of all",
+  "lastly", "secondly", "in addition", "additionally", "let me", "lemme", "i guess", "i suppose",
+  "i think", "i wanna", "i need to please",
   "please", "hey", "hi", "hello", "ok", "okay", "so", "well", "can you", "could you", "would you",
   "will you", "can you please", "could you please", "would you please", "i want you to",
   "i'd like you to", "i would like you to", "i want to", "i'd like to", "i would like to",
   "let's", "go ahead and", "now", "also", "and", "then", "just", "kindly", "yes", "hey there",
-  "can i", "could i", "may i", "would you mind", "you can", "you should", "and then", "next",
+  "can i", "could i", "may i", "would you mind", "you can", "you should", "and then",
 }
 -- Said behind the point, and left out.
 chat_words.closing = {
+  "thank u", "thanks a lot", "thank you very much", "plz", "thx a lot", "cheers", "if you can",
+  "if possible", "if you don't mind", "when you can", "when you get a chance", "would you",
+  "could you", "can you", "tks", "tnx", "many thanks", "if you could", "thanks in advance", "bro",
+  "lol",
   "please", "thanks", "thank you", "for me", "will you", "ok", "okay", "thx", "pls", "ty",
 }
 
--- What follows is a new task.
-chat_words.add = {
-  "add", "note:", "add a task", "add a new task", "add new task", "add task", "add a todo",
-  "add todo",
-  "add an item", "add the task", "create", "create a task", "create a new task", "create task",
-  "create new task", "create a todo", "create todo", "new task", "new todo", "a new task",
-  "make a task", "make a new task", "make a todo", "todo", "to do", "task", "remember to",
-  "remember", "don't forget to", "don't let me forget to", "do not forget to", "i need to",
-  "i have to", "i must", "i should", "i gotta", "i've got to", "need to", "have to", "schedule",
-  "schedule a task", "note to self", "set up a task", "i need a task", "add another task",
-  "add one more task", "make me a task", "create me a task", "give me a task", "i'm supposed to",
-  "add me a task", "add tasks", "add these tasks", "add the following tasks", "add the following",
-  "make sure i", "make sure to", "i want a task",
-}
--- Between the verb and the title of a new task.
-chat_words.add_links = {
-  "to", "called", "named", "titled", "for", "saying", "that says", "that i need to",
-  "for me to", "which says", "with the title", "with title", "about",
-}
--- Behind the title of a new task.
-chat_words.add_tails = {
-  "to my list", "to my tasks", "to my todos", "to my todo list", "to my to-do list",
-  "to my to do list",
-  "to the list", "to the todo list", "to my task list", "to the task list", "on my list",
-  "on my todo list", "on the list", "on my to-do list", "as a task", "as a todo", "in my list",
-  "into my list", "to tasks", "to todos", "to todo", "as a new task",
-}
--- Left of "add a high priority task to …" once its priority is understood.
-chat_words.add_nouns = {
-  "task to", "task called", "task named", "task titled", "task for me to", "todo to", "task for",
-  "recurring task to", "repeating task to", "a recurring task to", "a repeating task to",
-  "a task to", "task that says", "recurring task called", "recurring task for", "task saying",
-  "a recurring task", "recurring task", "a task called", "a task named", "task:", "reminder to",
-  "a recurring task called", "a reminder to", "new task to", "a new task to", "task about",
-}
-chat_words.remind_to = {
-  "remind me to", "remind me that i need to", "remind me that i have to", "remind me that",
-  "set a reminder to", "set a reminder for me to", "give me a reminder to", "send me a reminder to",
-  "reminder to", "create a reminder to", "add a reminder to", "i need a reminder to", "ping me to",
-  "remind me i need to", "remind me i have to", "make sure to remind me to", "nudge me to",
-}
--- With a reminder, for a task that is there; or a new one where none is.
-chat_words.remind_about = {
-  "remind me about", "remind me of", "remind me for", "set a reminder for", "set a reminder on",
-  "set reminder for", "set a reminder about", "add a reminder for", "add reminder to",
-  "add a reminder to", "give me a reminder for", "send me a reminder for", "reminder for",
-  "create a reminder for", "reminder about", "put a reminder on", "remind me before",
-}
 -- Looking at tasks. What follows these must be about tasks, or be words to search for.
 chat_words.show = {
+  "gimme", "show us", "show all", "show my", "list my", "list all", "bring up", "let me see my",
+  "lemme see", "list me", "shw", "shwo", "sho", "lst", "lsit", "disply", "i want to see",
+  "i'd like to see", "i would like to see", "can i see",
   "show", "show me", "list", "display", "view", "print", "read me", "let me see", "pull up",
   "see", "sort", "filter", "filter by", "list out", "go through",
 }
 -- The same, but what follows must be about tasks and nothing else.
 chat_words.ask = {
+  "what still", "what all do i have", "what all do i need", "what do we still",
+  "is anything", "what about", "how about", "what now", "what is next", "what's next",
+  "what should i do next", "what's up next", "what comes next", "anything planned", "am i free",
+  "am i busy", "am i doing anything", "is anything planned", "got anything", "got any", "wats",
+  "wat", "wat do i have", "what do i got", "what i got", "what do we have", "what have we got",
+  "what will i", "what are we", "what am i", "do we have", "was there", "were there", "were any",
+  "will there be", "count", "number of", "the number of", "total number of", "how many of",
+  "let me know", "give me a list of", "give me an overview of", "give me a summary of",
+  "summarize", "summarise", "overview of", "run through", "walk me through", "remind me what",
+  "remind me of what", "remind me what's", "what did we", "which ones", "which one",
+  "which ones are", "i want to know", "i'd like to know", "i need to see", "i need to know",
+  "tell me all", "read out", "read me out", "recap", "what needs to be", "what needs", "what all",
+  "what still", "what has", "what was", "what were", "who's", "is my", "are my", "has", "does",
+  "how is my", "how does my", "how are my", "what do you have", "what have you got", "give me my",
+  "hit me with", "what can i do", "what could i do",
+  "what should i focus on", "what should i work on", "what do i do",
+  "what am i supposed to do", "what should we do", "what do i need", "what must be",
+  "did we", "what have i missed", "have i missed",
+  "what did i miss", "what am i late", "am i late", "am i behind", "did i forget", "whatever is",
+  "i have",
   "get", "get me", "give me", "tell me", "what is", "what's", "whats", "what are", "what do i have",
   "what have i got", "what have i", "what do i need to do", "what should i do", "what must i do",
   "what do i have to do", "which", "which of", "do i have", "have i got", "is there", "are there",
@@ -82,28 +78,61 @@ chat_words.ask = {
 }
 -- A message that begins so, and names nothing but filters, asks for a list.
 chat_words.list_openings = {
+  "everything", "weekend", "the weekend", "this week's", "next week's", "this month's",
+  "later today", "tonight's", "this morning", "this afternoon", "this evening", "on my list",
+  "next month", "still open",
   "today", "tomorrow", "this week", "next week", "tonight", "this month", "due", "today's",
   "tomorrow's",
   "tagged", "upcoming", "anything", "this weekend",
 }
 -- Questions that are about tasks whatever follows, and about those that are not done.
 chat_words.open_questions = {
+  "what still", "what all do i have", "what all do i need", "what do we still",
+  "what's next", "what is next", "what now", "what should i do next", "what's up next",
+  "what comes next", "what do i got", "what i got", "what do we have", "what have we got",
+  "what should i focus on", "what should i work on", "what do i do", "what am i supposed to do",
+  "what should we do", "what needs to be", "what needs", "do we have", "what do i need",
+  "what can i do", "what could i do", "what must be", "anything planned", "am i free",
+  "am i busy", "is anything planned", "got anything",
   "what do i need to do", "what should i do", "what must i do", "what do i have to do",
   "what do i have", "what have i got", "what else", "what do i still have", "do i have",
   "have i got",
   "what have i still got", "do i still have",
 }
 chat_words.search = {
+  "search my tasks", "search tasks", "search in my tasks for", "find my", "find the task with",
+  "find the task called", "find the task named", "look for tasks about",
+  "look for anything about", "find anything about", "find everything about",
+  "find something about", "find tasks named", "find tasks called", "find all", "lookup", "serach",
+  "serach for", "seach", "seach for", "grep", "find tasks that mention", "find tasks mentioning",
+  "search for tasks about", "search for anything about", "search all tasks for", "search my list",
+  "look through my tasks for", "find me tasks about", "find me the task about",
+  "find me everything about", "where did i put", "can you find", "search for anything with",
+  "find anything with", "search for tasks with",
   "search for", "search", "find", "find me", "look for", "look up", "where is", "where's",
   "search my tasks for", "search tasks for", "find tasks about", "search my list for",
   "find all tasks about", "find tasks with", "find tasks containing", "show tasks about",
   "show me tasks about", "list tasks about", "find the task about",
 }
 chat_words.list_names = {
-  "todo list", "to do list", "to-do list", "todo items", "task list", "list of tasks",
+  "todo list", "to do list", "to-do list", "todo items", "task list", "list of tasks", "overview",
+  "an overview", "summary", "a summary", "rundown", "a rundown",
 }
 -- Words of a question about tasks that say nothing by themselves.
 chat_words.list_filler = {
+  "get", "want", "wanted", "supposed", "for now", "do now",
+  "needs doing", "to be doing", "to take care of", "to finish", "to complete", "to handle",
+  "get to", "going", "to get to", "to tackle", "to look at", "my day", "day",
+  "yet", "plans", "free", "else", "we", "our", "us", "things to do", "thing to do", "stuff to do",
+  "tasks to do", "taks", "taskes", "tasl", "takss", "tsks", "tassk", "todoes", "need to do",
+  "have to do", "got to do", "that's", "is there", "so far", "already", "your", "some", "more",
+  "entries", "entry", "appointments", "appointment", "whole", "entire", "full", "every", "each",
+  "then", "you", "right", "need to be done", "to get done", "has to be done",
+  "have to be done", "needs to be done", "had", "here", "in total", "total", "altogether",
+  "overall", "in there", "exist", "exists", "those", "these", "them", "what's", "whats", "into",
+  "inside", "assigned", "planned", "lined up", "coming", "scheduled", "in store", "doing",
+  "gonna", "other", "also", "really", "currently open", "happen", "happens", "busy", "am i",
+  "do i have", "did i", "have i", "still have", "working", "when", "these days", "i still",
   "my", "all", "all of", "all my", "the", "task", "tasks", "todo", "todos", "to-do", "to-dos",
   "to do",
   "to dos", "list", "lists", "items", "item", "things", "thing", "stuff", "me", "i", "have", "got",
@@ -122,6 +151,19 @@ chat_words.list_filler = {
   "that are", "that is", "that have", "created", "labelled", "going", "happening", "where",
 }
 chat_words.complete = {
+  "we're done with", "we are done with", "i'm now done with", "i am now done with", "we did",
+  "we completed", "we've completed", "we've done", "we have finished", "we have done",
+  "i'm already done with", "i'm finally done with", "i'm all done with", "i was able to finish",
+  "i managed to finish", "tick the box for", "check the box for", "check the box on",
+  "mark as being done", "i am finished with", "got done with", "im finished with",
+  "i am through with", "i've checked off", "i checked off", "i crossed off", "i ticked off",
+  "finsh", "finsih", "finised", "complet", "compleet", "comlete", "complte", "compelte",
+  "completd", "conplete", "mark it done", "set as done", "i've taken care of", "took care of",
+  "i have taken care of", "ticked off", "checked off", "crossed off", "tick of", "cross of",
+  "get done with", "i've dealt with", "finished doing", "i'm done doing", "i am done doing",
+  "i finally finished", "finally finished", "finally done with", "i've finally finished",
+  "we finished", "we've finished", "just finished", "just completed", "just did", "already did",
+  "already done with", "already finished",
   "complete", "finish", "check off", "tick off", "cross off", "tick", "check", "close", "resolve",
   "i finished", "i've finished", "i have finished", "i completed", "i've completed",
   "i have completed",
@@ -135,27 +177,52 @@ chat_words.complete = {
 }
 -- "… is done"
 chat_words.is_done = {
+  "is ready", "are ready", "is done now", "is done already", "is finished now", "are done now",
+  "is complete now", "was finished", "were done", "finished", "completed", "is done and dusted",
+  "has been finished", "have been done", "is taken care of", "✓", "✔", "✅", "is checked off",
   "is done", "is complete", "is completed", "is finished", "has been done", "has been completed",
   "are done", "are finished", "done", "are complete", "is all done", "is now done",
   "is already done", "was done", "done!",
 }
 chat_words.start = {
+  "i've begun", "i'm currently working on", "currently working on", "i am currently working on",
+  "i'm now working on", "now working on", "get started on", "get started with",
+  "i'm starting with", "started working on",
   "start", "begin", "start working on", "i'm working on", "i am working on", "working on",
   "i started", "i've started", "begin working on", "i'm starting", "i am starting", "i began",
   "i'm doing", "i have started",
 }
 chat_words.reopen = {
+  "un-complete", "un-check", "set as not done", "mark as not done", "mark as undone",
+  "mark as open", "mark as incomplete", "mark as pending", "re open", "i have not finished",
+  "haven't finished", "i haven't done", "i have not done", "i'm not done with",
+  "i am not done with", "un-tick", "uncross", "un-finish", "unarchive", "undo complete",
+  "undo completing", "undo done", "uncheck the task", "unresolve", "not done with",
   "reopen", "re-open", "uncomplete", "uncheck", "undo completion of", "unfinish", "restore",
   "reactivate", "untick", "i didn't finish", "i did not finish", "i haven't finished",
   "unmark", "i didn't do",
 }
 chat_words.rename = {
+  "re-name", "edit the name of", "update the name of", "edit name of", "update name of",
+  "update title of", "set title of", "rename the todo", "relabel", "rephrase", "renmae", "reanme",
+  "rename my", "correct the title of", "fix the title of", "change the wording of",
+  "change text of", "edit the text of", "change title for", "change the title for",
+  "change the name for", "rename task",
   "rename", "change the title of", "change the name of", "change title of", "change name of",
   "retitle", "edit the title of", "set the title of", "update the title of", "change the text of",
   "reword", "rename the task", "edit title of",
 }
 -- A new due date. "by" leads an amount: postpone it by two days.
 chat_words.move = {
+  "resched", "re-schedule", "reshedule", "reschedul", "rescedule", "bump", "set the date for",
+  "set the deadline on", "set due date on", "set a due date for", "set a deadline for",
+  "set a due date on", "set a deadline on", "put a due date on", "put a deadline on",
+  "add a due date to", "add a deadline to", "change due date for", "change date of",
+  "change date for", "change the date for", "change the day of", "change the time for",
+  "change time of", "update the deadline of", "update due date of", "set the time of",
+  "set the time for", "postpon", "pospone", "posptone", "postone", "snoze", "snooz",
+  "hold off on", "set new date for", "set a new date for", "set new due date for",
+  "set a new due date for", "set a new deadline for", "adjourn", "carry over",
   "move", "reschedule", "postpone", "push", "push back", "delay", "defer", "shift", "put off",
   "set the due date of", "set due date of", "set the deadline of", "set the due date for",
   "set due date for", "change the due date of", "change due date of", "change the date of",
@@ -168,56 +235,44 @@ chat_words.move = {
 -- The same, but to an earlier time.
 chat_words.move_earlier = { "bring forward", "pull forward", "move forward", "advance", "bring" }
 chat_words.priority_of = {
+  "drop the priority of", "bring the priority of", "put the priority of", "reduce the priority of",
+  "bump the priority of", "bump up the priority of", "edit the priority of", "make the priority of",
+  "adjust the priority of", "raise priority of", "lower priority of", "increase priority of",
+  "decrease priority of", "raise the importance of", "lower the importance of",
   "change the priority of", "change priority of", "set the priority of", "set priority of",
   "change the priority for", "set the priority for", "update the priority of",
   "raise the priority of", "lower the priority of", "set priority for", "change priority for",
   "increase the priority of", "decrease the priority of", "update priority of", "give",
 }
 chat_words.make = {
+  "assign", "adjust",
   "make", "mark", "set", "change", "turn", "put", "flag", "update", "edit", "give", "switch",
   "modify",
   "repeat",
 }
 chat_words.delete = {
+  "scratch", "del", "rm", "delte", "deleet", "deleat", "delet", "delelte", "dlete", "delate",
+  "remvoe", "remov", "remoev", "rmove", "cancle", "ditch", "dismiss", "destroy", "eliminate",
+  "no longer need", "we don't need", "i don't want", "i won't do", "i'm not going to do",
+  "i will not do", "i am not doing", "i'm not doing", "remove task", "delete task", "delete todo",
+  "remove todo", "delete item", "remove item", "delete my", "remove my", "get rid off",
+  "del task", "rm task", "erase task", "abandon", "call off", "nix",
   "delete", "remove", "cancel", "drop", "get rid of", "erase", "trash", "throw away", "discard",
   "clear", "clear out", "kill", "scrap", "forget about", "forget", "wipe", "take off", "bin",
   "delete the task", "throw out", "purge", "remove the task", "i don't need", "i no longer need",
 }
 chat_words.tag = { "tag", "label", "categorize", "categorise" }
 chat_words.untag = { "untag", "unlabel" }
-chat_words.help = {
-  "help", "what can you do", "what do you do", "how does this work", "how do i use this",
-  "commands", "who are you", "?", "what can i say", "what can i ask", "help me", "how do you work",
-  "what are you", "usage", "what can i do", "what are your commands", "instructions", "/help",
-}
-chat_words.greeting = {
-  "hi", "hello", "hey", "good morning", "good evening", "good afternoon", "hi there",
-  "hello there", "hey there", "thanks", "thank you", "thx", "cool", "great", "nice", "how are you",
-  "thanks a lot", "thank you very much", "perfect", "awesome", "hello bot", "yo", "good night",
-  "bye",
-}
-chat_words.yes = {
-  "yes", "y", "yes please", "yep", "yeah", "yup", "sure", "ok", "okay", "do it", "confirm",
-  "go ahead", "of course", "right", "correct", "please do", "yes do it", "yes, do it", "absolutely",
-  "delete them", "yes delete them", "yes, delete them", "definitely", "affirmative", "that's right",
-  "sounds good", "aye", "delete it", "add it", "yes, please", "yes add it", "yes, add it",
-  "i'm sure",
-  "yes, delete it", "yes i am sure", "yes, i'm sure", "confirmed", "ja", "please",
-}
-chat_words.no = {
-  "no", "n", "nope", "no thanks", "nah", "cancel", "don't", "do not", "stop", "never mind",
-  "nevermind", "leave it", "forget it", "no don't", "no, don't", "abort", "keep them", "rather not",
-  "not now", "please don't", "no way", "wait", "no thank you", "no, thanks", "keep it", "none",
-  "none of them", "neither", "no, keep them", "nein",
-}
-chat_words.undo = {
-  "undo", "undo that", "undo the last", "undo it", "revert", "revert that", "take that back",
-  "oops",
-  "undo last", "undo the last change", "bring it back", "undo delete", "undelete",
-}
 
 -- The task of the last answer.
 chat_words.it = {
+  "this thing", "that thing", "the last one i added", "the task i just created",
+  "what i just added", "the last thing", "the last thing i added", "the last item",
+  "the last added task", "the latest", "the latest one", "the latest task", "the most recent one",
+  "the most recent task", "the newest", "the newest one", "this item", "that item", "my last one",
+  "the previous task", "previous", "the one you just added", "that todo", "this todo", "the todo",
+  "the one we just added", "that last one", "the last todo", "the new task",
+  "the one i just mentioned", "the same one", "the same task", "the current one",
   "it", "that", "this", "that one", "this one", "the last one", "the task", "that task",
   "this task",
   "the last task", "the one", "the previous one", "my last task", "last", "last one", "the last",
@@ -225,6 +280,13 @@ chat_words.it = {
 }
 -- All tasks (with a filter: those it leaves).
 chat_words.everything = {
+  "every todo", "every item", "all my items", "all of my items", "all things", "all my stuff",
+  "everything on my list", "everything in my list", "everything on the list", "everything that's",
+  "everything that is", "everything i have", "all that's", "all that is", "all those",
+  "all these", "all of these", "all of those", "all entries", "all my to-dos", "all to-dos",
+  "my todo list", "my task list", "my entire list", "the entire todo list", "whole list",
+  "all tasks that are", "all the todos", "all the items", "all of the todos", "the complete list",
+  "every one of my", "everything which is",
   "everything", "all", "all tasks", "all my tasks", "all of them", "them all", "all of my tasks",
   "every task", "my tasks", "all the tasks", "them", "tasks", "all todos", "all my todos",
   "all items", "the whole list", "my list", "the list", "my whole list", "all of it", "all the",
@@ -233,6 +295,13 @@ chat_words.everything = {
 }
 -- Words around a title that do not belong to it.
 chat_words.noise_before = {
+  "the task for", "my task for", "the one with", "the one for", "the thing about",
+  "the thing with", "task about", "the reminder about", "the entry", "entry", "the item",
+  "the item called", "that task", "that task about", "this task", "this", "those", "these",
+  "your", "our", "task for", "task with", "task:", "todo:", "todo called", "todo about",
+  "item called", "item about", "todo number", "item number", "nr", "nr.", "the following task",
+  "both", "the one named", "the one titled", "the one that says", "my todo", "my todo called",
+  "the todo about", "the todo to", "the whole", "regarding", "task to", "the appointment with",
   "the", "my", "a", "an", "task", "the task", "my task", "todo", "the todo", "item", "task called",
   "task named", "the task called", "the task named", "to", "off", "with", "about", "of", "for",
   "the one about", "doing", "a task called", "reminder for", "task titled", "the one called",
@@ -241,6 +310,12 @@ chat_words.noise_before = {
   "the reminder to", "my reminder to", "the task to", "that",
 }
 chat_words.noise_after = {
+  "thing", "please", "from my task list", "off the todo list", "from my schedule",
+  "from my agenda", "on my list", "in my list", "on the list", "todo item", "entry",
+  "this morning", "last night", "this afternoon", "earlier", "a minute ago", "an hour ago",
+  "earlier today", "again", "completely", "for good", "entirely", "yet", "for me", "any longer",
+  "at last", "after all", "off of my list", "off of the list", "from todo list", "off list",
+  "list item", "either", "finally",
   "task", "todo", "from my list", "from the list", "off my list", "off the list", "off",
   "from my tasks", "from my todo list", "from my todos", "item", "now", "already", "for now", "out",
   "anymore", "any more", "from my to-do list", "from the todo list", "too", "as well", "today",
@@ -261,21 +336,16 @@ chat_words.soft = {
 
 chat_words.priority = {
   high = { "high", "urgent", "important", "critical", "top", "highest", "p1", "asap", "very high",
-    "very important", "top priority", "1" },
-  medium = { "medium", "normal", "mid", "moderate", "average", "p2", "regular", "2", "standard" },
-  low = { "low", "minor", "lowest", "unimportant", "p3", "trivial", "not important", "3", "p4" },
-}
--- Those that mean a priority without the word "priority" beside them, anywhere in a new task.
-chat_words.priority_alone = {
-  high = { "p1", "!!!", "asap", "!high", "as soon as possible", "!p1", "!1", "prio 1" },
-  medium = { "p2", "!!", "!medium", "!p2", "!2", "prio 2" },
-  low = { "p3", "p4", "!low", "!p3", "!3", "prio 3", "no rush" },
-}
--- The same, at the beginning or the end only, behind a comma or colon or in brackets.
-chat_words.priority_at_edge = {
-  high = { "urgent", "important", "critical", "high", "very important", "urgently" },
-  medium = { "medium" },
-  low = { "low", "unimportant", "not important", "not urgent" },
+    "very important", "1", "max", "maximum", "vital", "crucial",
+    "essential", "super important", "super urgent", "most important", "most urgent", "very urgent",
+    "top priorities", "highest priorities",
+    "my priorities", "more important", "more urgent", "higher", "priorities",
+    "really important", "really urgent", "extremely important", "pressing" },
+  medium = { "medium", "normal", "mid", "moderate", "average", "p2", "regular", "2", "standard",
+    "med", "middle" },
+  low = { "low", "minor", "lowest", "unimportant", "p3", "trivial", "not important", "3", "p4", "4",
+    "not urgent", "not so important", "not that important", "lower", "least important", "minimal",
+    "less important", "less urgent" },
 }
 
 chat_words.status = {
@@ -291,221 +361,135 @@ chat_words.status = {
     "not complete", "not yet done", "haven't done", "have not done", "haven't finished" },
 }
 chat_words.overdue = {
+  "late with", "behind with", "behind schedule", "that i missed", "i missed", "i've missed",
+  "past their due date", "past its due date", "past due date", "past the due date",
+  "should have been done", "overdu", "overdued", "slipped", "slipping", "delayed",
+  "putting off", "been putting off", "procrastinating on", "neglecting",
   "overdue", "late", "past due", "missed", "behind", "behind on", "late on", "over due",
   "past the deadline",
   "past their deadline", "running late", "expired",
 }
 chat_words.recurring = {
+  "that repeats", "periodic",
   "recurring", "repeating", "that repeat", "repeat", "repeated", "recur", "that recur",
 }
 -- Without a due date.
 chat_words.no_date = {
+  "without any due date", "without any date", "no deadline", "with no deadline", "no date",
+  "without dates", "with no dates", "without due dates", "with no due dates", "without deadlines",
+  "that have no due date", "that have no deadline", "not scheduled", "with no set date",
+  "have no due date", "that have no date", "don't have a due date", "that don't have a due date",
   "without a due date", "without due date", "with no due date", "no due date", "undated",
   "without a date", "without a deadline", "with no date", "unscheduled", "without deadline",
 }
 
-chat_words.weekdays = {
-  { "monday", "mon", "mondays" }, { "tuesday", "tue", "tues", "tuesdays" },
-  { "wednesday", "wed", "weds", "wednesdays" }, { "thursday", "thu", "thur", "thurs", "thursdays" },
-  { "friday", "fri", "fridays" }, { "saturday", "sat", "saturdays" }, { "sunday", "sun",
-    "sundays" },
-}
--- These are other words too.
-chat_words.short_weekdays = { mon = 1, wed = 3, sat = 6, sun = 7 }
--- These mean every one of them.
-chat_words.plural_weekdays = {
-  mondays = 1, tuesdays = 2, wednesdays = 3, thursdays = 4, fridays = 5, saturdays = 6, sundays = 7,
-}
-chat_words.months = {
-  { "january", "jan" }, { "february", "feb" }, { "march", "mar" }, { "april", "apr" }, { "may" },
-  { "june", "jun" }, { "july", "jul" }, { "august", "aug" }, { "september", "sep", "sept" },
-  { "october", "oct" }, { "november", "nov" }, { "december", "dec" },
-}
-chat_words.days = {
-  today = { "today", "2day", "this day", "later today" },
-  tomorrow = { "tomorrow", "tmr", "tmrw", "tomorow", "tommorow", "tommorrow", "2moro",
-    "tomorrrow" },
-  after_tomorrow = { "day after tomorrow", "the day after tomorrow", "overmorrow" },
-  yesterday = { "yesterday" },
-  tonight = { "tonight", "2nite", "this night", "tonite" },
-  tomorrow_night = { "tomorrow night" },
-  this_morning = { "this morning" },
-  this_afternoon = { "this afternoon", "later this afternoon" },
-  this_evening = { "this evening" },
-  end_of_day = { "end of the day", "end of day", "the end of the day", "eod", "the end of day" },
-  end_of_week = { "end of the week", "end of week", "the end of the week", "eow", "this week",
-    "the end of this week", "end of this week" },
-  end_of_next_week = { "end of next week", "the end of next week" },
-  end_of_month = { "end of the month", "end of month", "the end of the month", "eom", "month end",
-    "this month", "the end of this month", "end of this month", "the last day of the month" },
-  end_of_next_month = { "end of next month", "the end of next month" },
-  end_of_year = { "end of the year", "end of year", "the end of the year", "eoy", "this year" },
-  next_week = { "next week" },
-  next_month = { "next month" },
-  next_year = { "next year" },
-  weekend = { "this weekend", "the weekend", "weekend" },
-  next_weekend = { "next weekend" },
-}
--- Before a day, and cut out with it.
-chat_words.before_day = {
-  "on", "by", "due", "due on", "due by", "before", "until", "for", "is due", "due at", "due in",
-  "no later than", "till", "starting", "starting on", "from", "beginning", "with due date",
-  "with deadline", "deadline", "with a due date of", "with a deadline of", "due date", "at",
-  "starting from", "at the", "it's due", "which is due", "to be done by", "by the", "on the",
-  "due the", "until the", "before the", "for the", "starting at", "that is due", "scheduled for",
-  "deadline is", "due date is", "due before", "latest", "and it's due", "not before", "sometime",
-}
--- Before a time of day.
-chat_words.before_time = {
-  "at", "@", "around", "by", "before", "from", "about", "at about", "at around", "due at", "until",
-  "due by", "due", "till", "for", "starting at", "no later than", "at the latest by",
-}
--- Behind a bare hour, which is then a time: "at 9 with Tom".
-chat_words.after_hour = {
-  "on", "in", "today", "tomorrow", "tonight", "every", "next", "this", "for", "with", "and", "to",
-  "sharp", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday", "mon",
-  "tue", "wed", "thu", "fri", "sat", "sun", "remind", "daily", "weekly", "monthly", "high", "low",
-  "medium", "urgent", "please", "each", "then", "tagged", "tag", "yearly", "repeat", "repeating",
-}
-chat_words.numbers = {
-  a = 1, an = 1, one = 1, two = 2, three = 3, four = 4, five = 5, six = 6, seven = 7, eight = 8,
-  nine = 9, ten = 10, eleven = 11, twelve = 12, fifteen = 15, twenty = 20, thirty = 30,
-  ["forty-five"] = 45, ["forty five"] = 45, sixty = 60, ["a couple of"] = 2, ["a few"] = 3,
-  ["couple of"] = 2, forty = 40, ninety = 90, fourteen = 14, another = 1, ["one more"] = 1,
-}
-chat_words.hours = {
-  one = 1, two = 2, three = 3, four = 4, five = 5, six = 6, seven = 7, eight = 8, nine = 9,
-    ten = 10,
-  eleven = 11, twelve = 12,
-}
-chat_words.ordinals = {
-  first = 1, second = 2, third = 3, fourth = 4, fifth = 5, last = -1,
-  ["1st"] = 1, ["2nd"] = 2, ["3rd"] = 3, ["4th"] = 4, ["5th"] = 5,
-}
--- Places in a list that was shown.
-chat_words.places = {
-  first = 1, second = 2, third = 3, fourth = 4, fifth = 5, sixth = 6, seventh = 7, eighth = 8,
-  ninth = 9, tenth = 10, one = 1, two = 2, three = 3, four = 4, five = 5, six = 6, seven = 7,
-  eight = 8, nine = 9, ten = 10, ["1st"] = 1, ["2nd"] = 2, ["3rd"] = 3, ["4th"] = 4, ["5th"] = 5,
-}
-chat_words.units = {
-  second = { "second", "seconds", "sec", "secs", "s" },
-  minute = { "minute", "minutes", "min", "mins", "m" },
-  hour = { "hour", "hours", "hr", "hrs", "h" },
-  day = { "day", "days", "d" },
-  week = { "week", "weeks", "wk", "wks", "w", "fortnight's" },
-  month = { "month", "months" },
-  year = { "year", "years", "yr", "yrs" },
-}
--- "the 2nd draft" is no date: what may follow an ordinal that is one cannot be these.
-chat_words.units_after_ordinal = {
-  "draft", "version", "time", "floor", "edition", "place", "chapter", "grade", "round", "attempt",
-  "part", "year", "quarter", "anniversary", "birthday", "street", "avenue", "century",
-}
-chat_words.every = {
-  "every", "each", "repeat every", "repeats every", "repeating every", "repeat each",
-  "repeated every", "recurring every", "that repeats every", "and repeat every", "repeat on every",
-  "and repeats every", "which repeats every", "once every", "once each", "once a",
-}
--- "every other monday"
-chat_words.intervals = {
-  other = 2, second = 2, ["2nd"] = 2, third = 3, ["3rd"] = 3, fourth = 4, ["4th"] = 4, fifth = 5,
-}
-chat_words.frequencies = {
-  daily = "DAILY", everyday = "DAILY", weekly = "WEEKLY", biweekly = "FREQ=WEEKLY;INTERVAL=2",
-  ["bi-weekly"] = "FREQ=WEEKLY;INTERVAL=2", fortnightly = "FREQ=WEEKLY;INTERVAL=2",
-  ["every fortnight"] = "FREQ=WEEKLY;INTERVAL=2", monthly = "MONTHLY",
-  quarterly = "FREQ=MONTHLY;INTERVAL=3", ["every quarter"] = "FREQ=MONTHLY;INTERVAL=3",
-  yearly = "YEARLY", annually = "YEARLY", ["every day"] = "DAILY", ["every week"] = "WEEKLY",
-  ["every month"] = "MONTHLY", ["every year"] = "YEARLY", hourly = "FREQ=HOURLY",
-  ["each day"] = "DAILY", ["bimonthly"] = "FREQ=MONTHLY;INTERVAL=2",
-  ["half-yearly"] = "FREQ=MONTHLY;INTERVAL=6",
-}
-chat_words.remind = {
-  "remind me", "and remind me", "with a reminder", "with reminder", "set a reminder", "notify me",
-  "alert me", "and notify me", "and alert me", "with an alert", "with a notification", "ping me",
-  "with reminder set", "and set a reminder", "and give me a reminder", "and a reminder",
-  "reminder", "please remind me", "and ping me", "but remind me", "and please remind me",
-  "and add a reminder",
-}
--- Behind "remind me" these begin something else.
-chat_words.after_remind_me = { "to", "about", "of", "that", "why", "what", "how", "who", "email",
-  "emails", "letter", "letters", "app", "service", "system", "feature", "note", "notes" }
--- The hour that a part of the day means.
-chat_words.dayparts = {
-  morning = 9, ["early morning"] = 7, afternoon = 15, evening = 18, night = 20, lunchtime = 12,
-  tonight = 20, mornings = 9, afternoons = 15, evenings = 18, nights = 20, ["late morning"] = 11,
-  ["late afternoon"] = 17, ["end of day"] = 18, noon = 12, midday = 12,
-}
--- A day without a time of day is due at this hour; today, once it is over, at the next of these.
-chat_words.default_hour = 9
-chat_words.later_hours = { 18, 21 }
-
--- Looks like a date, and is none: left in the title.
-chat_words.keep = {
-  "black friday", "good friday", "cyber monday", "ash wednesday", "sunday roast", "sunday school",
-  "monday.com", "friday the 13th", "saturday night live", "may day", "today show", "second hand",
-  "march madness", "morning routine", "tomorrow's", "today's", "24/7", "9/11", "weekend trip",
-  "palm sunday", "easter sunday", "easter monday", "shrove tuesday", "super tuesday", "day off",
-  "daily mail", "weekly report", "weekly review", "monthly report",
-  "yearly review", "daily report", "weekly newsletter", "monthly newsletter", "monthly review",
-  "quarterly report", "annual report",
-  "quarterly review", "yearly report", "monthly budget", "monthly invoice",
-}
-
 -- Behind these (with the space before) the next command begins.
 chat_words.next_command = {
+  "and please add", "and also remind me to", "and create", "and then mark", "and then show",
+  "and also create", "and also show", "and then remind me to", "and then delete", "plus add",
+  "and delete all", "and add a task to", "and don't forget to", "as well as add",
   "and add", "and also add", "and then add", "and remind me to", "and create a", "and show my",
   "and show me", "and list my", "and mark", "and then", "then", "and after that",
 }
 -- What a sentence of its own begins with, behind a full stop or "then".
 chat_words.commands = {
+  "undo", "uncheck", "tick off", "check off", "cross off", "snooze", "delay", "what's",
+  "how many", "mark as", "prioritize", "call it", "tag it", "move it", "erase",
   "add", "create", "remind me", "delete", "remove", "complete", "mark", "show", "list", "rename",
   "move", "set", "change", "make", "tag", "search", "finish", "postpone", "reschedule", "untag",
   "reopen", "start", "what", "schedule", "don't forget",
 }
 -- A sentence that begins so asks something: it is no title, and "is … done?" completes nothing.
 chat_words.question_starts = {
+  "who's", "when's", "where's", "why's", "how's", "can i", "may i", "what if", "whose", "whom",
+  "has", "wouldn't", "isn't", "aren't", "didn't", "hasn't", "is there", "are there", "do you",
+  "give me", "shall", "any idea",
   "what", "what's", "who", "why", "how", "when", "where", "which", "is", "are", "do", "does", "did",
   "can", "could", "should", "would", "will", "am", "was", "were", "tell me", "explain",
 }
+-- A line that begins so asks, even without a question mark.
+chat_words.questions = {
+  "what", "what's", "who", "who's", "why", "how", "when", "where", "which", "is", "are", "do i",
+  "do you",
+  "do we", "do they", "does", "did", "can i", "can you", "could you", "should i", "will i",
+  "will you",
+  "would you", "am i", "was", "were", "have i", "have you", "has", "thank you", "thanks",
+  "try again",
+  "go away", "do nothing", "do it", "do that", "do so", "help me",
+}
+-- A first word that is a letter off one of these is taken for it, where nothing else is understood.
+chat_words.spelled = {
+  "delete", "remove", "complete", "finish", "finished", "remind", "rename", "postpone",
+  "reschedule",
+  "change", "create", "search", "cancel", "schedule", "snooze", "reopen", "update", "mark", "show",
+  "what", "what's", "tasks", "list", "done", "undo", "overdue", "move", "add", "which", "delay",
+  "prioritize", "completed", "today", "tomorrow", "please", "help", "thanks", "hello",
+}
 -- Moves by a day when nothing else is said.
-chat_words.postpone = { "postpone", "delay", "defer", "snooze", "push back", "put off" }
-chat_words.description = {
-  "with description", "with the description", "with a description", "description:", "with note",
-  "with the note", "with a note", "with notes", "note:", "notes:", "details:", "desc:",
-  "with details",
-  "and description", "and note", "and the description", "and a note", "with the notes",
-}
--- Behind a description these begin something else again, as do tags.
-chat_words.after_description = {
-  "due", "tagged", "with tags", "with tag", "high priority", "low priority", "medium priority",
-  "priority", "remind me", "and remind me", "with high priority", "with low priority",
-  "with medium priority", "with priority", "and due", "and tag it", "and high priority",
-  "and priority", "and low priority", "and it's due", "tags:", "and tags",
-}
--- Left over beside a phrase that was cut out of a title.
-chat_words.dangling = {
-  "and", "with", "with a", "due", "but", "it's", "it is", "is due", "which is", "that is", "at",
-  "by",
-  "as", "as a", "having", "set to", "repeat", "repeating", "with the", "which", "and it's",
-  "and it is",
-  "and repeat", "to repeat", "repeats", "and is due", "is", "and set it to", "and make it", "it",
-  "at a",
-  "and tag it", "tag it", "make it", "and set", "starting", "the", "recurring", "a", "and it",
+chat_words.postpone = {
+  "put off", "hold off on", "push out", "snoze", "snooz", "pospone", "postpon", "postone",
+  "postpone", "delay", "defer", "snooze", "push back", "put off",
 }
 
 -- Parts of a task, as people call them.
 chat_words.fields = {
   due = { "due date", "deadline", "date", "due time", "due", "time" },
-  reminder = { "reminder", "reminders", "alarm", "alert", "notification" },
+  reminder = { "reminder", "reminders", "alarm", "alert", "notification",
+    "notifications" },
   recurrence = { "recurrence", "repetition", "repeat", "recurring", "repeating", "recurrence rule",
     "schedule" },
   priority = { "priority", "high priority", "low priority", "prio", "importance" },
-  description = { "description", "note", "notes", "details" },
+  description = { "description", "note", "notes", "details", "comment", "comments" },
   tags = { "tags", "all tags", "labels", "tag", "label" },
   title = { "title", "name" },
   status = { "status", "state" },
 }
+
+-- What asks for a number of tasks.
+chat_words.count = {
+  "how many", "how much", "count", "number of", "the number of", "total number of", "how many of",
+}
+-- What asks for overdue tasks.
+chat_words.overdue_questions = {
+  "did i miss", "have i missed", "am i late", "what did i miss", "what have i missed",
+  "what am i late", "am i behind", "did i forget",
+}
+-- What names no task.
+chat_words.no_tasks = {
+  "what", "which", "who", "whose", "when", "where", "why", "how", "anything", "something",
+  "everything",
+  "nothing", "there", "i", "you", "we", "tasks", "my tasks", "all", "any", "someone", "nobody",
+  "today",
+  "tomorrow", "add", "create", "remind", "if", "he", "she", "they", "life", "the weather",
+  "the capital", "the time", "the date", "the meaning", "the day", "the best", "weather", "no",
+  "yes",
+  "ok", "okay", "sorry", "actually", "wait", "but", "my list", "the list", "next", "my next",
+}
+-- Behind "and" these begin the next command, where the one before is no new task.
+chat_words.and_commands = {
+  "delete", "remove", "complete", "mark", "rename", "move", "reschedule", "postpone", "push", "tag",
+  "set", "change", "make", "add", "show", "list", "remind me", "finish", "reopen", "snooze",
+  "cancel",
+  "put", "check off", "tick off", "cross off", "create", "untag", "call it", "bring", "clear",
+  "undo",
+  "prioritize", "get rid of", "drop", "give", "tell me", "what", "erase", "lower", "raise",
+}
+-- A command that begins so is about tasks that are there.
+chat_words.changing = {
+  "delete", "remove", "complete", "mark", "rename", "move", "reschedule", "postpone", "push", "tag",
+  "set", "change", "show", "list", "finish", "reopen", "snooze", "untag", "check off", "tick off",
+  "cross off", "undo", "prioritize", "get rid of", "drop", "done with", "i finished", "i did",
+  "erase",
+  "make it", "call it", "put off", "delay", "bring forward", "find", "search", "uncheck", "clear",
+  "i've finished", "i'm done with", "cancel", "give it", "lower", "raise", "tag it", "flag",
+}
+
+for _, more in ipairs({ require("rules.chat_words_new"), require("rules.chat_words_time"),
+  require("rules.chat_words_talk") }) do
+  for name, list in pairs(more) do
+    assert(chat_words[name] == nil, name)
+    chat_words[name] = list
+  end
+end
 
 return chat_words

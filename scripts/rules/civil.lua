@@ -1,6 +1,10 @@
 -- Civil (local) time as plain tables {year, month, day, hour, min, sec}: arithmetic without zones.
 local civil = {}
 
+---@type table<any, string>
+civil.MONTHS = { "January", "February", "March", "April", "May", "June", "July", "August",
+  "September", "October", "November", "December" }
+
 ---@class civil.Date
 ---@field year integer
 ---@field month integer

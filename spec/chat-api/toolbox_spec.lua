@@ -18,7 +18,6 @@ end
 package.loaded["chat-api.tasks"] = {
   create = note("create"), update = note("update"), complete = note("complete"),
   delete = note("delete"), get = note("get"),
-  update_text = note("update_text", "{}"),
   list = note("list", { items = {}, total = 7, next = "c2" }),
   reminders = note("reminders", { items = {}, total = 3 }),
   usual_timezone = function()
@@ -244,7 +243,7 @@ describe("set_reminder", function()
   it("turns a moment into the distance from the due date, of the version that was read", function()
     kept.due_date = "2026-12-02T15:00:00.000Z"
     run("set_reminder", { task_id = ID, remind_at = "2026-12-02T15:00" }, "Europe/Berlin")
-    assert.same({ "update_text", "ann", ID, { reminder_offset_minutes = 60 }, { version = 4 } },
+    assert.same({ "update", "ann", ID, { reminder_offset_minutes = 60 }, { version = 4 } },
       asked[2])
   end)
 

@@ -644,6 +644,29 @@ class Rules(RulesCase):
                 lines = [line for line in self.host.log_text().splitlines() if '"a rule failed"' in line and f'"{code}"' in line]
                 self.assertLess(len(lines), 4)
 
+    def test_a_changed_file_leaves_what_others_keep_as_it_is(self):
+        """task.lua counts its calls in a local: that is lost when its VM is made anew."""
+        self.host.stop()
+        self.host.env["WORKERS"], self.workers = "1", 1
+        self.host.start()
+        self.put_code("local calls = 0\nfunction task.create() calls = calls + 1 return { add_tags = { 'call' .. calls } } end", 2)
+        loads = self.status()["loads"]
+
+        def tags():
+            reply = self.host.post("/api/tasks", {"title": "counted"})
+            self.assertEqual(reply.status, 201, reply.body)
+            return reply.json["tags"]
+        self.assertEqual([tags(), tags()], [["call1"], ["call2"]])
+        for name in ("recurrence.lua", "chat_words.lua", "chat.examples.json", "notify.lua"):
+            loads += 1
+            self.edit(name, "\n")
+            wait_until(lambda: self.status()["loads"] == loads, PATIENCE, "the rules")
+            self.acknowledged(self.status()["revision"])
+        self.assertEqual(tags(), ["call3"])
+        self.edit("task.lua", "\n")
+        wait_until(lambda: self.status()["loads"] == loads + 1, PATIENCE, "the rules")
+        self.assertEqual(tags(), ["call1"])
+
     def test_a_change_that_is_written_half_is_taken_by_no_worker(self):    # F67
         before = self.status()["revision"]
         posters = self.run_posters()

@@ -91,6 +91,7 @@ describe("a default", function()
       ["notify.compose"] = { REMINDER }, ["notify.retry"] = { "log", 3 },
       ["recurrence.next"] = { { recurrence_rule = "DAILY", due_date = 0 }, 0 },
       ["chat.understand"] = { "hello", { now = now } }, ["chat.due"] = { { due = now }, now },
+      ["chat.quick_add"] = { "buy milk tomorrow", { now = now } },
       ["chat_answers.render"] = { { { say = "list", tasks = { task } }, { say = "added", task = task },
         { say = "failed", detail = "no" }, { say = "confirm", titles = { "x" } } }, now },
       ["task.create"] = { task, {} }, ["task.update"] = { task, {} },

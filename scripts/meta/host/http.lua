@@ -28,4 +28,26 @@ local http = {}
 ---@return_overload nil, host.Error
 function http.request(request) end
 
+---@class host.http.Head
+---@field status integer
+---@field headers table<string, string>  lower-case names
+
+---A call whose reply is read as it comes. Both functions wait for at most ms; what fails is nil and
+---an error, as of request, and so is what did not come in time (code "timeout"), which may be asked
+---for again. One fiber reads.
+---@class host.http.Reader
+---@field head fun(self: host.http.Reader, ms: number): host.http.Head|nil, host.Error|nil
+---@field read fun(self: host.http.Reader, ms: number): string|nil, host.Error|nil  the next bytes;
+---                                                     nil alone at the end
+---@field close fun(self: host.http.Reader)  ends the call; what was not read is gone
+
+---Begins to call another server. No more than 64 KiB of the reply come before they are read;
+---timeout_ms and max_reply count for all of it. Not for mail.
+---@param request host.http.Request
+---@return host.http.Reader|nil reader
+---@return host.Error|nil err  code "refused"
+---@return_overload host.http.Reader, nil
+---@return_overload nil, host.Error
+function http.open(request) end
+
 return http

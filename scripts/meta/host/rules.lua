@@ -1,7 +1,7 @@
 ---@meta host.rules
 
 ---@class host.rules
----Business rules, in a VM of their own: see ARCHITECTURE.md, "Rules". A service that requires this
+---Business rules, in VMs of their own: see ARCHITECTURE.md, "Rules". A service that requires this
 ---may ask the files that it declares in `rules`, or all where it declares none.
 local rules = {}
 ---@class host.RuleError

@@ -32,6 +32,16 @@ function worker.services() end
 ---@return string|nil content
 ---@return string|nil message
 function worker.read_file(path) end
+---The plain files below a folder, by path from there, in order; none whose name or folder begins with
+---a dot.
+---@param folder string  "web/", the page's, or one of the scripts folder; ends in /
+---@return string[]|nil
+---@return string|nil message
+function worker.list_files(folder) end
+---Bytes in gzip's format; takes milliseconds, so keep the result.
+---@param bytes string
+---@return string
+function worker.gzip(bytes) end
 ---The file that a setting names, or one in the same folder.
 ---@param setting string
 ---@param beside string|nil  a plain file name

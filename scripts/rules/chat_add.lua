@@ -1,0 +1,346 @@
+-- New tasks, as "add …", "remind me to …" or a line that says when.
+local lpeg = require("lpeg")
+local answers = require("rules.chat_answers")
+local details = require("rules.chat_details")
+local text = require("rules.chat_text")
+local words = require("rules.chat_words")
+
+local chat_add = {}
+
+local leading = text.leading
+
+local add, add_link = leading(words.add), leading(words.add_links)
+local named = leading({ "called", "named", "titled" })
+local leading_link = leading({ "to", "for", "called", "named", "titled", "that says", "saying",
+  ":" })
+local asks, questions = text.any(words.question_starts), text.any(words.questions)
+-- Longer lines are no such sentences: bytes.
+local MAX_TITLE_LINE, MAX_LIST_LINE, MAX_MANY = 600, 1200, 20
+local remind_to, remind_mark = leading(words.remind_to), leading(words.remind)
+
+---@param read chat_details.Details
+---@return table call  add_task
+function chat_add.call(read)
+  local args = { title = read.title }
+  for name, value in pairs(read.args) do
+    args[name] = value
+  end
+  return { tool = "add_task", args = args }
+end
+
+-- "remind me to …": what was the due date is the time of the reminder.
+---@param read chat_details.Details
+---@return table call  add_task
+function chat_add.reminder(read)
+  local call = chat_add.call(read)
+  local args = call.args
+  if args.reminder_offset_minutes and args.due then
+    args.remind_at = nil
+  elseif args.due then
+    args.remind_at, args.due = args.due, nil
+  elseif not args.remind_at then
+    args.remind_at = true
+  end
+  return call
+end
+
+-- "groceries" of "milk to groceries" and "eggs to the shopping list".
+local list_tag = text.any(words.list_tags)
+local tag_name = lpeg.C((lpeg.R("az", "09") + lpeg.R("\128\255") + "-") ^ 1)
+local to_list = text.any({ "to", "on", "onto", "in", "into", "on to" }) * text.space
+local tag_tail = to_list * text.any({ "my", "the",
+  "our" }) * text.space * tag_name * text.space * "list"
+    * -1
+  + to_list * (text.any({ "my", "the", "our" }) * text.space) ^ -1 * lpeg.C(list_tag / 0)
+    * (text.space * "list") ^ -1 * -1
+local split_tail = text.splitter(tag_tail)
+
+local function take_list_tag(read)
+  local title, tag = split_tail(read.title)
+  if title and title ~= "" and title:lower() ~= "add" then
+    read.title = text.unquote(title) or title
+    read.args.tags = read.args.tags or {}
+    table.insert(read.args.tags, tag)
+  end
+end
+
+local is_empty = text.any(words.empty_titles) * lpeg.S(" .!?") ^ 0 * -1
+
+local function ask_title(args)
+  return { kind = "title", text = answers.text("which_title"), args = args or {} }
+end
+
+-- "run twice a week": without how often, which no calendar could tell.
+local split_vague = text.splitter(lpeg.C(text.any(words.vague_repeats)))
+
+local function vague_repeat(s)
+  local before, _, behind = split_vague(s)
+  if before then
+    return text.trim(before .. " " .. behind)
+  end
+end
+
+local function new_task(s, now, make)
+  local vague = vague_repeat(s)
+  if vague then
+    local rest = details.read(vague, now)
+    if rest.title ~= "" then
+      local call = make(rest)
+      return nil, { kind = "repeat", text = answers.text("which_days"), args = call.args }
+    end
+  end
+  local read = details.read(s, now)
+  if read.title == "" or is_empty:match(read.title:lower()) then
+    local call = make(read)
+    call.args.title = nil
+    return nil, ask_title(call.args)
+  end
+  return make(read)
+end
+
+local add_noun, quoted_noun = leading(words.add_nouns), leading({ "task", "todo", "item" })
+local noun_behind = leading(words.add_nouns_behind)
+local to_my_list = leading(words.add_tails)
+
+-- Without "task to" and the like, which belong to the verb.
+local function clean_nouns(read)
+  local noun = add_noun(read.title)
+  local first = read.places[1]
+  if not noun and first and first.first <= 4 then
+    noun = noun_behind(read.title)
+    noun = noun and (leading_link(noun) or noun)
+  end
+  local quoted = quoted_noun(read.title)
+  quoted = quoted and text.unquote(quoted)
+  read.title = quoted or noun and noun ~= "" and (text.unquote(noun) or noun) or read.title
+  take_list_tag(read)
+  return read
+end
+
+local put_verb = leading({ "put", "stick", "throw", "pop", "get", "place", "write" })
+local list_tail = text.trailing(words.add_tails)
+
+-- "put bread on my list"
+local function understand_put(s, now)
+  local rest = put_verb(s)
+  if not rest or #rest > MAX_TITLE_LINE then
+    return nil
+  end
+  local read = details.read(rest, now)
+  local last = read.pieces[1]
+  local bare = { title = text.trim(last), args = read.args }
+  local before = list_tail(bare.title)
+  if before and before ~= "" then
+    read.title = text.unquote(before) or before
+    return chat_add.call(read)
+  end
+  take_list_tag(bare)
+  if bare.title ~= text.trim(last) then
+    read.title = bare.title
+    return chat_add.call(read)
+  end
+end
+
+-- "one more task: …", "a new todo called …"
+local noun_phrase = text.gap * (text.any(words.articles) * text.space) ^ 0
+  * text.any(words.task_nouns)
+  * (text.gap * lpeg.S(":-") ^ 1 * text.space
+    + text.space * text.any({ "to", "called", "named", "titled", "saying", "that says", "for me to",
+      "of", "about", "which says", "that i need to", "that i have to" }) * text.space) * lpeg.Cp()
+
+local function behind_noun(s)
+  local behind = noun_phrase:match(s:lower())
+  local rest = behind and text.trim(s:sub(behind))
+  return rest ~= "" and rest or nil
+end
+
+local without_dash = lpeg.S("-:") ^ 1 * text.space * lpeg.C(lpeg.P(1) ^ 1)
+local add_command = leading({ "add", "create", "add a task", "create a task", "add a new task",
+  "put",
+  "create a new task", "add a todo", "add task", "set up a task", "make a task" })
+
+---A new task that is asked for as one.
+---@param s string
+---@param now table
+---@return table|nil call
+---@return table|nil question
+function chat_add.understand(s, now)
+  local rest = remind_to(s)
+  if rest then
+    return new_task(rest, now, chat_add.reminder)
+  end
+  local verb
+  rest, verb = add(s)
+  if rest then
+    local command = add_command(rest)
+    if command then
+      rest, verb = command, "add" -- "i need to add …"
+    end
+    if verb ~= "add" and verb ~= "create" or named(rest) then
+      rest = add_link(rest) or rest
+    end
+    rest = behind_noun(rest) or rest
+    rest = to_my_list(rest) or rest
+    rest = without_dash:match(rest) or rest
+    return new_task(rest, now, function(read) return chat_add.call(clean_nouns(read)) end)
+  end
+  -- "remind me tomorrow at 9 to call mom"
+  rest = remind_mark(s)
+  if rest then
+    local read = details.read(rest, now)
+    if read.title ~= "" and read.marked then
+      return chat_add.reminder(read)
+    end
+  end
+end
+
+---"put … on my list", before it is taken for a change.
+chat_add.put = understand_put
+
+local fact, wish = leading(words.facts), leading(words.wishes)
+local obligation = leading(words.obligations)
+local task_verb = leading(words.task_verbs)
+
+---"i have a meeting on friday"
+---@param s string
+---@param now table
+---@return table|nil call
+function chat_add.fact(s, now)
+  local rest = fact(s)
+  if rest and rest ~= "" then
+    local read = details.read(rest, now)
+    if read.title ~= "" and (read.found.day or read.found.time or read.found.recurrence) then
+      return chat_add.call(read)
+    end
+  end
+end
+
+---A wish ("i want to read more"), or a line that begins with what one does: "buy milk".
+---@param s string
+---@param now table
+---@return table|nil call
+---@return table|nil question
+function chat_add.plain(s, now)
+  local rest = wish(s)
+  if rest and rest:find("%s") and not asks:match(rest:lower()) then
+    return new_task(rest, now, chat_add.call)
+  end
+  rest = task_verb(s)
+  if rest and rest ~= "" and #s <= MAX_TITLE_LINE and s:sub(-1) ~= "?"
+    and not questions:match(s:lower())
+    and not is_empty:match(rest:lower()) then
+    return new_task(s, now, function(read)
+      take_list_tag(read)
+      return chat_add.call(read)
+    end)
+  end
+  if vague_repeat(s) then
+    return new_task(s, now, chat_add.call)
+  end
+end
+
+-- Several tasks in a row.
+
+local add_many = leading(words.add_many)
+local item = lpeg.C((text.quoted + (1 - lpeg.S(",\n"))) ^ 1)
+local items = lpeg.Ct(item * (lpeg.S(",\n") ^ 1 * item) ^ 0)
+local leading_and = leading({ "and", "&", "and then", "then", "also", "and also", "plus" })
+local last_and = text.splitter(lpeg.C(text.any({ "and", "&" })))
+
+-- The items of a list: cut at commas, the last one at "and".
+local function items_of(s)
+  local list = {}
+  for _, one in ipairs(items:match(s) or {}) do
+    one = text.trim(one)
+    one = leading_and(one) or one
+    if one ~= "" then
+      list[#list + 1] = one
+    end
+  end
+  local before, _, behind = last_and(list[#list] or "")
+  if before and before ~= "" and behind ~= "" then
+    list[#list] = before
+    list[#list + 1] = behind
+  end
+  return list
+end
+
+local function each_call(list, shared, now)
+  local calls = {}
+  for i, one in ipairs(list) do
+    local read = details.read(one, now)
+    if read.title == "" or #calls == MAX_MANY then
+      return nil
+    end
+    local call = chat_add.call(read)
+    for name, value in pairs(shared or {}) do
+      call.args[name] = call.args[name] or value
+    end
+    calls[i] = call
+  end
+  return calls
+end
+
+---"buy milk, call mom and pay rent", "add these: milk, eggs, bread": a task of each.
+---@param s string
+---@param now table
+---@return table[]|nil calls
+function chat_add.several(s, now)
+  if #s > MAX_LIST_LINE then
+    return nil
+  end
+  local rest = add_many(s)
+  if rest then
+    local list = items_of(rest)
+    return #list > 1 and each_call(list, nil, now) or nil
+  end
+  if not s:find(",", 1, true) then
+    return nil
+  end
+  local whole = add(s) or s
+  local list, marked = items_of(whole), 0
+  if #list < 3 then
+    return nil
+  end
+  for _, one in ipairs(list) do
+    local read = details.read(one, now)
+    if not task_verb(obligation(read.title) or read.title) then
+      return nil
+    end
+    marked = marked + (read.marked and 1 or 0)
+  end
+  if marked > 1 then
+    return each_call(list, nil, now)
+  end
+  -- What is said once is meant for all: "… and pay rent tomorrow".
+  local read = details.read(whole, now)
+  return each_call(items_of(obligation(read.title) or read.title), read.args, now)
+end
+
+---A new task without "add": for what has a date, a tag or the like.
+---@param read chat_details.Details
+---@return table|nil call
+function chat_add.quick(read)
+  if not read.marked or read.title == "" or questions:match(read.places.line:lower()) then
+    return nil
+  end
+  -- "in 10 minutes remind me to check the oven"
+  local rest = remind_to(read.title)
+  if rest and rest ~= "" then
+    read.title = rest
+    return chat_add.reminder(read)
+  end
+  local first = read.places[1]
+  rest = first and first.first <= 6 and behind_noun(read.title)
+  if rest then
+    read.title = rest -- "new urgent task: …"
+  end
+  rest = obligation(read.title)
+  if rest and rest ~= "" then
+    read.title = rest
+  end
+  take_list_tag(read)
+  return chat_add.call(read)
+end
+
+return chat_add

@@ -1,0 +1,233 @@
+-- What only makes sense after something else was said: yes and no, corrections of the last task,
+-- "and the report too"; and small talk, which asks for nothing.
+local lpeg = require("lpeg")
+local chat_add = require("rules.chat_add")
+local details = require("rules.chat_details")
+local target = require("rules.chat_target")
+local text = require("rules.chat_text")
+local values = require("rules.chat_values")
+local words = require("rules.chat_words")
+
+local follow = {}
+
+local S = lpeg.S
+local any, leading, trailing = text.any, text.leading, text.trailing
+
+-- Longer texts are none of these: bytes.
+local MAX_TALK, MAX_FOLLOW = 120, 300
+
+local gap = S(" !.,?;:)(-") ^ 0
+
+-- Nothing but the phrases, one after the other; what stands beside them may be in `more`.
+local function only(phrases, more)
+  local phrase = any(phrases)
+  local pattern = gap * phrase * (gap * (phrase + any(more))) ^ 0 * gap * -1
+  local later = gap * any(more) * gap * pattern
+  return function(s)
+    if #s > MAX_TALK then
+      return false
+    end
+    s = s:lower()
+    return pattern:match(s) ~= nil or later:match(s) ~= nil
+  end
+end
+
+local polite_words = { "please", "pls", "plz", "thanks", "thank you", "then", "now", "just", "oh",
+  "ok",
+  "okay", "sorry", "can you", "could you", "and", "hey", "i", "ah", "well", "um" }
+follow.is_yes = only(words.yes, { "all of them", "them", "it", "them all", "both", "both of them",
+  "please", "thanks", "thank you", "now", "then", "oh", "and", "all" })
+follow.is_no = only(words.no, { "please", "thanks", "thank you", "now", "then", "oh", "all",
+  "actually",
+  "ok", "okay", "just", "sorry" })
+local is_undo = only(words.undo, polite_words)
+local undoes = only({ "undo", "revert", "reverse", "take back", "roll back" }, { "the", "my",
+  "last",
+  "previous", "thing", "things", "you", "did", "just", "change", "changes", "action", "that", "it",
+  "this",
+  "step", "everything", "all", "what", "i", "command", "one", "please", "was", "done", "said",
+  "edit",
+  "most recent", "latest", "oops", "can you", "could you", "move", "deletion", "completion",
+  "again" })
+
+---@param s string
+---@return boolean
+function follow.is_undo(s)
+  return is_undo(s) or undoes(s)
+end
+follow.is_help = only(words.help, { "please", "pls", "hi", "hey", "hello", "thanks", "bot", "so",
+  "ok", "for me", "here", "exactly", "with this", "actually", "you",
+  "oh", "and", "well", "then", "with", "me", "now" })
+follow.is_all = only({ "all", "all of them", "both", "both of them", "all of those", "every one",
+  "everything", "them all", "all three", "all of these", "the lot", "each of them",
+  "every one of them",
+  "those", "all please", "them" }, { "please", "of", "yes" })
+
+local help_opening = text.gap * any(words.help_openings)
+
+---@param s string
+---@return boolean  "how do i add a task?"
+function follow.asks_for_help(s)
+  return follow.is_help(s) or #s <= MAX_TALK and help_opening:match(s:lower()) ~= nil
+end
+
+local talk_phrases = {}
+for _, phrases in pairs(words.talk) do
+  for _, phrase in ipairs(phrases) do
+    talk_phrases[#talk_phrases + 1] = phrase
+  end
+end
+local talk_kind = gap * text.keyed(words.talk)
+local talk_link = any(words.talk_links)
+local talk = talk_kind * (gap * (any(talk_phrases) + talk_link)) ^ 0 * gap * -1
+local talk_later = gap * talk_link * (gap * talk_link) ^ -2 * talk
+
+---Small talk.
+---@param s string
+---@return string|nil kind  a key of words.talk
+function follow.talk(s)
+  if #s > MAX_TALK then
+    return nil
+  end
+  s = s:lower()
+  return talk:match(s) or talk_later:match(s)
+end
+
+-- Corrections.
+
+local correction = leading(words.corrections)
+local instead = trailing({ "instead", "please", "then", "rather", "actually", "better" })
+
+local function last_call(changes)
+  if changes.status == "completed" and next(changes, next(changes)) == nil then
+    return { tool = "complete_task", args = { match = { last = true } } }
+  end
+  return { tool = "update_task", args = { match = { last = true }, changes = changes } }
+end
+
+---"actually tomorrow", "no, friday", "urgent": new values for the task of the last answer.
+---@param s string
+---@param now table
+---@param context table
+---@return table|nil call
+function follow.correction(s, now, context)
+  if not context.last_task or #s > MAX_FOLLOW then
+    return nil
+  end
+  s = text.trim_end(s, ".!?")
+  local rest, corrected = s, false
+  for _ = 1, 3 do
+    local shorter = correction(rest)
+    if not shorter or shorter == "" then
+      break
+    end
+    rest, corrected = shorter, true
+  end
+  for _ = 1, 2 do
+    local shorter = instead(rest)
+    if not shorter or shorter == "" then
+      break
+    end
+    rest, corrected = shorter, true
+  end
+  -- "tomorrow" alone asks what there is; after a task was added or changed, it says when.
+  local tool = context.last_call and context.last_call.tool
+  if not corrected and tool ~= "add_task" and tool ~= "update_task" then
+    return nil
+  end
+  local changes = values.read(rest, now)
+  if changes and not (changes.status and not corrected) then
+    return last_call(changes)
+  end
+end
+
+---A message that is nothing but values, where nothing else fits.
+---@param s string
+---@param now table
+---@param context table
+---@return table|nil call
+function follow.values(s, now, context)
+  local changes = context.last_task and #s <= MAX_FOLLOW and values.read(s, now)
+  return changes and last_call(changes) or nil
+end
+
+-- Once more, for another task.
+
+local again_before, again_after = leading(words.again_before), trailing(words.again_after)
+local starts_command = text.gap * (any(words.commands) + any(words.add) + any(words.remind_to)
+  + any(words.question_starts))
+
+---"and the report too": what was done last, to another task.
+---@param s string
+---@param now table
+---@param context table
+---@return table|nil call
+function follow.again(s, now, context)
+  local last = context.last_call
+  if not last or #s > MAX_FOLLOW then
+    return nil
+  end
+  s = text.trim_end(s, ".!?")
+  local rest = again_before(s)
+  local shorter = again_after(rest or s)
+  rest = shorter or rest
+  if not rest or rest == "" or starts_command:match(rest:lower()) then
+    return nil
+  end
+  if last.tool == "add_task" then
+    local read = details.read(rest, now)
+    return read.title ~= "" and chat_add.call(read) or nil
+  elseif last.tool == "complete_task" or last.tool == "delete_task" then
+    return { tool = last.tool, args = { match = target.of(rest, now) } }
+  elseif last.tool == "update_task" and last.changes then
+    return { tool = last.tool, args = { match = target.of(rest, now), changes = last.changes } }
+  end
+end
+
+-- Things done, told in the past tense.
+
+local past_verb = text.keyed(words.past)
+local past_opening = leading(words.past_openings)
+local past = text.gap * past_verb * lpeg.Cp()
+
+-- "gas bill paid"
+local participles = {}
+for verb in pairs(words.past) do
+  participles[#participles + 1] = verb
+end
+local done_behind = trailing(participles)
+local auxiliary = trailing({ "has been", "have been", "was", "were", "is", "are", "got",
+  "is already",
+  "has already been", "is now", "are now", "finally got", "already", "is all", "has finally been" })
+
+---"paid the rent": the task "pay the rent" is done.
+---@param s string
+---@param now table
+---@return table|nil call
+function follow.past(s, now)
+  if #s > MAX_FOLLOW or s:sub(-1) == "?" then
+    return nil
+  end
+  local thing = done_behind(s)
+  thing = thing and auxiliary(thing) or thing
+  if thing and thing ~= "" and not starts_command:match(s:lower()) and not details.read(s,
+    now).marked
+  then
+    return { tool = "complete_task", args = { match = target.match(thing) } }
+  end
+  local rest = past_opening(s) or s
+  local verb, behind = past:match(rest:lower())
+  local what = verb and text.trim(rest:sub(behind))
+  if not what or what == "" then
+    return nil
+  end
+  local read = details.read(rest, now)
+  if read.found.time or read.args.priority or read.args.tags or read.found.recurrence then
+    return nil
+  end
+  local match = target.match(verb .. " " .. what)
+  match.text = rest
+  return { tool = "complete_task", args = { match = match } }
+end
+
+return follow
