@@ -28,13 +28,12 @@ ARG AGAIN=
 COPY Makefile ./
 COPY host host
 ARG VERSION=unknown
-ARG SOURCE_DATE_EPOCH=0
 COPY ci/image-root ci/
 RUN ci/image-root program "$TARGETARCH" "$VERSION"
 COPY LICENSE ./
 COPY scripts scripts
 COPY web web
-RUN ci/image-root collect "$TARGETARCH" "$SOURCE_DATE_EPOCH"
+RUN ci/image-root collect "$TARGETARCH"
 
 FROM scratch
 # What changes rarely is a layer of its own.
