@@ -127,6 +127,10 @@ chart: ## check the charts: helm, schemas, kube-score, suites (builds the tools 
 	@ci/deps chart
 	@ci/chart $(WORD)
 
+.PHONY: image
+image: ## build the container image for amd64 and arm64 and check it (ARCHES, VERSION; needs root)
+	@ci/image
+
 .PHONY: web
 web: ## drive the page in Chromium on the whole system (fetches the tools the first time; WORDS="offline")
 	@ci/deps build run test web
