@@ -109,12 +109,32 @@ conformance: ## run the cases of the sidecar's API on real Dapr, Kafka and Redis
 	@$(MAKE) --no-print-directory $(BUILD)/todo-host
 	@TODO_HOST=$(abspath $(BUILD))/todo-host DAPR_ENGINE=daprd spec/run --in dapr $(WORDS)
 
+.PHONY: monitoring
+monitoring: ## ask every dashboard and alert of a real Prometheus on the running system (builds Dapr the first time; WORDS="test_rules.")
+	@ci/deps build run test e2e
+	@$(MAKE) --no-print-directory $(BUILD)/todo-host
+	@TODO_HOST=$(abspath $(BUILD))/todo-host SPEC_JOBS=$${SPEC_JOBS:-2} ci/monitoring $(WORDS)
+
 .PHONY: mcp
 mcp: ## run the official MCP clients on the whole system (fetches them the first time; WORDS="python")
 	@ci/deps build run test mcp
 	@ci/get-mcp-clients >/dev/null
 	@$(MAKE) --no-print-directory $(BUILD)/todo-host
 	@TODO_HOST=$(abspath $(BUILD))/todo-host spec/mcp/run $(WORDS)
+
+.PHONY: web
+web: ## drive the page in Chromium on the whole system (fetches the tools the first time; WORDS="offline")
+	@ci/deps build run test web
+	@ci/get-web-tools >/dev/null
+	@$(MAKE) --no-print-directory $(BUILD)/todo-host
+	@TODO_HOST=$(abspath $(BUILD))/todo-host spec/web/run $(WORDS)
+
+.PHONY: pipelines
+pipelines: ## check the workflows, what they call and the pages of an operator (WORDS="test_smoke.")
+	@ci/deps build run test workflows
+	@ci/get-workflow-tools >/dev/null
+	@$(MAKE) --no-print-directory $(BUILD)/todo-host
+	@TODO_HOST=$(abspath $(BUILD))/todo-host spec/run --in pipelines $(WORDS)
 
 .PHONY: bench-e2e
 bench-e2e: ## measure events on real Dapr, Kafka and Redis

@@ -21,7 +21,7 @@ const PRIORITIES = { high: "High priority", medium: "Medium priority", low: "Low
 
 /** @returns {Filter} what the address says */
 export function current() {
-  const [, kind = "all", value] = decodeURIComponent(location.hash).split("/");
+  const [, kind = "all", value] = location.hash.split("/").map(decodeURIComponent); // a tag may have a slash
   if (kind === "tag" && value) return { kind, value, path: "#/tag/" + encodeURIComponent(value), title: "#" + value };
   if (kind === "priority" && PRIORITIES[value]) return { kind, value, path: "#/priority/" + value, title: PRIORITIES[value] };
   const name = PLAIN[kind] ? kind : "all";

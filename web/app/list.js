@@ -4,7 +4,7 @@ import { GROUPS, groupOf, startOfDay } from "./dates.js";
 import * as filters from "./filters.js";
 import * as live from "./live.js";
 import * as store from "./store.js";
-import { taskRow } from "./task.js";
+import { opens, taskRow } from "./task.js";
 
 const PAGE = 150; // rows drawn at first; more come when the end is near
 
@@ -65,6 +65,9 @@ function leave(item) {
   item.remove();
 }
 
+const headingOf = (group) => el(`h3.group.${group.key}`, {}, group.title,
+  el("span.count", { "aria-hidden": "true" }, String(group.tasks.length)));
+
 function itemOf(task, heading, now, stamp) {
   const key = store.keyOf(task.id);
   let row = rows.get(key);
@@ -74,14 +77,16 @@ function itemOf(task, heading, now, stamp) {
   }
   const mark = stamp + (heading ? heading.title + heading.tasks.length : "");
   if (row.task === task && row.stamp === mark) return row;
-  const editing = row.item.querySelector(".title-field");
-  if (editing && row.task && row.stamp === mark) return row; // not under the user's hands
+  if (row.item.querySelector(".title-field")) { // not under the user's hands
+    row.item.querySelector("h3")?.remove();
+    if (heading) row.item.prepend(headingOf(heading));
+    return row;
+  }
   const focused = row.item.contains(document.activeElement) ? document.activeElement : null;
   const again = focused && ["check", "title", "more", "delete"].find((name) => focused.closest(
     name === "check" ? "input[type=checkbox]" : name === "title" ? ".title" : name === "delete" ? ".delete" : ".tools button"));
   row.item.dataset.id = task.id;
-  row.item.replaceChildren(...(heading ? [el(`h3.group.${heading.key}`, {}, heading.title,
-    el("span.count", { "aria-hidden": "true" }, String(heading.tasks.length)))] : []), taskRow(task, now));
+  row.item.replaceChildren(...(heading ? [headingOf(heading)] : []), taskRow(task, now));
   Object.assign(row, { task, stamp: mark });
   if (again) {
     row.item.querySelector({ check: "input[type=checkbox]", title: ".title", delete: ".delete" }[again] ?? ".tools button")?.focus();
@@ -156,6 +161,7 @@ export function move(step) {
 /** Begins to draw what changes. */
 export function start() {
   store.onChange(draw);
+  opens.list = draw;
   addEventListener("hashchange", () => {
     most = PAGE;
     draw();

@@ -52,7 +52,10 @@ function searching() {
 function dialogs() {
   opens.details = (id, field) => import("./details.js").then((details) => details.open(id, field));
   byId("open-settings").onclick = () => import("./settings.js").then((settings) => settings.open());
-  addEventListener("keydown", (event) => import("./keys.js").then((keys) => keys.start(event)), { once: true });
+  const listen = () => addEventListener("keydown", onFirst, { once: true });
+  // Without a network, before the page's files are kept: at another key, perhaps.
+  const onFirst = (event) => import("./keys.js").then((keys) => keys.start(event), listen);
+  listen();
   byId("open-help").onclick = () => import("./keys.js").then((keys) => keys.help());
 }
 

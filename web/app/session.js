@@ -33,9 +33,12 @@ export const user = () => claimsOf(token())?.sub ?? null;
 /** @returns {number} milliseconds until the token ends; negative: it has */
 export const timeLeft = () => (claimsOf(token())?.exp ?? 0) * 1000 - Date.now();
 
+/** @param {string} value  a token, or what it was copied with @returns {string} the token */
+export const bare = (value) => value.trim().replace(/^.*#token=/, "").replace(/^Bearer\s+/i, "");
+
 /** @param {string} value @returns {boolean} whether it is a token at all */
 export function accept(value) {
-  const text = value.trim().replace(/^.*#token=/, "").replace(/^Bearer\s+/i, "");
+  const text = bare(value);
   if (!claimsOf(text)) return false;
   localStorage.setItem(KEY, text);
   listeners.forEach((fn) => fn(true));

@@ -9,8 +9,10 @@ function tokenForm() {
   const field = el("input", { type: "password", autocomplete: "off", spellcheck: "false", required: true });
   return el("form.token", { onsubmit: (event) => {
     event.preventDefault();
-    if (!session.accept(field.value)) problem.textContent = "This is not a token. A token has three parts, joined by dots.";
-    else if (session.timeLeft() < 0) problem.textContent = "This token has ended already.";
+    const claims = session.claimsOf(session.bare(field.value));
+    if (!claims) problem.textContent = "This is not a token. A token has three parts, joined by dots.";
+    else if (claims.exp * 1000 < Date.now()) problem.textContent = "This token has ended already.";
+    else session.accept(field.value);
   } }, el("label.field", {}, el("span", {}, "Token"), field), problem, el("button.primary", { type: "submit" }, "Sign in"));
 }
 

@@ -5,8 +5,11 @@ import { el, icon } from "./dom.js";
 // It comes when the list is there, or with the first use.
 const act = (name, ...values) => import("./actions.js").then((actions) => actions[name](...values));
 
-/** @type {{details: (id: string, field?: string) => void}} set by main: the dialog comes when it is needed */
-export const opens = { details: () => {} };
+/**
+ * What others set: main the dialog, which comes when it is needed, and list its drawing.
+ * @type {{details: (id: string, field?: string) => void, list: () => void}}
+ */
+export const opens = { details: () => {}, list: () => {} };
 
 function meta(task, now) {
   const done = task.status === "completed";
@@ -47,11 +50,15 @@ export function editTitle(row, task) {
     const title = field.value.trim();
     field.replaceWith(button);
     if (focus) button.focus();
+    opens.list(); // what changed meanwhile
     if (save && title && title !== task.title) act("edit", task.id, { title }, `Renamed to “${title}”`);
   };
   field.addEventListener("keydown", (event) => {
     if (event.isComposing) return;
-    if (event.key === "Enter") end(true, true);
+    if (event.key === "Enter") {
+      event.preventDefault(); // it would press the button that takes the field's place
+      end(true, true);
+    }
     if (event.key === "Escape") {
       event.stopPropagation();
       end(false, true);
