@@ -122,6 +122,11 @@ mcp: ## run the official MCP clients on the whole system (fetches them the first
 	@$(MAKE) --no-print-directory $(BUILD)/todo-host
 	@TODO_HOST=$(abspath $(BUILD))/todo-host spec/mcp/run $(WORDS)
 
+.PHONY: chart
+chart: ## check the charts: helm, schemas, kube-score, suites (builds the tools the first time; WORD="kafka")
+	@ci/deps chart
+	@ci/chart $(WORD)
+
 .PHONY: web
 web: ## drive the page in Chromium on the whole system (fetches the tools the first time; WORDS="offline")
 	@ci/deps build run test web
