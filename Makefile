@@ -138,6 +138,13 @@ web: ## drive the page in Chromium on the whole system (fetches the tools the fi
 	@$(MAKE) --no-print-directory $(BUILD)/todo-host
 	@TODO_HOST=$(abspath $(BUILD))/todo-host spec/web/run $(WORDS)
 
+.PHONY: pipelines
+pipelines: ## check the workflows, what they call and the pages of an operator (WORDS="test_smoke.")
+	@ci/deps build run test workflows
+	@ci/get-workflow-tools >/dev/null
+	@$(MAKE) --no-print-directory $(BUILD)/todo-host
+	@TODO_HOST=$(abspath $(BUILD))/todo-host spec/run --in pipelines $(WORDS)
+
 .PHONY: bench-e2e
 bench-e2e: ## measure events on real Dapr, Kafka and Redis
 	@ci/deps build run test e2e
