@@ -77,15 +77,12 @@ async function fieldsOf(text) {
   }
 }
 
-async function submit(event) {
-  event.preventDefault();
-  const field = byId("add");
-  const text = field.value;
-  if (!text.trim()) return field.focus();
+/** @param {string} text  what the field had */
+export async function submit(text) {
+  if (!text.trim()) return byId("add").focus();
   clearTimeout(timer);
   asking?.abort();
   const known = fieldsOf(text), actions = import("./actions.js");
-  field.value = "";
   show(null);
   const task = await known;
   const fields = task?.title ? { ...task } : { title: text.trim().slice(0, 255) };
@@ -98,7 +95,6 @@ async function submit(event) {
 /** Begins to listen to the field. */
 export function start() {
   const field = byId("add");
-  byId("add-form").addEventListener("submit", submit);
   field.addEventListener("input", () => {
     // Marks of what stays the same stay until the answer comes.
     drawMarks(field.value, last && field.value.startsWith(last.text) ? last.parts : []);
@@ -106,7 +102,5 @@ export function start() {
     timer = setTimeout(look, PAUSE_MS);
   });
   field.addEventListener("scroll", () => { byId("add-marks").scrollLeft = field.scrollLeft; });
-  field.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") field.blur();
-  });
+  if (field.value) look(); // typed before this module was here
 }
