@@ -13,20 +13,26 @@ function dialogs() {
   byId("open-help").onclick = () => import("./keys.js").then((keys) => keys.help());
 }
 
-// Adding by a sentence comes when its field is touched.
-function adding() {
+// What a field needs comes when it is touched.
+function atFirstFocus(field, load) {
+  const listen = () => field.addEventListener("focus", onFocus, { once: true });
+  // Without a network, before the page's files are kept: the next time, perhaps.
+  const onFocus = () => load().then((module) => module.start(), listen);
+  listen();
+  field.addEventListener("keydown", (event) => event.key === "Escape" && field.blur());
+}
+
+function fields() {
   const field = byId("add");
+  const quickAdd = () => import("./quick-add.js");
   byId("add-form").addEventListener("submit", (event) => {
     event.preventDefault();
     const text = field.value;
     field.value = "";
-    import("./quick-add.js").then((quickAdd) => quickAdd.submit(text), () => { field.value ||= text; });
+    quickAdd().then((module) => module.submit(text), () => { field.value ||= text; });
   });
-  const listen = () => field.addEventListener("focus", onFocus, { once: true });
-  // Without a network, before the page's files are kept: the next time, perhaps.
-  const onFocus = () => import("./quick-add.js").then((quickAdd) => quickAdd.start(), listen);
-  listen();
-  field.addEventListener("keydown", (event) => event.key === "Escape" && field.blur());
+  atFirstFocus(field, quickAdd);
+  atFirstFocus(byId("search"), () => import("./search.js"));
 }
 
 const PRINTED = /^(\S|Delete|Backspace|ArrowDown|ArrowUp)$/u;
@@ -73,7 +79,7 @@ async function start() {
   filters.draw();
   list.draw();
   dialogs();
-  adding();
+  fields();
   const loadKeys = shortcuts();
   const rest = import("./run.js");
   await showEarly();

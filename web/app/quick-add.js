@@ -1,7 +1,7 @@
 // Adding a task by a sentence, which is shown as it was understood while it is typed.
 import { Refused, call } from "./api.js";
 import { dueLabel, offsetLabel, ruleLabel, timezone } from "./dates.js";
-import { byId, el, icon } from "./dom.js";
+import { byId, el, icon, styles } from "./dom.js";
 
 const PAUSE_MS = 180, PATIENCE_MS = 1500;
 const ICONS = { due: "calendar", priority: "flag", recurrence: "repeat", reminder: "bell" };
@@ -93,7 +93,8 @@ export async function submit(text) {
 }
 
 /** Begins to listen to the field. */
-export function start() {
+export async function start() {
+  await styles("/later.css");
   const field = byId("add");
   field.addEventListener("input", () => {
     // Marks of what stays the same stay until the answer comes.

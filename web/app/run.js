@@ -1,5 +1,4 @@
 // Once the frame is there: reads what this browser has and what the server has, and stays in touch.
-import { call } from "./api.js";
 import * as db from "./db.js";
 import { byId, plural } from "./dom.js";
 import * as list from "./list.js";
@@ -21,29 +20,6 @@ function drawConnection() {
 function drawBanner(good) {
   byId("banner").hidden = good;
   if (!good) import("./sign-in.js").then((signIn) => signIn.banner(byId("banner")));
-}
-
-function searching() {
-  const field = byId("search");
-  let timer;
-  field.addEventListener("input", () => {
-    list.searchFor(field.value);
-    clearTimeout(timer);
-    // Older completed tasks are not all here.
-    timer = setTimeout(async () => {
-      const text = field.value.trim();
-      if (!text || live.connection() !== "live") return;
-      const { data } = await call("GET", "/api/tasks?limit=100&search=" + encodeURIComponent(text)).catch(() => ({ data: [] }));
-      data.forEach(store.accept);
-    }, 300);
-  });
-  field.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape") return;
-    field.value = "";
-    list.searchFor("");
-    field.blur();
-  });
-  if (field.value) list.searchFor(field.value); // typed before this module was here
 }
 
 // On a phone the chat comes when it is looked at; beside the tasks, when they are there.
@@ -87,7 +63,6 @@ export async function start(loadKeys) {
   db.use(user);
   store.keepIn(db.putTasks);
   Object.assign(list.older, { has: live.hasOlder, read: live.readOlder });
-  searching();
   panes();
   store.onChange(drawConnection);
   live.start({
