@@ -45,6 +45,9 @@ for (const { name, options } of LOOKS) {
     const out = await visit(options);
     await out.getByRole("heading", { name: "Sign in" }).waitFor();
     await examine(out, name, "sign-in", problems);
+    const docs = await visit({ ...options, path: "/docs" });
+    await docs.getByRole("heading", { level: 2 }).first().waitFor();
+    await examine(docs, name, "docs", problems);
     const ended = await visit({ ...options, ready: false,
       user: { ...user, token: () => tokenOf(user.name, { exp: Math.floor(Date.now() / 1000) - 60 }) } });
     await ended.getByRole("alert").getByText("Your sign-in has ended").waitFor();
