@@ -46,9 +46,6 @@ export function icon(name) {
 /** @returns {boolean} whether the user asked for less motion */
 export const stillness = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
-/** @returns {boolean} whether the page has its narrow shape */
-export const isNarrow = () => matchMedia("(max-width: 767px)").matches;
-
 /** @param {number} count @param {string} word @returns {string} "1 task", "2 tasks" */
 export const plural = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
 

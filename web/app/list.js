@@ -63,10 +63,6 @@ function sections(filter, now) {
   return [...groups.values(), { title: "Completed", key: "completed", tasks: done }].filter((group) => group.tasks.length);
 }
 
-function leave(item) {
-  item.remove();
-}
-
 const headingOf = (group) => el(`h3.group.${group.key}`, {}, group.title,
   el("span.count", { "aria-hidden": "true" }, String(group.tasks.length)));
 
@@ -141,7 +137,7 @@ export function draw() {
   for (const [key, row] of rows) {
     if (keep.has(row.item)) continue;
     rows.delete(key);
-    leave(row.item);
+    row.item.remove();
   }
   wanted.forEach((row, i) => {
     if (list.children[i] === row.item) return;
