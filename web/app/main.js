@@ -54,7 +54,7 @@ function shortcuts() {
   const hold = (event) => {
     const { key, target } = event;
     if (event.isComposing || event.ctrlKey || event.metaKey || event.altKey || key === "Tab" || key === "Shift") return;
-    if (!(typed.length ? true : PRINTED.test(key)) || target.closest?.("input:not([type=checkbox]), textarea, select, dialog")) return;
+    if (!typed.length && !PRINTED.test(key) || target.closest?.("input:not([type=checkbox]), textarea, select, dialog")) return;
     event.preventDefault();
     typed.push(key);
     load();
@@ -81,9 +81,7 @@ async function start() {
   dialogs();
   fields();
   const loadKeys = shortcuts();
-  const rest = import("./run.js");
-  await showEarly();
-  await (await rest).start(loadKeys);
+  await Promise.all([showEarly(), import("./run.js").then((run) => run.start(loadKeys))]);
 }
 
 async function begin() {
