@@ -109,12 +109,23 @@ conformance: ## run the cases of the sidecar's API on real Dapr, Kafka and Redis
 	@$(MAKE) --no-print-directory $(BUILD)/todo-host
 	@TODO_HOST=$(abspath $(BUILD))/todo-host DAPR_ENGINE=daprd spec/run --in dapr $(WORDS)
 
+.PHONY: monitoring
+monitoring: ## ask every dashboard and alert of a real Prometheus on the running system (builds Dapr the first time; WORDS="test_rules.")
+	@ci/deps build run test e2e
+	@$(MAKE) --no-print-directory $(BUILD)/todo-host
+	@TODO_HOST=$(abspath $(BUILD))/todo-host SPEC_JOBS=$${SPEC_JOBS:-2} ci/monitoring $(WORDS)
+
 .PHONY: mcp
 mcp: ## run the official MCP clients on the whole system (fetches them the first time; WORDS="python")
 	@ci/deps build run test mcp
 	@ci/get-mcp-clients >/dev/null
 	@$(MAKE) --no-print-directory $(BUILD)/todo-host
 	@TODO_HOST=$(abspath $(BUILD))/todo-host spec/mcp/run $(WORDS)
+
+.PHONY: chart
+chart: ## check the charts: helm, schemas, kube-score, suites (builds the tools the first time; WORD="kafka")
+	@ci/deps chart
+	@ci/chart $(WORD)
 
 .PHONY: web
 web: ## drive the page in Chromium on the whole system (fetches the tools the first time; WORDS="offline")

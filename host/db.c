@@ -353,7 +353,10 @@ static void end_session_unit(struct slot *slot, struct db_segment *segment) {
 
 static void on_segment(void *user, struct db_conn *conn, struct db_segment *segment) {
     struct slot *slot = user;
+    const struct db_options *options = &slot->db->options;
     bool failed = segment->failed;
+    if (options->on_answered)
+        options->on_answered(options->user, (double)(uv_hrtime() - segment->sent_ns) / 1e9);
     bool stale_plans = failed && (strcmp(segment->sqlstate, "26000") == 0 ||
                                   strcmp(segment->sqlstate, "0A000") == 0);
     bool read_only = failed && strcmp(segment->sqlstate, "25006") == 0;
@@ -585,9 +588,11 @@ const char *db_trouble(const struct db *db) {
 
 void db_stats(const struct db *db, struct db_stats *stats) {
     *stats = db->stats;
+    stats->connections = db->options.connections;
     stats->waiting = waiting_units(db);
     for (int i = 0; i < db->options.connections; i++) {
         stats->up += db_conn_up(db->slots[i].conn);
+        stats->busy += db_conn_in_flight(db->slots[i].conn) > 0;
         stats->in_flight += db_conn_in_flight(db->slots[i].conn);
     }
 }

@@ -55,6 +55,9 @@ struct db_options {
     int connections;
     uint64_t queue_wait_ms; // a unit not yet sent after this is DB_UNAVAILABLE
     uint64_t reply_wait_ms; // a connection that owes an answer for longer is given up
+    // A segment was answered, so long after it was sent; NULL: nobody counts them.
+    void (*on_answered)(void *user, double seconds);
+    void *user;
 };
 
 // Starts connecting; never fails for a server that is down.
@@ -87,7 +90,9 @@ bool db_ready(const struct db *db);
 const char *db_trouble(const struct db *db);
 
 struct db_stats {
-    int up;           // connections
+    int connections;  // that there should be
+    int up;           // usable ones
+    int busy;         // of these, that owe an answer
     size_t waiting;   // units not sent yet
     size_t in_flight; // units sent and not answered
     uint64_t segments, units, retries, lost, reconnects;

@@ -226,6 +226,7 @@ static void flush(struct db_conn *conn) {
 void db_conn_send(struct db_conn *conn, struct db_segment *segment) {
     assert(conn->state == UP);
     segment->sent_at = uv_now(conn->loop);
+    segment->sent_ns = uv_hrtime();
     segment->next = NULL;
     *conn->segments_tail = segment;
     conn->segments_tail = &segment->next;

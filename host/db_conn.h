@@ -40,7 +40,8 @@ struct db_segment {
     struct db_segment *next;
     struct db_unit *units; // linked, in the order sent
     size_t unit_count;
-    uint64_t sent_at;
+    uint64_t sent_at; // loop time
+    uint64_t sent_ns; // uv_hrtime
     // The first error of the segment; blame NULL: the commit itself failed.
     bool failed;
     struct db_unit *blame;

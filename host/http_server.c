@@ -62,7 +62,14 @@ size_t http_grant(const struct http_exchange *exchange,
     return cors_grant(exchange->server->options.origins, origin, headers);
 }
 
+static void tell_refused(const struct http_exchange *exchange, int status) {
+    const struct http_server_options *options = &exchange->server->options;
+    if (options->on_refused)
+        options->on_refused(options->user, status);
+}
+
 static enum MHD_Result refuse(struct http_exchange *exchange, int status, const char *detail) {
+    tell_refused(exchange, status);
     struct MHD_Response *response = problem(status, detail);
     struct http_header headers[HTTP_MAX_GRANT];
     http_add_headers(response, headers, http_grant(exchange, headers), false);
@@ -77,6 +84,7 @@ static enum MHD_Result refuse(struct http_exchange *exchange, int status, const 
 // Once a body is being read libmicrohttpd takes no answer any more, so this one goes out by hand;
 // nothing else has been sent for this request, and the connection ends with it.
 static enum MHD_Result refuse_in_body(struct http_exchange *exchange, const char *detail) {
+    tell_refused(exchange, 413);
     struct buf text = {0}, head = {0};
     buf_adds(&text, "{\"type\":\"about:blank\",\"title\":\"Content Too Large\",\"status\":413,"
                     "\"detail\":");

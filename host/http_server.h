@@ -47,6 +47,8 @@ struct http_server_options {
     unsigned max_connections; // beyond it a connection gets 503 and is closed
     const char *origins; // whose pages may read answers made here (cors.h); outlives the server
     http_on_request on_request;
+    // A request was refused before it became one; NULL: nobody counts them.
+    void (*on_refused)(void *user, int status);
     void *user;
 };
 

@@ -18,6 +18,16 @@ void meters_free(struct meters *meters);
 void meters_count_request(struct meters *meters, const char *method, const char *route, int status,
                           double seconds);
 
+// A request that was refused before a script saw it: its route is "refused". What libmicrohttpd
+// refuses by itself (what it cannot parse, headers beyond its buffer) is not seen and not counted.
+void meters_count_refusal(struct meters *meters, int status);
+
+// What went to the database in one piece was answered.
+void meters_count_answer(struct meters *meters, double seconds);
+
+// How late the loop's last timer was.
+void meters_count_lag(struct meters *meters, double seconds);
+
 // Totals and levels as they are now; called at every heartbeat.
 struct meters_state {
     size_t exchanges, connections, streams;
@@ -25,6 +35,6 @@ struct meters_state {
     size_t fibers;
     uint64_t stale;  // completions that came late, since start
     int generations; // of scripts, those that finish included
-    double lag_seconds, lua_bytes, rules_bytes, shadow_bytes;
+    double lua_bytes, rules_bytes, shadow_bytes;
 };
 void meters_update(struct meters *meters, const struct meters_state *state);

@@ -12,7 +12,7 @@
 
 struct record {
     struct revision_state state;
-    struct metric *successful, *timestamp, *info;
+    struct metric *successful, *timestamp, *info, *reloads;
     struct metric_shard *shard;   // of the revision's name alone: made anew with each
     uint64_t calls, failed_calls; // when it became live
 };
@@ -21,14 +21,15 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct record records[REVISION_KINDS];
 static struct metric_shard *shard;
 static _Atomic uint64_t calls_total, failures_total;
+static const char *const RESULTS[] = {"refused", "taken"};
 
-static struct metric *declare(const char *kind, const char *name, const char *help,
-                              const char *const *labels, size_t count) {
+static struct metric *declare(const char *kind, enum metric_kind of, const char *name,
+                              const char *help, const char *const *labels, size_t count) {
     char full[96], text[160];
     struct err err;
     snprintf(full, sizeof full, "todo_%s_%s", kind, name);
     snprintf(text, sizeof text, help, kind);
-    struct metric *metric = metrics_declare(full, METRIC_GAUGE, text, labels, count, NULL, 0, &err);
+    struct metric *metric = metrics_declare(full, of, text, labels, count, NULL, 0, &err);
     if (!metric) {
         log_event(LOG_ERROR, "metric not declared", "error", err.text, NULL);
         abort();
@@ -38,19 +39,29 @@ static struct metric *declare(const char *kind, const char *name, const char *he
 
 void revision_init(void) {
     static const char *const KINDS[REVISION_KINDS] = {"scripts", "rules", "shadow_rules"};
-    static const char *const LABELS[] = {"revision"};
+    static const char *const LABELS[] = {"revision"}, *const RESULT[] = {"result"};
     pthread_mutex_lock(&lock);
     if (!shard)
         shard = metrics_shard_new(NULL);
     for (int i = 0; i < REVISION_KINDS; i++) {
         struct record *record = &records[i];
-        record->successful = declare(KINDS[i], "config_last_reload_successful",
+        record->successful = declare(KINDS[i], METRIC_GAUGE, "config_last_reload_successful",
                                      "Whether the last reload of the %s was taken.", NULL, 0);
-        record->timestamp = declare(KINDS[i], "config_last_reload_success_timestamp_seconds",
-                                    "When the %s that are live were loaded.", NULL, 0);
-        record->info = declare(KINDS[i], "info", "The revision of the %s that is live.", LABELS, 1);
+        record->timestamp =
+            declare(KINDS[i], METRIC_GAUGE, "config_last_reload_success_timestamp_seconds",
+                    "When the %s that are live were loaded.", NULL, 0);
+        record->info = declare(KINDS[i], METRIC_GAUGE, "info",
+                               "The revision of the %s that is live.", LABELS, 1);
+        record->reloads = declare(KINDS[i], METRIC_COUNTER, "config_reloads_total",
+                                  "Loads of the %s, the first one included.", RESULT, 1);
+        for (int j = 0; j < 2; j++)
+            metrics_cell(shard, record->reloads, &RESULTS[j]);
     }
     pthread_mutex_unlock(&lock);
+}
+
+static void count_reload(const struct record *record, bool taken) {
+    metrics_add(metrics_cell(shard, record->reloads, &RESULTS[taken]), 1);
 }
 
 static int64_t unix_ms(void) {
@@ -103,6 +114,7 @@ void revision_loaded(enum revision_kind kind, const char *revision, const char *
     now->loaded_ms = unix_ms();
     now->loads++;
     revision_calls(&record->calls, &record->failed_calls);
+    count_reload(record, true);
     set(record->successful, !why);
     set(record->timestamp, (double)now->loaded_ms / 1000);
     if (record->shard)
@@ -139,6 +151,7 @@ void revision_refused(enum revision_kind kind, const char *revision, const char 
     snprintf(record->state.error, sizeof record->state.error, "%s", why);
     snprintf(record->state.refused, sizeof record->state.refused, "%s", revision ? revision : "");
     record->state.failures++;
+    count_reload(record, false);
     set(record->successful, 0);
     pthread_mutex_unlock(&lock);
 }

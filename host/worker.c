@@ -50,7 +50,7 @@ struct worker {
     uv_loop_t loop;
     uv_async_t wake;
     uv_timer_t beat;
-    uint64_t beat_due;
+    uint64_t beat_due; // uv_hrtime; 0: no beat yet
     _Atomic uint64_t heartbeat;
     atomic_bool drain_asked, ended;
     struct waiting_order *orders;
@@ -103,6 +103,16 @@ static void on_request(void *user, struct http_exchange *exchange,
     request_start(worker->live, exchange, request, &options);
 }
 
+static void on_refused(void *user, int status) {
+    const struct listener *listener = user;
+    meters_count_refusal(listener->worker->meters, status);
+}
+
+static void on_answered(void *user, double seconds) {
+    const struct worker *worker = user;
+    meters_count_answer(worker->meters, seconds);
+}
+
 // Starting.
 
 static int listen_on(struct worker *worker, const char *address, int port, size_t body_limit,
@@ -119,6 +129,7 @@ static int listen_on(struct worker *worker, const char *address, int port, size_
         .max_connections = (unsigned)config_number(worker->options.config, "MAX_CONNECTIONS"),
         .origins = inner ? NULL : config_string(worker->options.config, "CORS_ORIGINS"),
         .on_request = on_request,
+        .on_refused = on_refused,
         .user = listener,
     };
     *listener = (struct listener){.worker = worker, .port = port, .inner = inner};
@@ -156,6 +167,8 @@ static int open_parts(struct worker *worker, struct err *err) {
         .connections = (int)config_number(config, "DB_CONNECTIONS"),
         .queue_wait_ms = 500,
         .reply_wait_ms = 5000,
+        .on_answered = on_answered,
+        .user = worker,
     };
     struct http_client_limits limits = {
         .max_connections = 256, .max_per_host = 96, .max_in_flight = 1024};
@@ -468,8 +481,8 @@ static void add_generation(struct meters_state *state, struct generation *genera
     state->generations++;
 }
 
-static void update_meters(struct worker *worker, double lag_seconds) {
-    struct meters_state state = {.lag_seconds = lag_seconds};
+static void update_meters(struct worker *worker) {
+    struct meters_state state = {0};
     add_generation(&state, worker->live);
     for (int i = 0; i < worker->retired_count; i++)
         add_generation(&state, worker->retired[i]);
@@ -488,12 +501,14 @@ static void update_meters(struct worker *worker, double lag_seconds) {
 
 static void on_beat(uv_timer_t *timer) {
     struct worker *worker = timer->data;
-    uint64_t now = uv_hrtime() / 1000000;
-    uint64_t late = worker->beat_due && now > worker->beat_due ? now - worker->beat_due : 0;
-    worker->beat_due = now + BEAT_MS;
+    uint64_t ns = uv_hrtime(), now = ns / 1000000;
+    if (worker->beat_due)
+        meters_count_lag(worker->meters,
+                         ns > worker->beat_due ? (double)(ns - worker->beat_due) / 1e9 : 0);
+    worker->beat_due = ns + BEAT_MS * 1000000ull;
     atomic_store(&worker->heartbeat, now);
     reap(worker);
-    update_meters(worker, (double)late / 1000);
+    update_meters(worker);
     if (worker->drain_at)
         go_on_draining(worker);
 }

@@ -50,6 +50,9 @@ static int declare(lua_State *L, enum metric_kind kind) {
         metrics_declare(name, kind, help, labels, label_count, buckets, bucket_count, &err);
     if (!metric)
         return luaL_error(L, "%s", err.text);
+    // The only series is there before the first event: what grows from nothing shows no growth.
+    if (label_count == 0 && kind != METRIC_GAUGE)
+        metrics_cell(api_env(L)->metrics, metric, NULL);
     struct held *held = lua_newuserdata(L, sizeof *held);
     *held = (struct held){metric, kind, (int)label_count};
     luaL_getmetatable(L, "host.metrics.metric");

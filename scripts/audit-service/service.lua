@@ -40,6 +40,9 @@ return {
   inner_routes = {
     { "GET", "/api/v1/audit-log", list, invoked = true, auth = true },
   },
+  start = function()
+    inbox.watch("audit")
+  end,
   subscriptions = {
     { pubsub = "pubsub", topic = "task-events", path = "/events/task-events",
       dead_letter_topic = "task-events-dead", bulk = { max = 32, wait_ms = 20 },

@@ -7,12 +7,22 @@ local chat_turn = require("chat-api.chat_turn")
 local chat_undo = require("chat-api.chat_undo")
 local json = require("lib.json")
 local match = require("chat-api.chat_match")
+local metrics = require("host.metrics")
 local problem = require("lib.problem")
 local rules = require("lib.rules")
 
 local chat = {}
 
 local say = chat_turn.say
+
+local tool_calls = metrics.counter("chat_tool_calls_total", "What the chat did for its users.",
+  { "tool", "outcome" })
+
+local function count(tools)
+  for _, call in ipairs(tools) do
+    tool_calls:add(1, call.tool_name, call.success and "done" or "refused")
+  end
+end
 
 -- Answers to what was asked.
 
@@ -188,6 +198,7 @@ function chat.new(parts)
     message = message or by_rules(turn, text, instead)
     local reply = { message = message, tools_invoked = json.list(turn.tools),
       conversation_id = conversation.id }
+    count(turn.tools)
     local saved, failed = parts.conversations.save(turn.user, conversation, text, message,
       turn.tools)
     return reply, not saved and failed or nil

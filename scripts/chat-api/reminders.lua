@@ -35,20 +35,28 @@ local FIRE = "WITH due AS (SELECT task_id, version FROM chat.reminder WHERE %s"
   .. ", 'remind_at', " .. TIME:format("remind_at") .. ", 'priority', priority,"
   .. " 'timezone', timezone, 'late_seconds',"
   .. " round(greatest(extract(epoch FROM now - remind_at), 0)::numeric, 3)))::text"
-  .. " FROM e ORDER BY remind_at"
+  .. " FROM e ORDER BY remind_at RETURNING (data::json->'payload'->>'late_seconds')::float8 AS late"
 local FIRE_ONE = FIRE:format("task_id = $1::uuid AND version = $2::integer"
   .. " AND remind_at <= clock_timestamp()")
 local FIRE_LATE = FIRE:format("remind_at <= clock_timestamp() - interval '2 seconds'")
 local WAIT = "SELECT extract(epoch FROM remind_at - clock_timestamp()) * 1000 AS ms"
   .. " FROM chat.reminder WHERE task_id = $1::uuid AND version = $2::integer"
 local PENDING = "SELECT count(*) AS waiting,"
+  .. " count(*) FILTER (WHERE remind_at < clock_timestamp()) AS overdue,"
   .. " coalesce(extract(epoch FROM clock_timestamp() - min(remind_at)), 0) AS late"
   .. " FROM chat.reminder WHERE remind_at < clock_timestamp() + interval '1 day'"
 
 local fired_total = metrics.counter("reminders_fired_total", "Reminders whose event was written.",
   { "by" })
+for _, by in ipairs({ "job", "sweep", "cron" }) do
+  fired_total:add(0, by)
+end
+local lateness = metrics.histogram("reminders_late_seconds",
+  "From the time of a reminder until its event was written.",
+  { 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 3, 4, 5, 10, 30, 60, 300, 3600, 86400 }, {})
+local overdue = metrics.gauge("reminders_overdue", "Reminders whose time has come.", {})
 local waiting = metrics.gauge("reminders_waiting", "Reminders of the next 24 hours.", {})
-local late = metrics.gauge("reminders_late_seconds",
+local late = metrics.gauge("reminders_oldest_overdue_seconds",
   "How late the oldest reminder is that has not fired.", {})
 local wake = function() end
 
@@ -76,6 +84,9 @@ local function fire(by, sql, ...)
   if rows.affected > 0 then
     failpoint.hit("after_reminder_commit")
     fired_total:add(rows.affected, by)
+    for _, row in ipairs(rows) do
+      lateness:observe(row.late)
+    end
     wake()
   end
   return rows.affected
@@ -152,6 +163,7 @@ function reminders.count()
   local rows = db.query(PENDING)
   if rows then
     waiting:set(rows[1].waiting)
+    overdue:set(rows[1].overdue)
     late:set(math.max(0, rows[1].late))
   end
 end

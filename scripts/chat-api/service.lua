@@ -79,6 +79,7 @@ return {
       name = reminders.job_name }))
     reminders.use_relay(relay)
     inbox.forget("chat")
+    inbox.watch("chat")
     inbox.forget_rows("chat.departed_parent", "departed_at < now() - interval '8 days'")
     timer.every(HOUR_MS, tasks.forget_answers)
     if worker.index == 0 then

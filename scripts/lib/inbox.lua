@@ -15,6 +15,7 @@ local inbox = {}
 
 local BODY_BYTES = 65536
 local SWEEP_MS, RETRY_MS = 3600 * 1000, 1000
+local COUNT_MS, COUNTED = 15000, 10000
 local SWEEP_ROWS = 5000 -- of one statement, so that it is over well before its deadline
 
 ---Runs the statement that is an event's whole effect (waits), guarded by its event_id:
@@ -34,6 +35,20 @@ function inbox.effect(sql, ...)
     return nil, store.problem(err)
   end
   return rows
+end
+
+-- One worker of a program looks.
+local function count_dead(schema)
+  local dead = metrics.gauge("events_dead",
+    "Rows of dead_event: events that could never be handled; " .. COUNTED .. " at most.", {})
+  local sql = "SELECT count(*) AS dead FROM (SELECT 1 FROM " .. schema .. ".dead_event LIMIT "
+    .. COUNTED .. ") AS few"
+  timer.every(COUNT_MS, function()
+    local rows = db.query(sql)
+    if rows then
+      dead:set(rows[1].dead)
+    end
+  end)
 end
 
 ---The `bury` of a subscription.
@@ -77,6 +92,14 @@ function inbox.forget_rows(name, condition)
   end
   fiber.spawn(sweep)
   timer.every(SWEEP_MS, sweep)
+end
+
+---For `start` of a service that buries events: how many there are is a metric.
+---@param schema string
+function inbox.watch(schema)
+  if worker.index == 0 then
+    count_dead(schema)
+  end
 end
 
 ---Forgets events that cannot come again: topics keep them for seven days.

@@ -7,6 +7,7 @@ local db = require("host.db")
 local fiber = require("host.fiber")
 local log = require("host.log")
 local metrics = require("host.metrics")
+local timer = require("host.timer")
 local worker = require("host.worker")
 
 local jobs = {}
@@ -14,6 +15,7 @@ local jobs = {}
 local BATCH = 32
 local POLL_MIN_MS, POLL_MAX_MS = 500, 1500
 local BACKOFF_MIN_MS, BACKOFF_MAX_MS = 200, 30000
+local COUNT_MS, COUNTED = 5000, 10000
 
 ---@class jobs.Options
 ---@field schema string
@@ -25,6 +27,8 @@ local function statements(schema)
   return {
     read = "SELECT task_id, due_at, version FROM " .. schema .. ".job_change"
       .. " WHERE bucket = ANY ($1::text[]::smallint[]) LIMIT $2::integer",
+    count = "SELECT count(*) AS pending FROM (SELECT 1 FROM " .. schema .. ".job_change LIMIT "
+      .. COUNTED .. ") AS few",
     delete = "DELETE FROM " .. schema .. ".job_change AS j USING"
       .. " unnest($1::text[]::uuid[], $2::text[]::integer[]) AS d (task_id, version)"
       .. " WHERE j.task_id = d.task_id AND j.version = d.version",
@@ -41,6 +45,8 @@ function jobs.start(options)
   local told = metrics.counter("jobs_told_total", "Changes that the scheduler knows.", {})
   local refused = metrics.counter("jobs_refused_total", "Changes that it will never take.", {})
   local failed = metrics.counter("jobs_failures_total", "Calls that are tried again.", {})
+  local pending = metrics.gauge("jobs_pending",
+    "Changes that the scheduler has not been told; " .. COUNTED .. " at most.", {})
 
   -- True: it is settled.
   local function tell(row)
@@ -111,6 +117,14 @@ function jobs.start(options)
     end
   end
 
+  if worker.index == 0 then
+    timer.every(COUNT_MS, function()
+      local rows = db.query(sql.count)
+      if rows then
+        pending:set(rows[1].pending)
+      end
+    end)
+  end
   fiber.spawn(run)
   return { wake = function() woken:set() end }
 end

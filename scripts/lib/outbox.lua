@@ -73,7 +73,9 @@ local function make_metrics()
     published = metrics.counter("outbox_published_total", "Events that the broker has taken.",
       { "topic" }),
     failures = metrics.counter("outbox_publish_failures_total",
-      "Publish calls that failed and are tried again.", {}),
+      "Publish calls that failed and are tried again.", { "topic" }),
+    breaker = metrics.gauge("outbox_breaker_open",
+      "Workers whose relay tries a topic with one batch alone, after failures.", { "topic" }),
     parked = metrics.counter("outbox_parked_total", "Events that can never be published.",
       { "topic" }),
     pending = metrics.gauge("outbox_pending", "Rows not published yet.", {}),
@@ -81,6 +83,9 @@ local function make_metrics()
     lag = metrics.histogram("outbox_publish_lag_seconds",
       "From the transaction of a change until the broker had its event.", LAG_BUCKETS),
     oldest = metrics.gauge("outbox_oldest_seconds", "Age of the oldest row not published.", {}),
+    bytes = metrics.gauge("outbox_bytes", "Size of all rows, estimated.", {}),
+    max_bytes = metrics.gauge("outbox_max_bytes",
+      "Size above which writes are refused (OUTBOX_MAX_MB).", {}),
     leases = metrics.gauge("outbox_leases", "Buckets owned by this worker.", {}),
   }
 end
@@ -129,7 +134,11 @@ function outbox.start(options)
   local topics = {} -- topic -> {failures, again_ms}: how its publishing goes
 
   local function state_of(topic)
-    topics[topic] = topics[topic] or { failures = 0, again_ms = 0 }
+    if not topics[topic] then
+      topics[topic] = { failures = 0, again_ms = 0 }
+      count.failures:add(0, topic)
+      count.breaker:set(0, topic)
+    end
     return topics[topic]
   end
 
@@ -153,11 +162,12 @@ function outbox.start(options)
   -- One topic that cannot be published does not hold up the others.
   local function failed(topic, message, retry_ms)
     local state = state_of(topic)
-    count.failures:add(1)
+    count.failures:add(1, topic)
     if state.failures == 0 then
       log.warn("events cannot be published for now; they wait", { topic = topic, error = message })
     end
     state.failures = state.failures + 1
+    count.breaker:set(state.failures >= BREAKER and 1 or 0, topic)
     local ceiling = math.min(BACKOFF_MAX_MS,
       BACKOFF_MIN_MS * 2 ^ math.min(state.failures, 12)) --[[@as integer]]
     state.again_ms = time.monotonic_ms() + (retry_ms or math.random(1, ceiling))
@@ -167,6 +177,7 @@ function outbox.start(options)
     local state = state_of(topic)
     if state.failures > 0 then
       log.info("events are published again", { topic = topic })
+      count.breaker:set(0, topic)
     end
     state.failures, state.again_ms = 0, 0
   end
@@ -328,8 +339,11 @@ function outbox.start(options)
       return
     end
     local seen = rows[1]
-    full = seen.rows * (seen.bytes + ROW_BYTES) > config.get("OUTBOX_MAX_MB") * 1048576
+    local bytes, max = seen.rows * (seen.bytes + ROW_BYTES), config.get("OUTBOX_MAX_MB") * 1048576
+    full = bytes > max
     if worker.index == 0 then
+      count.bytes:set(bytes)
+      count.max_bytes:set(max)
       count.pending:set(seen.rows)
       count.dead:set(seen.dead)
       count.oldest:set(seen.oldest)

@@ -4,8 +4,10 @@ local cloudevent = require("lib.cloudevent")
 local fiber = require("host.fiber")
 local json = require("lib.json")
 local log = require("host.log")
+local metrics = require("host.metrics")
 local problem = require("lib.problem")
 local rawjson = require("lib.rawjson")
+local time = require("host.time")
 
 local subscription = {}
 
@@ -33,6 +35,22 @@ local subscription = {}
 ---@field [2] any
 
 subscription.EVENT_BYTES = 256 * 1024
+
+local handled_total = metrics.counter("events_handled_total",
+  "Events that came, by what became of each.", { "topic", "outcome" })
+local lag = metrics.histogram("events_handled_lag_seconds",
+  "From an event's timestamp until its effect was there.",
+  { 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600 }, { "topic" })
+
+local OUTCOMES = { SUCCESS = "success", RETRY = "retry", DROP = "drop" }
+
+-- verdict nil: it cannot be handled now. event nil: it could not be read.
+local function count(topic, verdict, event)
+  handled_total:add(1, topic, OUTCOMES[verdict] or "retry")
+  if verdict == "SUCCESS" and event then
+    lag:observe(math.max(0, (time.now_ms() - time.parse(event.timestamp)) / 1000), topic)
+  end
+end
 
 local function wants(declared, event_type)
   if not declared.types then
@@ -75,15 +93,18 @@ local function deliver(declared, request)
   elseif event then
     verdict, message = declared.handler(event)
     if not verdict then
+      count(declared.topic, nil)
       return problem.reply(message --[[@as Problem]])
     end
   end
   if verdict == "DROP" then
     local kept, why = declared.bury(declared.topic, message, body)
     if not kept then
+      count(declared.topic, nil)
       return problem.reply(why)
     end
   end
+  count(declared.topic, verdict, event)
   return 200, { status = verdict }
 end
 
@@ -198,6 +219,7 @@ local function deliver_all(declared, request)
   for i, entry in ipairs(entries) do
     local word = word_for(declared, entry, i - 1)
     statuses[i] = { entryId = entry.id, status = word }
+    count(declared.topic, entry.verdict, entry.event)
     if word == "RETRY" then
       put_off = put_off + 1
       reason = reason or entry.message
@@ -245,6 +267,9 @@ function subscription.routes(subscriptions)
   local list, told, texts = {}, json.list({}), {}
   for i, declared in ipairs(subscriptions or {}) do
     told[i] = tell(declared)
+    for _, outcome in ipairs({ "success", "retry", "drop" }) do
+      handled_total:add(0, declared.topic, outcome)
+    end
     texts[i] = as_text(told[i])
     list[i] = { "POST", declared.path, large = true, function(request)
       if is_bulk(declared, request) then

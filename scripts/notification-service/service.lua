@@ -60,5 +60,6 @@ return {
   start = function()
     deliverer.start(outbox.start({ schema = "notify", source = "notification-service",
       pubsub = "pubsub", broadcast = { ["task-updates"] = "pubsub-broadcast" } }))
+    inbox.watch("notify")
   end,
 }

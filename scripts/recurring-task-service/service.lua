@@ -23,6 +23,7 @@ return {
     recurring.start(outbox.start({ schema = "recur", source = "recurring-task-service",
       pubsub = "pubsub" }))
     inbox.forget("recur")
+    inbox.watch("recur")
     inbox.forget_rows("recur.anchor",
       "greatest(due_at, created_at) < now() - interval '400 days'")
   end,

@@ -7,6 +7,7 @@ local civil = require("rules.civil")
 
 local rule_words = {}
 
+---@type table<string, string>
 local SIMPLE = { DAILY = "every day", WEEKLY = "every week", MONTHLY = "every month",
   YEARLY = "every year" }
 local UNITS = { HOURLY = "hour", DAILY = "day", WEEKLY = "week", MONTHLY = "month",
@@ -122,6 +123,8 @@ end
 
 local TELL = { HOURLY = plain, DAILY = plain, WEEKLY = weekly, MONTHLY = monthly, YEARLY = yearly }
 
+---@param rule string
+---@return string|nil
 local function series(rule)
   local parts = parts_of(rule)
   local text = parts and TELL[parts.FREQ](parts)

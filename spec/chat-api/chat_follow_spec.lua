@@ -14,7 +14,7 @@ describe("a conversation", function()
   end)
 
   after_each(function()
-    assert.are.same({}, host.counters, "a default answered")
+    assert.same({}, host.defaults(), "a default answered")
   end)
 
   local function tell(text)

@@ -14,7 +14,7 @@ describe("chat", function()
   end)
 
   after_each(function()
-    assert.are.same({}, host.counters, "a default answered")
+    assert.same({}, host.defaults(), "a default answered")
   end)
 
   local function tell(text, options)

@@ -20,7 +20,7 @@ end
 
 describe("a preview", function()
   after_each(function()
-    assert.same({}, host.counters, "a default answered")
+    assert.same({}, host.defaults(), "a default answered")
   end)
 
   it("holds what was understood, and nothing else", function()

@@ -69,6 +69,7 @@ class Cluster:
         self.logs = {}
         self.host_ports = {}    # name of a service, "-2" behind that of its second replica -> port
         self.dapr_ports = {}    # the same -> the HTTP port of its daprd
+        self.dapr_metrics = {}  # the same -> the port of its daprd's metrics
         self.resources = [os.path.join(ROOT, "dapr", "components")]
         self.config = os.path.join(ROOT, "dapr", "standalone", "config.yaml")
         self.dapr_env = {}      # more for each daprd
@@ -196,7 +197,7 @@ class Cluster:
         name, offset = app if replica == 1 else f"{app}-{replica}", SERVICES.index(app)
         # A service declared at 8000 + n listens at PORT + n, and at 1,000 more for its daprd.
         self.host_ports[name] = base + offset
-        self.dapr_ports[name] = dapr_http
+        self.dapr_ports[name], self.dapr_metrics[name] = dapr_http, metrics
         self.spawn(name, [HOST, "run", app], {**self.host_env(base), "DAPR_HTTP_PORT": str(dapr_http), **(env or {})})
         resources = [word for folder in self.resources for word in ("--resources-path", folder)]
         self.spawn("daprd-" + name, [

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import sys
 import time
@@ -145,6 +146,16 @@ class Front(HostCase):
         self.assertNotIn("access-control-allow-origin", evil.headers)
         preflight = self.host.call("OPTIONS", "/api/tasks", token=None, headers={"Origin": "null", "Access-Control-Request-Method": "POST"})
         self.assertEqual(preflight.status, 403)
+
+    def test_what_is_refused_before_it_is_a_request_is_counted_as_well(self):
+        def refused():
+            text = self.host.get("/metrics", token=None).body.decode()
+            found = re.findall(r'^http_server_requests_total\{[^}]*route="refused",code="400"\} (\d+)$', text, re.M)
+            return int(found[0]) if found else 0
+        before = refused()
+        answer, _ = self.host.raw(b"GET /health HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n")
+        self.assertTrue(answer.startswith(b"HTTP/1.1 400"), answer)
+        self.assertEqual(refused(), before + 1)
 
     def test_metrics_name_what_happened(self):
         self.host.get("/api/tasks")

@@ -786,6 +786,7 @@ class Copies(RulesCase):
             status = self.status()
             self.assertEqual((status["revision"], status["state"], status["refused"]), (good, "returned", bad))
             self.acknowledged(good)
+            wait_until(lambda: self.host.get("/ready", token=None).status == 200, PATIENCE, "the database")
             self.assertIn(f"rules: revision {bad[:12]} was taken back: ", self.host.get("/ready", token=None).json["detail"])
             self.assertEqual(self.successful(), ["0"])
         self.assertEqual(len([l for l in self.host.log_text().splitlines() if "the rules were taken back before" in l]), 2)

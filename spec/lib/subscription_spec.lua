@@ -52,6 +52,14 @@ describe("lib.subscription", function()
     handled, buried, host.lines = {}, {}, {}
   end)
 
+  it("counts what became of each event, and how old it was when its effect was there", function()
+    host.counters = {}
+    deliver({ [2] = { nil, { status = 503, detail = "not now" } }, [3] = { "DROP", "why" } },
+      { event(1, "a"), event(2, "a"), event(3, "b"), "[]" })
+    assert.same({ ["events_handled_total t success"] = 1, ["events_handled_total t retry"] = 1,
+      ["events_handled_total t drop"] = 2, ["events_handled_lag_seconds t"] = 1 }, host.counters)
+  end)
+
   it("puts off what comes behind a failure of the same task, and nothing else", function()
     local words = deliver({ [2] = { nil, { status = 503, detail = "not now" } } },
       { event(1, "a"), event(2, "a"), event(3, "b"), event(4, "a"), event(5, "b") })

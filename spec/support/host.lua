@@ -29,12 +29,20 @@ package.loaded["host.fiber"] = { sleep = function() end, all = function(list)
 end, spawn = function(fn) fn() return true end, traceparent = function() end,
   set_traceparent = function() end }
 
-package.loaded["host.metrics"] = { counter = function(name)
-  return { add = function(_, count, ...)
-    local key = table.concat({ name, ... }, " ")
-    host.counters[key] = (host.counters[key] or 0) + count
-  end }
-end }
+package.loaded["host.metrics"] = {
+  counter = function(name)
+    return { add = function(_, count, ...)
+      local key = table.concat({ name, ... }, " ")
+      host.counters[key] = (host.counters[key] or 0) + count
+    end }
+  end,
+  histogram = function(name)
+    return { observe = function(_, _, ...)
+      local key = table.concat({ name, ... }, " ")
+      host.counters[key] = (host.counters[key] or 0) + 1
+    end }
+  end,
+}
 
 -- Rules without a VM of their own: their files run as they are, behind the same copies. `host.rules`
 -- of a spec takes the place of one entry.
@@ -97,5 +105,14 @@ package.loaded["host.worker"] = { service = "spec", index = 0, count = 1, versio
   ending = function() return false end,
   list_files = function() return host.files or {} end }
 package.loaded["host.revision"] = { status = function() return { previous = {} } end }
+
+---The rules that a default answered for.
+function host.defaults()
+  local list = {}
+  for name in pairs(host.counters) do
+    list[#list + 1] = name:match("^rules_.*")
+  end
+  return list
+end
 
 return host
