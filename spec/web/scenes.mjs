@@ -101,7 +101,7 @@ export async function leave(page, home) {
   await live(page);
 }
 
-/** How a scene is looked at. */
-export const LOOKS = [["phone", PHONE], ["desk", undefined]].flatMap(([shape, viewport]) => ["light", "dark"].map((colorScheme) => ({
-  name: `${shape}-${colorScheme}`, options: { colorScheme, reducedMotion: "reduce", expected: [FAILED_CALLS],
-    ...(viewport && { viewport, isMobile: true, hasTouch: true, deviceScaleFactor: 2 }) } })));
+/** What a scene is looked at on. */
+export const SHAPES = [["phone", PHONE], ["desk", undefined]].map(([name, viewport]) => ({
+  name, options: { reducedMotion: "reduce", expected: [FAILED_CALLS],
+    ...(viewport && { viewport, isMobile: true, hasTouch: true, deviceScaleFactor: 2 }) } }));

@@ -1,5 +1,6 @@
 // The chat beside the tasks.
 import assert from "node:assert/strict";
+import { createServer } from "node:http";
 import { FAILED_CALLS, PHONE, canOpenOffline, eventually, misses, newTab, newUser, noonDate, row, shows, spec } from "./support.mjs";
 
 const chat = (page) => page.getByRole("complementary", { name: "Chat" });
@@ -57,6 +58,50 @@ spec("what was said is there after a reload, and in another tab", async ({ visit
   await said(tab, "Add water the plants").waitFor();
   await say(tab, "Add call mum");
   await said(page, "Add call mum").waitFor();
+});
+
+// A model that says each piece when the case wants it.
+async function model() {
+  const asked = [];
+  const server = createServer((request, reply) => {
+    request.resume();
+    reply.writeHead(200, { "Content-Type": "text/event-stream" });
+    const event = (data) => reply.write(`data: ${data}\n\n`);
+    asked.push({
+      say: (content, finish = null) => event(JSON.stringify({ object: "chat.completion.chunk", choices: [{ index: 0, delta: { content }, finish_reason: finish }] })),
+      end: () => { event("[DONE]"); reply.end(); },
+    });
+  });
+  await new Promise((resolve) => { server.listen(0, "127.0.0.1", resolve); });
+  return { url: `http://127.0.0.1:${server.address().port}/v1`, next: () => eventually("the model is asked", () => asked.shift()),
+    close: () => { server.closeAllConnections(); server.close(); } };
+}
+
+spec("an answer is shown piece by piece, as the model says it", async ({ visit, system: start }) => {
+  const slow = await model();
+  try {
+    const system = await start({ env: { OPENAI_BASE_URL: slow.url, OPENAI_WAIT_MS: "60000" } });
+    const user = newUser(system.url);
+    const page = await visit({ user });
+    await chat(page).locator(".ideas").waitFor();
+    await page.getByRole("textbox", { name: "Message" }).fill("What should I do first?");
+    await page.keyboard.press("Enter");
+    const answer = await slow.next();
+    await chat(page).getByRole("status", { name: "Thinking" }).waitFor();
+    const whole = ["Begin ", "with the dentist", ", then rest."];
+    for (const [i, piece] of whole.entries()) {
+      answer.say(piece, i === 2 ? "stop" : null);
+      const text = whole.slice(0, i + 1).join("");
+      await eventually(`“${text}” is shown`, async () => (await answers(page).last().textContent()).trimEnd() === ("Answer: " + text).trimEnd());
+    }
+    answer.end();
+    await answers(page).last().locator(".thinking").waitFor({ state: "detached" });
+    await eventually("it is kept", async () => (await user.call("GET", `/api/${user.name}/chat/history`)).length === 2);
+    await page.reload();
+    await eventually("it is there again", async () => (await answers(page).last().textContent()) === "Answer: " + whole.join(""));
+  } finally {
+    slow.close();
+  }
 });
 
 spec("a press on an idea says it", async ({ visit }) => {

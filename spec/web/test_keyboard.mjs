@@ -1,6 +1,6 @@
 // By keyboard alone: shortcuts, the order of the focus, that it can be seen, and that it comes back.
 import assert from "node:assert/strict";
-import { addTask, dialog, eventually, misses, newUser, noonDate, row, shows, spec, titles } from "./support.mjs";
+import { addTask, dialog, eventually, list, misses, newUser, noonDate, row, shows, spec, titles } from "./support.mjs";
 
 const focused = (page) => page.evaluate(() => {
   const node = document.activeElement;
@@ -73,6 +73,63 @@ spec("a shortcut does what the sheet says", async ({ visit }) => {
   }
   await press(",");
   await dialog(page, "Settings").waitFor();
+});
+
+spec("keys typed before the shortcuts are loaded are done in order, and then are text of the field", async ({ visit }) => {
+  const user = newUser();
+  await user.add("Something");
+  const page = await visit({ user, serviceWorkers: "block" });
+  let go, asked = 0;
+  const held = new Promise((resolve) => { go = resolve; });
+  await page.route("**/app/keys.js", (route) => {
+    asked++;
+    return held.then(() => route.continue());
+  });
+  await page.reload();
+  await shows(page, "Something");
+  await page.keyboard.type("jpnbuy milk");
+  await page.keyboard.press("Enter");
+  await eventually("the shortcuts are asked for", () => asked);
+  go();
+  await shows(page, "buy milk");
+  await row(page, "Something").getByText("High").waitFor();
+  await eventually("both are there", async () => (await user.tasks()).map(({ title, priority }) => `${title} ${priority}`).sort().join() === "Something high,buy milk medium");
+  await page.keyboard.type(" later");
+  assert.equal(await page.getByRole("textbox", { name: "Add a task" }).inputValue(), " later");
+});
+
+spec("the focus stays on its task when it moves, changes elsewhere, or goes", async ({ visit }) => {
+  const user = newUser();
+  const tasks = [];
+  for (const title of ["Last", "Middle", "Top"]) tasks.push(await user.add({ title }));
+  const page = await visit({ user });
+  await shows(page, "Last");
+  assert.deepEqual(await titles(page), ["Top", "Middle", "Last"]);
+  await page.keyboard.type("jjj");
+  await focusIs(page, "Last");
+  await page.keyboard.type("p");
+  await eventually("it is the first", async () => (await titles(page)).join() === "Last,Top,Middle");
+  await focusIs(page, "Last");
+  await page.keyboard.type("e");
+  await page.getByRole("textbox", { name: "Title" }).fill("Half");
+  await user.change(tasks[1], { priority: "high" });
+  await eventually("it moved", async () => (await list(page).locator("li").first().textContent()).includes("Middle"));
+  assert.equal(await page.getByRole("textbox", { name: "Title" }).inputValue(), "Half");
+  await focusIs(page, "Title");
+  await page.keyboard.press("Escape");
+  await focusIs(page, "Last");
+  await page.keyboard.type("o");
+  await dialog(page, "Task details").waitFor();
+  await user.change(tasks[0], { title: "New words" });
+  await shows(page, "New words");
+  await page.keyboard.press("Escape");
+  await focusIs(page, "New words");
+  await page.keyboard.type("o");
+  await dialog(page, "Task details").waitFor();
+  await user.remove(tasks[0]);
+  await misses(page, "New words");
+  await page.keyboard.press("Escape");
+  await focusIs(page, "Top");
 });
 
 spec("a letter that is typed into a field is no shortcut", async ({ visit }) => {

@@ -1,7 +1,7 @@
 // How the page looks: axe in every view, nothing wider than the window, screenshots, the theme.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { EMPTY_SCENES, LOOKS, SCENES, leave, someone } from "./scenes.mjs";
+import { EMPTY_SCENES, SCENES, SHAPES, leave, someone } from "./scenes.mjs";
 import { PHONE, SHOTS, live, newUser, shows, spec, tokenOf, tools } from "./support.mjs";
 
 const AXE = readFileSync(tools.resolve("axe-core/axe.min.js"), "utf8");
@@ -22,14 +22,17 @@ const tooWide = (page) => page.evaluate(() => (document.documentElement.scrollWi
   : [...document.querySelectorAll("body *")].filter((node) => node.getBoundingClientRect().right > innerWidth + 1)
     .map((node) => `${node.tagName} ${node.className}`).slice(0, 5).concat(`${document.documentElement.scrollWidth} > ${innerWidth}`)));
 
-async function examine(page, look, scene, problems) {
-  await page.evaluate(() => document.fonts.ready.then(() => new Promise((resolve) => { requestAnimationFrame(() => requestAnimationFrame(resolve)); })));
-  await page.screenshot({ path: `${SHOTS}/${scene}-${look}.png` });
-  for (const text of [...await violations(page), ...await tooWide(page)]) problems.push(`${scene}: ${text}`);
+async function examine(page, shape, scene, problems) {
+  for (const colorScheme of ["light", "dark"]) {
+    await page.emulateMedia({ colorScheme });
+    await page.evaluate(() => document.fonts.ready.then(() => new Promise((resolve) => { requestAnimationFrame(() => requestAnimationFrame(resolve)); })));
+    await page.screenshot({ path: `${SHOTS}/${scene}-${shape}-${colorScheme}.png` });
+    for (const text of [...await violations(page), ...await tooWide(page)]) problems.push(`${scene}, ${colorScheme}: ${text}`);
+  }
 }
 
-for (const { name, options } of LOOKS) {
-  spec(`axe finds nothing and nothing is too wide in any view: ${name}`, async ({ visit }) => {
+for (const { name, options } of SHAPES) {
+  spec(`axe finds nothing and nothing is too wide in any view, light or dark: ${name}`, async ({ visit }) => {
     const problems = [];
     const user = await someone();
     const page = await visit({ user, ...options });
@@ -45,6 +48,9 @@ for (const { name, options } of LOOKS) {
     const out = await visit(options);
     await out.getByRole("heading", { name: "Sign in" }).waitFor();
     await examine(out, name, "sign-in", problems);
+    const docs = await visit({ ...options, path: "/docs" });
+    await docs.getByRole("heading", { level: 2 }).first().waitFor();
+    await examine(docs, name, "docs", problems);
     const ended = await visit({ ...options, ready: false,
       user: { ...user, token: () => tokenOf(user.name, { exp: Math.floor(Date.now() / 1000) - 60 }) } });
     await ended.getByRole("alert").getByText("Your sign-in has ended").waitFor();

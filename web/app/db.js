@@ -17,7 +17,6 @@ export function use(user) {
     request.onupgradeneeded = () => {
       request.result.createObjectStore("tasks", { keyPath: "id" });
       request.result.createObjectStore("ops", { keyPath: "seq" });
-      request.result.createObjectStore("meta");
     };
     request.onsuccess = () => {
       // Another tab signs out, or a newer page wants another shape.
@@ -65,12 +64,6 @@ export function putTasks(changed, gone, all) {
     changed.forEach((task) => store.put(task));
   });
 }
-
-/** @param {string} key @returns {Promise<any>} */
-export const meta = (key) => run("meta", "readonly", (s) => settled(s.get(key)));
-
-/** @param {string} key @param {any} value */
-export const putMeta = (key, value) => run("meta", "readwrite", (s) => settled(s.put(value, key)));
 
 /** Removes all that is kept of a user. @param {string} user */
 export async function forget(user) {

@@ -1,7 +1,8 @@
 // The dialog with all that a task has, and its history.
 import * as actions from "./actions.js";
 import { call } from "./api.js";
-import { agoLabel, dueLabel, fromInputs, offsetLabel, ruleLabel, timezone, toInputs } from "./dates.js";
+import { agoLabel, fromInputs, toInputs } from "./date-fields.js";
+import { dueLabel, offsetLabel, ruleLabel, timezone } from "./dates.js";
 import { field, openDialog, segments, select } from "./dialog.js";
 import { el } from "./dom.js";
 import * as store from "./store.js";

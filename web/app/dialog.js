@@ -1,5 +1,6 @@
 // The frame of all dialogs: the browser's own, with its focus trap, Escape and inertness.
 import { byId, el, icon, styles } from "./dom.js";
+import { keepFocus } from "./list.js";
 
 /**
  * Opens a dialog, which is removed when it closes.
@@ -10,7 +11,7 @@ import { byId, el, icon, styles } from "./dom.js";
  */
 export function openDialog(title, content, focus) {
   document.querySelectorAll("dialog[open]").forEach((other) => other.close());
-  const back = document.activeElement;
+  const refocus = keepFocus();
   const id = "dialog-title";
   const dialog = el("dialog", { "aria-labelledby": id },
     el("div.dialog-head", {}, el("h2", { id }, title),
@@ -19,7 +20,7 @@ export function openDialog(title, content, focus) {
   dialog.addEventListener("close", () => {
     document.body.append(byId("toasts")); // messages lie over a dialog, so they were in it
     dialog.remove();
-    if (back?.isConnected) back.focus();
+    refocus();
   });
   // A press on the backdrop, that also began there.
   let pressed = null;

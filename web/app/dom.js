@@ -35,6 +35,7 @@ export const byId = (id) => document.getElementById(id);
 export function icon(name) {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   svg.setAttribute("class", "icon");
+  svg.setAttribute("viewBox", "0 0 24 24");
   svg.setAttribute("aria-hidden", "true");
   const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
   use.setAttribute("href", "#i-" + name);
@@ -44,9 +45,6 @@ export function icon(name) {
 
 /** @returns {boolean} whether the user asked for less motion */
 export const stillness = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
-
-/** @returns {boolean} whether the page has its narrow shape */
-export const isNarrow = () => matchMedia("(max-width: 767px)").matches;
 
 /** @param {number} count @param {string} word @returns {string} "1 task", "2 tasks" */
 export const plural = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;

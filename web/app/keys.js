@@ -72,8 +72,17 @@ function onKey(event) {
   fn();
 }
 
-/** Begins to listen. @param {KeyboardEvent} event  the first, which brought this module */
-export function start(event) {
+// As if it came now: where the one before has gone to a field, it is text of the field.
+function type(key) {
+  const field = document.activeElement;
+  const event = new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true });
+  if (!field.dispatchEvent(event) || !typing(field)) return;
+  if (key === "Enter") field.form?.requestSubmit();
+  else if ([...key].length === 1) document.execCommand("insertText", false, key);
+}
+
+/** Begins to listen. @param {string[]} typed  keys that came before this module, in order */
+export function start(typed) {
   document.addEventListener("keydown", onKey);
-  onKey(event);
+  typed.splice(0).forEach(type);
 }

@@ -2,11 +2,13 @@
 import { byId, el, icon, plural, stillness } from "./dom.js";
 import { GROUPS, groupOf, startOfDay } from "./dates.js";
 import * as filters from "./filters.js";
-import * as live from "./live.js";
 import * as store from "./store.js";
 import { opens, taskRow } from "./task.js";
 
 const PAGE = 150; // rows drawn at first; more come when the end is near
+
+/** Where older completed tasks come from; others set it. @type {{has: () => boolean, read: () => void}} */
+export const older = { has: () => false, read: () => {} };
 
 const RANK = { high: 0, medium: 1, low: 2 };
 const rows = new Map(); // key -> {item, task, stamp}
@@ -61,12 +63,27 @@ function sections(filter, now) {
   return [...groups.values(), { title: "Completed", key: "completed", tasks: done }].filter((group) => group.tasks.length);
 }
 
-function leave(item) {
-  item.remove();
-}
-
 const headingOf = (group) => el(`h3.group.${group.key}`, {}, group.title,
   el("span.count", { "aria-hidden": "true" }, String(group.tasks.length)));
+
+const PARTS = [".title", ".title-field", "input[type=checkbox]", ".delete", ".tools button"];
+
+/**
+ * Remembers what has the focus, for when it is to have it again: a row may be drawn anew meanwhile, or be gone,
+ * and then the one in its place gets it.
+ * @returns {() => void}
+ */
+export function keepFocus() {
+  const node = document.activeElement, item = focusedItem();
+  const part = PARTS.find((selector) => node?.matches(selector)) ?? ".title";
+  const at = item ? [...byId("tasks").children].indexOf(item) : -1;
+  return () => {
+    if (node?.isConnected) return node.focus();
+    const left = byId("tasks").children;
+    if (item?.isConnected) item.querySelector(part)?.focus();
+    else if (item && left.length) focusItem(left[Math.min(at, left.length - 1)]);
+  };
+}
 
 function itemOf(task, heading, now, stamp) {
   const key = store.keyOf(task.id);
@@ -82,15 +99,11 @@ function itemOf(task, heading, now, stamp) {
     if (heading) row.item.prepend(headingOf(heading));
     return row;
   }
-  const focused = row.item.contains(document.activeElement) ? document.activeElement : null;
-  const again = focused && ["check", "title", "more", "delete"].find((name) => focused.closest(
-    name === "check" ? "input[type=checkbox]" : name === "title" ? ".title" : name === "delete" ? ".delete" : ".tools button"));
+  const refocus = row.item.contains(document.activeElement) ? keepFocus() : null;
   row.item.dataset.id = task.id;
   row.item.replaceChildren(...(heading ? [headingOf(heading)] : []), taskRow(task, now));
   Object.assign(row, { task, stamp: mark });
-  if (again) {
-    row.item.querySelector({ check: "input[type=checkbox]", title: ".title", delete: ".delete" }[again] ?? ".tools button")?.focus();
-  }
+  refocus?.();
   return row;
 }
 
@@ -119,23 +132,25 @@ export function draw() {
   }
   const list = byId("tasks");
   const keep = new Set(wanted.map((row) => row.item));
-  const before = document.activeElement?.closest?.("#tasks > li");
-  const at = before ? [...list.children].indexOf(before) : -1;
+  const focused = focusedItem();
+  const refocus = focused && !keep.has(focused) ? keepFocus() : null;
   for (const [key, row] of rows) {
     if (keep.has(row.item)) continue;
     rows.delete(key);
-    leave(row.item);
+    row.item.remove();
   }
   wanted.forEach((row, i) => {
+    if (list.children[i] === row.item) return;
+    // What is moved loses the focus: the others go behind it.
+    if (row.item === focused) while (list.children[i] !== focused) list.append(list.children[i]);
     if (list.children[i] === row.item) return;
     const fresh = !row.item.isConnected && loaded && list.children.length > 0;
     list.insertBefore(row.item, list.children[i] ?? null);
     if (fresh && !stillness()) row.item.animate([{ opacity: 0, translate: "0 -4px" }, {}], 160);
   });
-  // The row that had the focus is gone: its place keeps it.
-  if (at >= 0 && !document.activeElement?.closest("#tasks") && list.children.length) focusItem(list.children[Math.min(at, list.children.length - 1)]);
   list.hidden = wanted.length === 0;
-  byId("more").hidden = total <= wanted.length && !(filter.kind === "completed" && live.hasOlder());
+  refocus?.();
+  byId("more").hidden = total <= wanted.length && !(filter.kind === "completed" && older.has());
   byId("title").textContent = filter.title;
   byId("summary").textContent = loaded && !absent ? plural(total, "task") : "";
   document.title = filter.title + " · Todo";
@@ -169,7 +184,7 @@ export function start() {
   new IntersectionObserver((entries) => {
     if (!entries.some((entry) => entry.isIntersecting)) return;
     most += PAGE;
-    if (filters.current().kind === "completed") live.readOlder();
+    if (filters.current().kind === "completed") older.read();
     draw();
   }, { rootMargin: "400px" }).observe(byId("more"));
   setInterval(draw, 30000); // what was due becomes overdue

@@ -25,12 +25,10 @@ function become(next) {
 }
 
 // A page that early.js asked for, once.
-async function early(path) {
+function early(path) {
   const asked = window.early;
   window.early = null;
-  if (asked?.path !== path) return null;
-  const answer = await asked.answer;
-  return answer?.ok ? { data: await answer.json(), headers: answer.headers } : null;
+  return asked?.path === path ? asked.answer : null;
 }
 
 const nextOf = (headers) => /<([^>]+)>; rel="next"/.exec(headers.get("Link") ?? "")?.[1];

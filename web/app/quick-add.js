@@ -1,7 +1,7 @@
 // Adding a task by a sentence, which is shown as it was understood while it is typed.
 import { Refused, call } from "./api.js";
 import { dueLabel, offsetLabel, ruleLabel, timezone } from "./dates.js";
-import { byId, el, icon } from "./dom.js";
+import { byId, el, icon, styles } from "./dom.js";
 
 const PAUSE_MS = 180, PATIENCE_MS = 1500;
 const ICONS = { due: "calendar", priority: "flag", recurrence: "repeat", reminder: "bell" };
@@ -77,15 +77,12 @@ async function fieldsOf(text) {
   }
 }
 
-async function submit(event) {
-  event.preventDefault();
-  const field = byId("add");
-  const text = field.value;
-  if (!text.trim()) return field.focus();
+/** @param {string} text  what the field had */
+export async function submit(text) {
+  if (!text.trim()) return byId("add").focus();
   clearTimeout(timer);
   asking?.abort();
   const known = fieldsOf(text), actions = import("./actions.js");
-  field.value = "";
   show(null);
   const task = await known;
   const fields = task?.title ? { ...task } : { title: text.trim().slice(0, 255) };
@@ -96,9 +93,9 @@ async function submit(event) {
 }
 
 /** Begins to listen to the field. */
-export function start() {
+export async function start() {
+  await styles("/later.css");
   const field = byId("add");
-  byId("add-form").addEventListener("submit", submit);
   field.addEventListener("input", () => {
     // Marks of what stays the same stay until the answer comes.
     drawMarks(field.value, last && field.value.startsWith(last.text) ? last.parts : []);
@@ -106,7 +103,5 @@ export function start() {
     timer = setTimeout(look, PAUSE_MS);
   });
   field.addEventListener("scroll", () => { byId("add-marks").scrollLeft = field.scrollLeft; });
-  field.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") field.blur();
-  });
+  if (field.value) look(); // typed before this module was here
 }

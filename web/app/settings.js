@@ -52,7 +52,7 @@ function calendar() {
   };
   const create = attempt(() => call("POST", "/api/calendar"));
   const draw = (url) => {
-    if (!url) return place.replaceChildren(button("Create a calendar address", create));
+    if (!url) return place.replaceChildren(el("div.line", {}, button("Create a calendar address", create)));
     const shown = el("input", { type: "text", readonly: true, value: url, "aria-label": "Calendar address", onfocus: (event) => event.target.select() });
     place.replaceChildren(shown, el("div.line", {}, button("Copy", async () => {
       await navigator.clipboard.writeText(url).then(() => toast("Copied"), () => shown.focus());
@@ -99,7 +99,7 @@ export function open() {
     el("section", {}, el("h3", {}, "Appearance"), el("div", {}, segments("Theme", "theme", [["auto", "Automatic"], ["light", "Light"], ["dark", "Dark"]],
       document.documentElement.dataset.theme ?? "auto", useTheme))),
     notifications(), calendar(), importing(),
-    el("section", {}, el("h3", {}, "Account"), el("div.line", {}, el("p", {}, `Signed in as ${session.user() ?? "nobody"}`), el("span.space", {}),
+    el("section", {}, el("h3", {}, "Account"), el("div.line", {}, el("p", {}, `Signed in as ${session.user() ?? "nobody"}`),
       button("Sign out", signOut)), el("p", {}, "Signing out removes your tasks from this browser. Programs can use the same tasks: ",
       el("a", { href: "/docs" }, "the API"), ".")))]);
 }

@@ -1,6 +1,5 @@
 // Tasks: what the server said last, and on top of it what was changed here and is not yet sent.
 // Whatever shows tasks reads list() and get(), and asks to be told of changes.
-import * as db from "./db.js";
 
 /**
  * @typedef {object} Task  as the API gives it, and `waiting`: it has changes that were not sent
@@ -82,15 +81,23 @@ function changed() {
 }
 
 const dirty = new Set();
-let saving = null;
+let saving = null, keep = null;
+function write() {
+  saving = null;
+  if (!keep) return;
+  const ids = [...dirty];
+  dirty.clear();
+  keep(ids.map((one) => known.get(one)).filter(Boolean), ids.filter((one) => !known.has(one)), false);
+}
+
 function save(id) {
   dirty.add(id);
-  saving ??= setTimeout(() => {
-    saving = null;
-    const ids = [...dirty];
-    dirty.clear();
-    db.putTasks(ids.map((one) => known.get(one)).filter(Boolean), ids.filter((one) => !known.has(one)), false);
-  }, 200);
+  saving ??= setTimeout(write, 200);
+}
+
+/** Where tasks are kept from now on. @param {(changed: Task[], gone: string[], all: boolean) => any} fn  all: nothing else is left */
+export function keepIn(fn) {
+  keep = fn;
 }
 
 /** Takes what the server says of a task, unless something newer is known. @param {Task} task */
@@ -144,14 +151,14 @@ export function replace(tasks) {
   known.clear();
   for (const task of tasks) if (!gone.has(task.id) && !late.has(task.id)) known.set(task.id, task);
   for (const task of kept) known.set(task.id, task);
-  db.putTasks([...known.values()], [], true);
+  keep?.([...known.values()], [], true);
   changed();
 }
 
 /** What this browser kept from the last time. @param {Task[]} tasks @param {Op[]} waiting */
 export function restore(tasks, waiting) {
   for (const task of tasks) if (!known.has(task.id)) known.set(task.id, task);
-  ops = waiting;
+  ops = [...waiting, ...ops.filter((op) => !waiting.some(({ seq }) => seq === op.seq))];
   changed();
 }
 

@@ -50,7 +50,7 @@ export function editTitle(row, task) {
     const title = field.value.trim();
     field.replaceWith(button);
     if (focus) button.focus();
-    opens.list(); // what changed meanwhile
+    queueMicrotask(opens.list); // what changed meanwhile; it may be the drawing that took the focus
     if (save && title && title !== task.title) act("edit", task.id, { title }, `Renamed to “${title}”`);
   };
   field.addEventListener("keydown", (event) => {

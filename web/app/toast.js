@@ -1,5 +1,5 @@
 // Short messages at the edge of the page, with one thing to do about them.
-import { byId, el, icon, stillness } from "./dom.js";
+import { byId, el, icon, stillness, styles } from "./dom.js";
 
 const SHOWN = 3;
 
@@ -12,9 +12,9 @@ const SHOWN = 3;
  * @returns {() => void} takes it away
  */
 export function toast(text, { label, action, kind = "info" } = {}) {
-  const place = byId("toasts"); // in the open dialog, where there is one
-  let timer;
+  let timer, over = false;
   const close = () => {
+    over = true;
     clearTimeout(timer);
     if (!node.isConnected) return;
     if (stillness()) node.remove();
@@ -24,8 +24,12 @@ export function toast(text, { label, action, kind = "info" } = {}) {
     el("span", {}, text),
     label && el("button.link", { type: "button", onclick: () => { close(); action?.(); } }, label),
     el("button.plain", { type: "button", "aria-label": "Dismiss", onclick: close }, icon("x")));
-  while (place.children.length >= SHOWN) (place.querySelector(".info") ?? place.firstChild).remove();
-  place.append(node);
+  styles("/later.css").then(() => {
+    if (over) return;
+    const place = byId("toasts"); // in the open dialog, where there is one
+    while (place.children.length >= SHOWN) (place.querySelector(".info") ?? place.firstChild).remove();
+    place.append(node);
+  });
   // A pointer or the focus on it holds it.
   const wait = () => {
     clearTimeout(timer);
