@@ -111,15 +111,8 @@ local function split(s)
 end
 
 local function strip(s)
-  s = text.trim(s)
-  local asked = false
-  for _ = 1, 5 do
-    local rest = polite(s)
-    if not rest or rest == "" then
-      break
-    end
-    asked, s = true, rest
-  end
+  local asked
+  s, asked = text.without(polite, text.trim(s), 5)
   -- "Can you add …?" asks politely; its question mark is no part of a title.
   s = asked and text.trim_end(s, "?") or s
   for _ = 1, 3 do

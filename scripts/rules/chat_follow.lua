@@ -115,21 +115,10 @@ function follow.correction(s, now, context)
     return nil
   end
   s = text.trim_end(s, ".!?")
-  local rest, corrected = s, false
-  for _ = 1, 3 do
-    local shorter = correction(rest)
-    if not shorter or shorter == "" then
-      break
-    end
-    rest, corrected = shorter, true
-  end
-  for _ = 1, 2 do
-    local shorter = instead(rest)
-    if not shorter or shorter == "" then
-      break
-    end
-    rest, corrected = shorter, true
-  end
+  local rest, corrected = text.without(correction, s, 3)
+  local instead_of
+  rest, instead_of = text.without(instead, rest, 2)
+  corrected = corrected or instead_of
   -- "tomorrow" alone asks what there is; after a task was added or changed, it says when.
   local tool = context.last_call and context.last_call.tool
   if not corrected and tool ~= "add_task" and tool ~= "update_task" then

@@ -244,4 +244,22 @@ function text.unquote(s)
   return inner
 end
 
+---Takes phrases off the front, `times` at most, as long as something is left.
+---@param phrase fun(s: string): string|nil, string|nil  of text.leading
+---@param s string
+---@param times integer
+---@return string rest
+---@return boolean found
+function text.without(phrase, s, times)
+  local found = false
+  for _ = 1, times do
+    local rest = phrase(s)
+    if not rest or rest == "" then
+      break
+    end
+    s, found = rest, true
+  end
+  return s, found
+end
+
 return text
