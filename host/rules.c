@@ -16,7 +16,7 @@ enum { SLOWER = 1 };
 #endif
 
 const struct rules_limits RULES_LIMITS = {
-    .call_ms = 5 * SLOWER, .load_ms = 500 * SLOWER, .memory = 32u << 20};
+    .call_ms = 5 * SLOWER, .load_ms = 500 * SLOWER, .memory = 12u << 20};
 
 struct rules {
     struct rules_bundle *bundle;
@@ -64,14 +64,13 @@ static bool has_same(const struct rules_parts *parts, const struct rules_part *p
 
 static int make_vms(struct rules *rules, const struct rules_parts *live,
                     const struct rules_limits *limits, struct err *err) {
-    struct rules_limits share = *limits;
-    share.memory = limits->memory / rules->parts.count;
+    struct rules_limits of_part = *limits;
     for (size_t i = 0; i < rules->parts.count; i++) {
         const struct rules_part *part = &rules->parts.list[i];
         if (live && has_same(live, part))
             continue;
-        share.only = part->files;
-        if (rules_vm_new(&rules->vms[i], rules->bundle, &share, err) != 0)
+        of_part.only = part->files;
+        if (rules_vm_new(&rules->vms[i], rules->bundle, &of_part, err) != 0)
             return -1;
     }
     return 0;

@@ -20,7 +20,7 @@ struct rules;
 struct rules_limits {
     unsigned call_ms; // CPU time of a call with small arguments; up to 4 times that with large ones
     unsigned load_ms; // CPU time of loading all files of a VM
-    size_t memory;    // bytes of all VMs, each of which may have the same share
+    size_t memory;    // bytes of each VM
     const char *only; // NULL: all files; else these ("one other") and what they require
 };
 

@@ -147,7 +147,7 @@ static void what_a_vm_requires_later_is_of_the_files_that_are_live(void **state)
     rules_bundle_unref(bundle);
 }
 
-static void the_parts_share_the_memory(void **state) {
+static void each_part_has_memory_of_its_own(void **state) {
     (void)state;
     static const char FULL[] = "return { f = function() local s = {} for i = 1, 1000 do s[i] = "
                                "(\"x\"):rep(16384) .. i end "
@@ -158,10 +158,12 @@ static void the_parts_share_the_memory(void **state) {
     limits.memory = 24u << 20;
     limits.call_ms = 60000;
     fixture_write("a.lua", FULL, sizeof FULL - 1);
-    limits.only = "a";
+    fixture_write("b.lua", FULL, sizeof FULL - 1);
+    limits.only = "a b";
     assert_int_equal(fixture_try(&limits, &err), 0);
     assert_int_equal(fixture_call("a.f", "1", &failure), 1);
-    limits.only = "a b";
+    assert_int_equal(fixture_call("b.f", "1", &failure), 1);
+    limits.memory = 12u << 20;
     assert_int_equal(fixture_try(&limits, &err), 0);
     assert_int_equal(fixture_call("a.f", "1", &failure), -1);
     assert_string_equal(failure.code, "memory");
@@ -177,7 +179,7 @@ int main(void) {
         T(what_is_left_out_stays_when_the_next_is_cancelled),
         T(one_that_lacks_what_the_live_one_lacks_too_is_not_taken),
         T(what_a_vm_requires_later_is_of_the_files_that_are_live),
-        T(the_parts_share_the_memory),
+        T(each_part_has_memory_of_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
