@@ -133,3 +133,52 @@ spec("of many tasks each can be reached by going on", async ({ visit }) => {
   assert.equal((await titles(page)).length, 200);
   await list(page).getByRole("checkbox", { name: "Complete: Task 199" }).scrollIntoViewIfNeeded();
 });
+
+// What is waiting is looked up before it is sent: here that takes until it is let go.
+function holdLookUps() {
+  const { getKey } = IDBObjectStore.prototype;
+  const held = [];
+  window.letGo = () => { held.splice(0).forEach((go) => go()); window.letGo.now = true; };
+  IDBObjectStore.prototype.getKey = function (key) {
+    const request = getKey.call(this, key), answer = {};
+    request.onsuccess = () => {
+      answer.result = request.result;
+      if (window.letGo.now) answer.onsuccess();
+      else held.push(() => answer.onsuccess());
+    };
+    window.looking = true;
+    return answer;
+  };
+}
+
+spec("what is taken back just before it is sent is taken back on the server too", async ({ visit }) => {
+  const user = newUser();
+  await user.add("Hasty");
+  const page = await visit({ user, init: holdLookUps });
+  await shows(page, "Hasty");
+  await checkbox(page, "Hasty").click();
+  await misses(page, "Hasty");
+  await page.waitForFunction(() => window.looking);
+  const sent = page.waitForResponse((response) => response.request().method() === "PUT");
+  await toast(page, "Hasty").getByRole("button", { name: "Undo" }).click();
+  await page.evaluate(() => window.letGo());
+  await sent;
+  await shows(page, "Hasty");
+  assert.equal((await user.one("Hasty")).status, "pending");
+});
+
+// A disk that is full, for what waits to be sent.
+function keepNothing() {
+  const { put } = IDBObjectStore.prototype;
+  IDBObjectStore.prototype.put = function (value) {
+    if (this.name === "ops") throw new DOMException("The disk is full", "QuotaExceededError");
+    return put.call(this, value);
+  };
+}
+
+spec("a change that the browser cannot keep is sent all the same", async ({ visit }) => {
+  const user = newUser();
+  const page = await visit({ user, init: keepNothing });
+  await addTask(page, "Not kept");
+  await eventually("the task on the server", async () => Boolean(await user.one("Not kept")));
+});

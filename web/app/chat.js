@@ -13,7 +13,7 @@ const ACTS = { add_task: ["plus", "Added"], update_task: ["note", "Changed"], co
 let user = "";
 let conversation = null;
 let busy = false;
-let read = false;   // the history is shown
+let read = false; // the history is shown
 let others = null; // the other tabs
 
 const log = () => byId("chat-log");

@@ -45,16 +45,14 @@ export const tasks = async () => await run("tasks", "readonly", (s) => settled(s
 /** @returns {Promise<object[]>} changes in the order they were made */
 export const ops = async () => await run("ops", "readonly", (s) => settled(s.getAll())) ?? [];
 
-/** @param {object} op */
-export const putOp = (op) => run("ops", "readwrite", (s) => settled(s.put(op)));
+/** @param {object} op @returns {Promise<boolean>} whether it is kept */
+export const putOp = async (op) => await run("ops", "readwrite", (s) => settled(s.put(op))) !== undefined;
 
 /** @param {string} seq */
 export const removeOp = (seq) => run("ops", "readwrite", (s) => settled(s.delete(seq)));
 
-/** @param {string} seq @returns {Promise<boolean>} whether another tab has left it there */
-export async function hasOp(seq) {
-  return await open === null || await run("ops", "readonly", (s) => settled(s.getKey(seq))) !== undefined;
-}
+/** @param {string} seq @returns {Promise<boolean>} whether it is not there any more; false where that cannot be told */
+export const lacksOp = async (seq) => await run("ops", "readonly", (s) => settled(s.getKey(seq)).then((key) => key ?? null)) === null;
 
 /** @param {object[]} changed @param {string[]} gone @param {boolean} all  nothing else is left */
 export function putTasks(changed, gone, all) {

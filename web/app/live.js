@@ -12,7 +12,7 @@ let failures = 0;
 let wake = null;
 let abort = null;
 let reading = null;
-let older;            // where the next completed tasks are
+let older; // where the next completed tasks are
 let handlers = { onState: () => {}, onTasks: () => {}, onReminder: () => {} };
 
 /** @returns {"connecting"|"live"|"offline"} */

@@ -12,11 +12,12 @@ const FIRST_WAIT_MS = 1000, LONGEST_WAIT_MS = 60000;
 const lock = "queue:" + session.user();
 const channel = new BroadcastChannel(lock);
 let running = false, again = false;
-let current = null;   // the op that is being sent
+let current = null; // the op that is being sent
 let failures = 0, timer = null;
 let count = 0;
-const told = new Map();  // key -> takes the message away
-const done = new Map();  // seq -> resolve of add()'s promise
+const told = new Map(); // key -> takes the message away
+const done = new Map(); // seq -> resolve of add()'s promise
+const unkept = new Set(); // seq of those that the browser could not keep
 
 /** @param {string} id @returns {string} the address of a task */
 export const url = (id) => "/api/tasks/" + encodeURIComponent(store.realId(id));
@@ -109,15 +110,16 @@ function finish(op, result) {
   channel.postMessage({ done: op.seq, name: op.id, task: result?.task, kind: op.kind });
   done.get(op.seq)?.(result);
   done.delete(op.seq);
+  unkept.delete(op.seq);
 }
 
 async function sendOne(op) {
-  if (!await db.hasOp(op.seq)) { // another tab has sent it
-    store.removeOp(op.seq);
-    return;
-  }
-  current = op;
+  current = op; // from here on it is too late to cancel it
   try {
+    if (!unkept.has(op.seq) && await db.lacksOp(op.seq)) { // another tab has sent it
+      store.removeOp(op.seq);
+      return;
+    }
     finish(op, await SEND[op.kind](op));
   } catch (error) {
     if (!(error instanceof Refused) || error.status === 401) throw error;
@@ -174,7 +176,10 @@ export function add(change) {
   store.addOp(op);
   const promise = new Promise((resolve) => done.set(op.seq, resolve));
   channel.postMessage({ added: op });
-  db.putOp(op).then(flush);
+  db.putOp(op).then((kept) => {
+    if (!kept) unkept.add(op.seq);
+    flush();
+  });
   return { op, done: promise };
 }
 

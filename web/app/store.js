@@ -3,25 +3,25 @@
 
 /**
  * @typedef {object} Task  as the API gives it, and `waiting`: it has changes that were not sent
- * @typedef {object} Op    a change not yet sent
- * @property {string} seq            order, and key in the database
+ * @typedef {object} Op  a change not yet sent
+ * @property {string} seq  order, and key in the database
  * @property {"create"|"update"|"complete"|"delete"} kind
- * @property {string} id             of the task; of one made here, a name until the server gives its id
+ * @property {string} id  of the task; of one made here, a name until the server gives its id
  * @property {Object<string, any>} [fields]  what a create or update sets
- * @property {Object<string, any>} [base]    the values of these fields before
- * @property {number} [version]      of the task it was made on
- * @property {string} [key]          Idempotency-Key of a create
+ * @property {Object<string, any>} [base]  the values of these fields before
+ * @property {number} [version]  of the task it was made on
+ * @property {string} [key]  Idempotency-Key of a create
  */
 
 const ECHO_MS = 2000;
 
-const known = new Map();   // id -> task, as the server said
-const gone = new Set();    // ids that were deleted: a late event must not bring them back
-const real = new Map();    // name of a task made here -> the server's id
-const names = new Map();   // and back
-const held = [];           // new tasks of the stream, while creates of this browser are not answered
+const known = new Map(); // id -> task, as the server said
+const gone = new Set(); // ids that were deleted: a late event must not bring them back
+const real = new Map(); // name of a task made here -> the server's id
+const names = new Map(); // and back
+const held = []; // new tasks of the stream, while creates of this browser are not answered
 let ops = [];
-let touched = null;        // ids that changed while all is being read
+let touched = null; // ids that changed while all is being read
 let folded = null;
 const listeners = new Set();
 
