@@ -16,7 +16,7 @@ enum { SLOWER = 1 };
 #endif
 
 const struct rules_limits RULES_LIMITS = {
-    .call_ms = 5 * SLOWER, .load_ms = 500 * SLOWER, .memory = 12u << 20};
+    .call_ms = 5 * SLOWER, .load_ms = 500 * SLOWER, .memory = 16u << 20};
 
 struct rules {
     struct rules_bundle *bundle;

@@ -108,7 +108,7 @@ class Check(Folder):
             with self.subTest(code):
                 shutil.copy(os.path.join(SHIPPED, "notify.lua"), self.rules)
                 self.change_retry(code)
-                self.check(r"^wrong notify\.lua: .*rules/notify\.lua:\d+: (the rules need more than 12288 KiB of memory|it takes more than)")
+                self.check(r"^wrong notify\.lua: .*rules/notify\.lua:\d+: (the rules need more than 16384 KiB of memory|it takes more than)")
 
     def test_a_pattern_that_takes_for_ever(self):
         for code in ('local found = (("a"):rep(500)):find(("a?"):rep(40) .. ("a*"):rep(40) .. "b")', 'local s = (("a"):rep(50000)):gsub(".-.-.-b", "")',
