@@ -8,6 +8,7 @@
 local config = require("host.config")
 local crypto = require("host.crypto")
 local db = require("host.db")
+local entity_tag = require("lib.entity_tag")
 local fiber = require("host.fiber")
 local ical_export = require("chat-api.ical_export")
 local json = require("lib.json")
@@ -199,8 +200,8 @@ local function is_fresh(request, user, now_ms, todo)
   if not rows then
     return nil, store.problem(err)
   end
-  local etag = etag_of(rows[1].state, now_ms, todo)
-  return (known:find(etag, 1, true) ~= nil or known == "*"), nil, etag
+  local tag = etag_of(rows[1].state, now_ms, todo)
+  return entity_tag.matches(known, tag), nil, tag
 end
 
 ---GET /calendar/{secret}.ics
@@ -217,7 +218,7 @@ function calendar_feed.read(request)
   end
   local todo = kind == "1"
   local now_ms = time.now_ms()
-  local fresh, failed, etag = is_fresh(request, user, now_ms, todo)
+  local fresh, failed, tag = is_fresh(request, user, now_ms, todo)
   if failed then
     return problem.reply(failed)
   end
@@ -225,7 +226,7 @@ function calendar_feed.read(request)
     ["Cache-Control"] = "private, max-age=60",
     ["Content-Disposition"] = 'inline; filename="tasks.ics"' }
   if fresh then
-    headers.ETag = etag
+    headers.ETag = tag
     return 304, "", headers
   end
   local rows, err = db.query(READ[todo].rows, user)

@@ -1,7 +1,8 @@
 -- The tools that a model or another program has for a user's tasks, as data: what each is for,
 -- what it takes and what it gives (JSON Schema 2020-12). Models read the descriptions. toolbox.lua
--- runs the tools.
+-- runs the tools. The limits of a task's fields are those of task_fields.
 local json = require("lib.json")
+local task_fields = require("chat-api.task_fields")
 
 local MAX_LISTED = 100
 
@@ -38,27 +39,32 @@ local function clearable(schema)
   return with
 end
 
-local STATUSES, PRIORITIES = { "pending", "in_progress", "completed" }, { "low", "medium", "high" }
+local FIELDS = task_fields.FIELDS
+local STATUSES, PRIORITIES = FIELDS.status.enum, FIELDS.priority.enum
 
 local TASK_ID = { type = "string", minLength = 1, maxLength = 100,
   description = "The task's id, as the other tools give it." }
-local TITLE = { type = "string", minLength = 1, maxLength = 255,
+local TITLE = { type = "string", minLength = FIELDS.title.minLength,
+  maxLength = FIELDS.title.maxLength,
   description = "What is to be done, in a few words." }
-local DESCRIPTION = { type = "string", maxLength = 2000, description = "Notes, as plain text." }
+local DESCRIPTION = { type = "string", maxLength = FIELDS.description.maxLength,
+  description = "Notes, as plain text." }
 local DUE_DATE = { type = "string", minLength = 1, maxLength = 40,
   description = "When it is due. " .. TIMES .. " A day alone, 2026-12-02, means 09:00." }
 local PRIORITY = { type = "string", enum = PRIORITIES }
-local TAGS = { type = "array", maxItems = 20, items = { type = "string", minLength = 1,
-  maxLength = 50 }, description = "Words to group tasks by; they are stored in lower case." }
+local TAGS = { type = "array", maxItems = FIELDS.tags.maxItems, items = { type = "string",
+  minLength = FIELDS.tags.items.minLength, maxLength = FIELDS.tags.items["x-max"] },
+  description = "Words to group tasks by; they are stored in lower case." }
 local RULE = { type = "string", minLength = 1, maxLength = 512, description = "How it repeats:"
   .. " DAILY, WEEKLY, MONTHLY, YEARLY, INTERVAL:N (every N days) or an RFC 5545 RRULE such as"
   .. " FREQ=WEEKLY;INTERVAL=2;BYDAY=FR. The next task is made when this one is completed." }
-local OFFSET = { type = "integer", minimum = 1, maximum = 525600,
+local OFFSET = { type = "integer", minimum = FIELDS.reminder_offset_minutes.minimum,
+  maximum = FIELDS.reminder_offset_minutes.maximum,
   description = "Minutes before due_date at which the user is reminded." }
-local TIMEZONE = { type = "string", minLength = 1, maxLength = 64, description = "IANA name of the"
-  .. " timezone in which local times of this call are meant and in which the task repeats; the"
-  .. " user's own when left out." }
-local REPEAT_FROM = { type = "string", enum = { "due_date", "completion" }, description =
+local TIMEZONE = { type = "string", minLength = 1, maxLength = FIELDS.timezone.maxLength,
+  description = "IANA name of the timezone in which local times of this call are meant and in"
+  .. " which the task repeats; the user's own when left out." }
+local REPEAT_FROM = { type = "string", enum = FIELDS.repeat_from.enum, description =
   "What the next date of a repeating task counts from; due_date when left out." }
 local CURSOR = { type = "string", minLength = 1, maxLength = 2000,
   description = "next_cursor of the page before; all other arguments stay the same." }
@@ -96,7 +102,7 @@ local TASK_PROPERTIES = {
   recurrence_rule = nullable("string"),
   parent_task_id = nullable("string"),
   timezone = nullable("string"),
-  repeat_from = { type = "string", enum = { "due_date", "completion" } },
+  repeat_from = { type = "string", enum = FIELDS.repeat_from.enum },
   version = { type = "integer" },
 }
 

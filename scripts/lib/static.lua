@@ -2,6 +2,7 @@
 local config = require("host.config")
 local crypto = require("host.crypto")
 local json = require("lib.json")
+local entity_tag = require("lib.entity_tag")
 local problem = require("lib.problem")
 local worker = require("host.worker")
 
@@ -76,18 +77,6 @@ local function takes_gzip(header)
   return false
 end
 
-local function matches(header, etag)
-  if header == "*" then
-    return true
-  end
-  for candidate in (header or ""):gmatch("[^,%s]+") do
-    if candidate:gsub("^W/", "") == etag then
-      return true
-    end
-  end
-  return false
-end
-
 local function answer(file, request)
   if not file then
     return problem.reply(problem.not_found("There is nothing here"))
@@ -95,7 +84,7 @@ local function answer(file, request)
   if file.packed and takes_gzip(request.headers["accept-encoding"]) then
     file = file.packed
   end
-  if matches(request.headers["if-none-match"], file.headers.ETag) then
+  if entity_tag.matches(request.headers["if-none-match"], file.headers.ETag) then
     return 304, "", file.headers
   end
   return 200, file.content, file.headers
