@@ -73,7 +73,8 @@ local function take_back_logged(turn, since_ms)
   return true
 end
 
--- The newest step first. What could not be taken back now stays for the next try; true: nothing did.
+-- The newest step first. What could not be taken back now stays for the next try; true: nothing
+-- did.
 local function take_back_turn(turn, steps)
   local tell = #steps <= MAX_TOLD
   local done = 0

@@ -1,5 +1,5 @@
--- The tool `undo` of MCP clients. They keep no conversation, so what their calls change is noted for
--- the user (undo_log), and undo takes back the last of it. The chat has an undo of its own.
+-- The tool `undo` of MCP clients. They keep no conversation, so what their calls change is noted
+-- for the user (undo_log), and undo takes back the last of it. The chat has an undo of its own.
 local json = require("lib.json")
 local json_schema = require("lib.json_schema")
 local problem = require("lib.problem")
@@ -43,17 +43,17 @@ function mcp_undo.run(user, args)
   if not entry then
     return nil, why or problem.not_found("There is nothing to undo")
   end
-  local step, result = entry.step, nil
-  result, why = undo_steps.take_back(tasks, user, step)
-  if not result and why.status == 404 then
+  local step = entry.step
+  local result, failed = undo_steps.take_back(tasks, user, step)
+  if result then
+    return { message = SAID[step.what]:format(step.title), change = step.what, title = step.title,
+      task = step.what ~= "added" and result or null }
+  elseif failed.status == 404 then
     return nil, problem.not_found(json.encode(step.title) .. " is not there any more, so the last"
       .. " change cannot be undone; call undo again for the one before")
-  elseif not result then
-    undo_log.give_back(user, entry)
-    return nil, why
   end
-  return { message = SAID[step.what]:format(step.title), change = step.what, title = step.title,
-    task = step.what ~= "added" and result or null }
+  undo_log.give_back(user, entry)
+  return nil, failed
 end
 
 return mcp_undo

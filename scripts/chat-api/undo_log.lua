@@ -24,7 +24,8 @@ local GIVE_BACK = "INSERT INTO chat.undo (id, user_id, step) OVERRIDING SYSTEM V
 ---@field id string
 ---@field step undo_steps.Step
 
----Keeps steps, the oldest first. Their changes are made: where they cannot be kept, the log says so.
+---Keeps steps, the oldest first. Their changes are made: where they cannot be kept, the log says
+---so.
 ---@param user string
 ---@param steps undo_steps.Step[]
 function undo_log.add(user, steps)

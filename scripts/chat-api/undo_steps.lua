@@ -119,7 +119,8 @@ undo_steps.TOOLS = { added = "delete_task", changed = "update_task", deleted = "
 ---@return_overload table, nil
 ---@return_overload nil, Problem
 function undo_steps.take_back(tasks, user, step)
-  return BACK[step.what](tasks, user, step)
+  local result, why = BACK[step.what](tasks, user, step)
+  return result, why
 end
 
 return undo_steps

@@ -5,19 +5,18 @@ local entity_tag = {}
 ---@param header string
 ---@return {tag: string, weak: boolean}[]|nil  tag: with its quotes; nil: it is no list of tags
 function entity_tag.parse(header)
-  local tags, at = {}, 1
-  while true do
-    at = header:match("^[ \t,]*()", at)
-    if at > #header then
-      return tags[1] and tags or nil
-    end
-    local weak, tag, after = header:match('^(W?/?)("[!#-~\128-\255]*")[ \t]*()', at)
-    if not tag or #weak == 1 or after <= #header and header:sub(after, after) ~= "," then
+  local tags, _, last = {}, header:find("^[ \t,]*")
+  while last < #header do
+    local weak, tag
+    _, last, weak, tag = header:find('^(W?/?)("[!#-~\128-\255]*")[ \t]*', last + 1)
+    local _, after = header:find("^,[ \t,]*", (last or 0) + 1)
+    if not last or #weak == 1 or not after and last < #header then
       return nil
     end
     tags[#tags + 1] = { tag = tag, weak = weak ~= "" }
-    at = after
+    last = after or last
   end
+  return tags[1] and tags or nil
 end
 
 ---Whether If-None-Match names a tag, by the weak comparison that it asks for.

@@ -14,18 +14,17 @@ repetition.TAIL = MAX_PERIOD * TIMES
 ---@return integer|nil bytes  nil: it does not repeat itself
 function repetition.period(text)
   local tail = text:sub(-repetition.TAIL):reverse()
-  local probe, at = tail:sub(1, PROBE), 1
-  while #tail >= MIN_SPAN do
-    at = tail:find(probe, at + 1, true)
-    local period = at and at - 1
-    if not period or period > MAX_PERIOD then
-      return nil
-    end
+  local probe = tail:sub(1, PROBE)
+  local at = #tail >= MIN_SPAN and tail:find(probe, 2, true) or nil
+  while at and at <= MAX_PERIOD + 1 do
+    local period = at - 1
     local span = math.max(MIN_SPAN, TIMES * period)
     if span <= #tail and tail:sub(1, span - period) == tail:sub(1 + period, span) then
       return period
     end
+    at = tail:find(probe, at + 1, true)
   end
+  return nil
 end
 
 ---How many bytes at the end of a text only say again what stands before them.
