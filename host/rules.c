@@ -23,7 +23,8 @@ void rules_set_cpu_factor(unsigned factor) {
 
 struct rules_limits rules_usual_limits(void) {
     unsigned factor = SLOWER * cpu_factor;
-    return (struct rules_limits){.call_ms = 5 * factor, .load_ms = 500 * factor, .memory = 16u << 20};
+    return (struct rules_limits){
+        .call_ms = 5 * factor, .load_ms = 500 * factor, .memory = 16u << 20};
 }
 
 struct rules {
