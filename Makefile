@@ -56,7 +56,8 @@ $(BUILD)/test/%: host/test/%.c $(HOST_OBJ)
 	@$(CC) $(ALL_CFLAGS) -o $@ $< $(HOST_OBJ) $(LIBS) -lcmocka
 
 # The host's pure modules as a library for LuaJIT, so that specs of scripts run without the host.
-build/hostmodules.so: host/test/modules.c host/json.c host/rrule.c host/zone.c host/buf.c host/log.c host/err.c \
+build/hostmodules.so: host/test/modules.c host/json.c host/json_keys.c host/rrule.c host/zone.c host/buf.c host/log.c \
+                      host/err.c \
                       $(addprefix host/api/,crypto.c text.c time.c calendar.c json.c)
 	@mkdir -p $(@D)
 	@echo "  CC $@"
