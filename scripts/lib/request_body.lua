@@ -25,15 +25,15 @@ local function check_media_type(wanted, request)
 end
 
 ---Puts the JSON of a body into request.json.
----@param route service.Route
+---@param wanted string  as a route's body says it
 ---@param request service.Request
 ---@return Problem|nil  why the body cannot be taken
-function request_body.read(route, request)
+function request_body.read(wanted, request)
   local body = request.body
-  if route.body:find("/", 1, true) then
-    return check_media_type(route.body, request)
+  if wanted:find("/", 1, true) then
+    return check_media_type(wanted, request)
   end
-  if body == "" and route.body == "optional" then
+  if body == "" and wanted == "optional" then
     return nil
   end
   local content_type = request.headers["content-type"]

@@ -158,7 +158,7 @@ local function prepare(route, request, params, authenticate)
     request.args = {}
   end
   if route.body then
-    return request_body.read(route, request)
+    return request_body.read(route.body, request)
   end
 end
 
@@ -211,6 +211,7 @@ function service.open(name)
     declaration.inner_routes))
   local authenticate = authentication.new(name)
   local large = large_route(declaration.routes)
+  ---@type table<string, boolean>
   local origins
 
   local function answer(request)
