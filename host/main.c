@@ -9,6 +9,7 @@
 #include "config.h"
 #include "db.h"
 #include "log.h"
+#include "rules.h"
 #include "run.h"
 #include "services.h"
 #include "settings.h"
@@ -62,8 +63,10 @@ static void print_help(void) {
 static struct config *load_config(enum config_needs needs) {
     struct config *config;
     struct err err;
-    if (settings_load(&config, needs, &err) == 0)
+    if (settings_load(&config, needs, &err) == 0) {
+        rules_set_cpu_factor((unsigned)config_number(config, "RULES_CPU_FACTOR"));
         return config;
+    }
     fail("%s", err.text);
     return NULL;
 }
