@@ -25,7 +25,7 @@ function series.on_next(event)
   end
   local id = payload.id
   if not uuid.is(id) then
-    id = crypto.uuid_of("task.next:" .. parent:lower())
+    id = crypto.uuid_of("task.next:" .. event.event_id)
   end
   for _, name in ipairs(FIELDS) do
     input[name] = payload[name] ~= json.null and payload[name] or nil

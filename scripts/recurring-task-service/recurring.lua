@@ -156,8 +156,10 @@ local function call_for(event, task, following)
     return nil, problem.unavailable("Too many events wait to be published", 5)
   end
   local parent = event.task_id:lower()
-  local id = crypto.uuid_of("recurring.next:" .. parent)
-  local child = crypto.uuid_of("task.next:" .. parent)
+  -- Of the completion, not of the task: who opens a task again, removes the next one and completes
+  -- it again is to get another. While there is one, chat-api takes no second.
+  local id = crypto.uuid_of("recurring.next:" .. event.event_id)
+  local child = crypto.uuid_of("task.next:" .. event.event_id)
   local data = to_event(id, child, event, task, following)
   local anchor = following.anchor
   local rows, why

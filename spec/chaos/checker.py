@@ -87,8 +87,9 @@ RULES = [
     ("I1", "a completed task of a series without a next one: is recurring.next in recur.outbox, chat.dead_event?",
      f"SELECT DISTINCT c.task_id FROM chaos.change c WHERE {GOES_ON}"
      " AND NOT EXISTS (SELECT 1 FROM chaos.change n WHERE n.change = 'created' AND n.parent = c.task_id)"),
-    ("I1", "a completed task with more than one next one (chat.task.parent_task_id is unique)",
-     "SELECT parent, count(DISTINCT task_id) FROM chaos.change WHERE change = 'created' AND parent IS NOT NULL GROUP BY parent HAVING count(DISTINCT task_id) > 1"),
+    ("I1", "more next ones than completions of a task (chat.inbox, chat.task.parent_task_id is unique)",
+     "SELECT n.parent, count(DISTINCT n.task_id) FROM chaos.change n WHERE n.change = 'created' AND n.parent IS NOT NULL GROUP BY n.parent"
+     " HAVING count(DISTINCT n.task_id) > (SELECT count(*) FROM chaos.change c WHERE c.task_id = n.parent AND c.change = 'completed')"),
     ("I1", "a reminder that fired and that notification-service has no row of",
      "SELECT e.key, e.event_id FROM chaos.emitted e WHERE e.topic = 'reminders' AND NOT EXISTS (SELECT 1 FROM notify.delivery d"
      " WHERE d.event_id = e.event_id AND d.channel = 'log' AND d.state IN ('sent', 'skipped'))"),

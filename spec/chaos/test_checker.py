@@ -99,7 +99,7 @@ class CheckerFails(unittest.TestCase):
         self.assert_found("I1", "without a next one", f"DELETE FROM chaos.change WHERE task_id = {CHILD}")
 
     def test_a_next_task_is_doubled(self):
-        self.assert_found("I1", "more than one next one", "INSERT INTO chaos.change (task_id, version, change, title, rule, parent)"
+        self.assert_found("I1", "more next ones than completions", "INSERT INTO chaos.change (task_id, version, change, title, rule, parent)"
                           f" SELECT gen_random_uuid(), 1, 'created', title, rule, parent FROM chaos.change WHERE task_id = {CHILD} AND version = 1")
 
     def test_a_next_task_of_one_that_was_not_completed(self):

@@ -157,19 +157,33 @@ class Together(RestoreCase):
         wait_until(lambda: self.sql(sent) == "1", 60, "the reminder")
         self.assertEqual(self.sql(f"SELECT count(*) FROM chat.reminder WHERE task_id = '{task['id']}'"), "0")
 
+    def complete(self, task):
+        """The next occurrence that it brings."""
+        self.assertEqual(self.host.call("PATCH", f"/api/tasks/{task['id']}/complete").status, 200)
+        return wait_until(lambda: next((t for t in self.host.get("/api/tasks").json if t["parent_task_id"] == task["id"]), None), 30, "the next one")
+
     def test_the_series_goes_on(self):
         first = self.create(title="water plants", due_date="2031-01-31T09:00:00Z", recurrence_rule="MONTHLY")
         self.delete(first)
         self.restore(first)
-
-        def complete(task):
-            self.assertEqual(self.host.call("PATCH", f"/api/tasks/{task['id']}/complete").status, 200)
-            return wait_until(lambda: next((t for t in self.host.get("/api/tasks").json if t["parent_task_id"] == task["id"]), None), 30, "the next one")
-        second = complete(first)
+        second = self.complete(first)
         self.assertEqual(second["due_date"], "2031-02-28T09:00:00.000Z")
         self.delete(second)
         self.assertEqual(same(self.restore(second).json), same(second))
-        self.assertEqual(complete(second)["due_date"], "2031-03-31T09:00:00.000Z")
+        self.assertEqual(self.complete(second)["due_date"], "2031-03-31T09:00:00.000Z")
+
+    def test_a_completion_that_was_taken_back_is_no_end_of_the_series(self):
+        first = self.create(title="sweep the stairs", due_date="2031-01-31T09:00:00Z", recurrence_rule="MONTHLY")
+        second = self.complete(first)
+        self.assertEqual(self.host.call("PUT", "/api/tasks/" + first["id"], {"status": "pending"}).status, 200)
+        self.assertEqual(self.complete(first), second)    # there is one
+        self.assertEqual(self.host.call("PUT", "/api/tasks/" + first["id"], {"status": "pending"}).status, 200)
+        self.delete(second)
+        third = self.complete(first)
+        self.assertNotEqual(third["id"], second["id"])
+        self.assertEqual(third["due_date"], second["due_date"])
+        self.assert_problem(self.restore(second), 404)
+        self.assertEqual(self.complete(third)["due_date"], "2031-03-31T09:00:00.000Z")
 
 
 del RestoreCase    # a base of others, with no tests of its own
