@@ -30,6 +30,7 @@ local limit = require("lib.limit")
 local log = require("host.log")
 local metrics = require("host.metrics")
 local openapi = require("lib.openapi")
+local packing = require("lib.packing")
 local problem = require("lib.problem")
 local revision = require("host.revision")
 local rule_rollback = require("lib.rule_rollback")
@@ -201,7 +202,7 @@ local function cors_headers(origins, request, headers)
   end
   with["Access-Control-Expose-Headers"] = EXPOSED
   for name, value in pairs(headers) do
-    with[name] = value
+    with[name] = name == "Vary" and with.Vary .. ", " .. value or value
   end
   return with
 end
@@ -342,10 +343,10 @@ end
 -- GET /openapi.json, made when it is first asked for.
 local function description(declaration, routes)
   local text
-  return { "GET", "/openapi.json", auth = false, doc = service_docs.openapi, function()
+  return { "GET", "/openapi.json", auth = false, doc = service_docs.openapi, packing.of(function()
     text = text or openapi.describe(declaration, routes, worker.version)
     return 200, text, { ["Cache-Control"] = "no-cache" }
-  end }
+  end) }
 end
 
 local function concat(first, second)

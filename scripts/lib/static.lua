@@ -3,6 +3,7 @@ local config = require("host.config")
 local crypto = require("host.crypto")
 local json = require("lib.json")
 local entity_tag = require("lib.entity_tag")
+local packing = require("lib.packing")
 local problem = require("lib.problem")
 local worker = require("host.worker")
 
@@ -67,21 +68,11 @@ local function load(path)
   return file
 end
 
--- "gzip" or "*" among the codings, not refused by q=0.
-local function takes_gzip(header)
-  for coding, rest in (header or ""):lower():gmatch("([%w*-]+)([^,]*)") do
-    if coding == "gzip" or coding == "*" then
-      return not rest:find("q=0%.?0*%s*$")
-    end
-  end
-  return false
-end
-
 local function answer(file, request)
   if not file then
     return problem.reply(problem.not_found("There is nothing here"))
   end
-  if file.packed and takes_gzip(request.headers["accept-encoding"]) then
+  if file.packed and packing.takes_gzip(request.headers["accept-encoding"]) then
     file = file.packed
   end
   if entity_tag.matches(request.headers["if-none-match"], file.headers.ETag) then
