@@ -17,7 +17,7 @@ local TYPES = {
 }
 -- No script, style or picture but our own; nothing may frame the page. It may call this server, and
 -- the one that gives it tokens.
-local POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+local POLICY = "default-src 'none'; script-src 'self'%s; style-src 'self'; img-src 'self' data:; "
   .. "connect-src 'self'%s; manifest-src 'self'; worker-src 'self'; form-action 'none'; "
   .. "base-uri 'none'; frame-ancestors 'none'"
 
@@ -28,9 +28,18 @@ local function origin_of(url)
   return (url or ""):match("^https?://[%w%.%-:%[%]]+")
 end
 
-local function policy()
+-- A script that a document has between its tags may run as it is, and as nothing else.
+local function hashes_of(document)
+  local list = {}
+  for script in document:gmatch("<script>(.-)</script>") do
+    list[#list + 1] = " 'sha256-" .. crypto.base64_encode(crypto.sha256(script)) .. "'"
+  end
+  return table.concat(list)
+end
+
+local function policy(document)
   local origin = origin_of(config.get("AUTH_TOKEN_URL"))
-  return POLICY:format(origin and " " .. origin or "")
+  return POLICY:format(hashes_of(document), origin and " " .. origin or "")
 end
 
 -- Bytes with their own headers: the file as it is, or packed.
@@ -57,7 +66,7 @@ local function load(path)
     ["Vary"] = "Accept-Encoding",
     -- Of documents and workers: elsewhere it means nothing, and it is longer than some files.
     ["Content-Security-Policy"] = (kind == "html" or kind == "svg" or path:find("sw%.js$"))
-      and policy() or nil,
+      and policy(content) or nil,
     ["Referrer-Policy"] = kind == "html" and "no-referrer" or nil,
   }
   local file = variant(content, etag, common)
