@@ -10,8 +10,7 @@ enum { GZIP = 16 }; // added to the window's bits: the header and trailer of gzi
 void gzip_pack(const char *data, size_t len, int level, struct buf *out) {
     z_stream stream = {0};
     assert(len <= INT_MAX);
-    int status = deflateInit2(&stream, level, Z_DEFLATED, MAX_WBITS + GZIP, 9,
-                              Z_DEFAULT_STRATEGY);
+    int status = deflateInit2(&stream, level, Z_DEFLATED, MAX_WBITS + GZIP, 9, Z_DEFAULT_STRATEGY);
     assert(status == Z_OK); // else out of memory, which aborts
     stream.next_in = (const Bytef *)data;
     stream.avail_in = (uInt)len;

@@ -102,7 +102,7 @@ end
 
 local on_commit = function(_, _) end
 
----@param fn fun(id: string, has_job: boolean)  of a task; called after each commit that wrote something
+---@param fn fun(id: string, has_job: boolean)  called after each commit with a task's id
 function task_store.on_commit(fn)
   on_commit = fn
 end

@@ -28,6 +28,7 @@ local ROUND = 200                 -- rows read at once; requests wait while they
 local POLL_MIN_MS, POLL_MAX_MS = 250, 1000
 -- Where buckets are shared, what one commits may be another process's to publish, who is not woken.
 local SHARED_MIN_MS, SHARED_MAX_MS = 15, 40
+local TELL_MS = 25                -- between wakes of other workers: where there are more, polls do
 -- A reminder must be on its way soon after the sidecar is back.
 local BACKOFF_MIN_MS, BACKOFF_MAX_MS = 100, 10000
 local BREAKER = 5                 -- failures after which one batch alone tries the sidecar
@@ -129,7 +130,7 @@ end
 
 -- As the migrations make the column.
 local function bucket_of(key)
-  return tonumber(key:sub(2, 2), 16)
+  return tonumber(key:sub(2, 2), 16) --[[@as integer]]
 end
 
 ---Starts the relay of this worker, in the background.
@@ -360,11 +361,15 @@ function outbox.start(options)
     end
   end
 
+  ---@type number
+  local told_ms = -TELL_MS
+
   local function wake(key)
     if not key or mine.holds(bucket_of(key)) then
       count.woken:add(1, "own")
       woken:set()
-    elseif worker.count > 1 then
+    elseif worker.count > 1 and time.monotonic_ms() - told_ms >= TELL_MS then
+      told_ms = time.monotonic_ms()
       bus.publish("outbox\n" .. key)
     end
   end

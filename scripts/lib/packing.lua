@@ -6,7 +6,7 @@ local packing = {}
 
 local LEAST = 1024            -- bytes: below it the packet is sent all the same
 local MOST = 1024 * 1024      -- above it the worker's other requests would wait for milliseconds
-local LEVEL = 1               -- leaves a sixth of a list of tasks; 6 takes thrice as long for a fifth less
+local LEVEL = 1               -- leaves a sixth of a list of tasks; 6 is thrice as slow
 
 -- Quality values of the codings that Accept-Encoding names.
 local function qualities(header)
