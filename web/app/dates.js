@@ -2,7 +2,7 @@
 
 const DAY = 86400000;
 const LOCALE = "en-GB";
-// A formatter is made with its first use: it takes a slow phone longer than all of this file.
+// Made with its first use: that is slow.
 const format = (options) => {
   let formatter = null;
   return (date) => (formatter ??= new Intl.DateTimeFormat(LOCALE, options)).format(date);

@@ -5,7 +5,7 @@ import * as filters from "./filters.js";
 import * as store from "./store.js";
 import { opens, taskRow } from "./task.js";
 
-const SCREEN = 30, PAGE = 150; // rows drawn at a time, and soon; more come when the end is near
+const SCREEN = 30, PAGE = 150; // rows drawn at a time, and soon; more near the end
 
 /** Where older completed tasks come from; others set it. @type {{has: () => boolean, read: () => void}} */
 export const older = { has: () => false, read: () => {} };

@@ -6,7 +6,7 @@ import * as session from "./session.js";
 import * as store from "./store.js";
 import { opens } from "./task.js";
 
-const PATIENCE_MS = 2000; // then the rest begins without the first answer
+const PATIENCE_MS = 2000; // for the first answer
 
 /** Where a dialog is needed its module comes, once. */
 function dialogs() {
@@ -65,11 +65,10 @@ function shortcuts() {
   return load;
 }
 
-// A first visit shows the tasks before the rest of the files is asked for. Later the files are kept here, and so are the
-// tasks, with what is not yet sent.
+// A first visit shows the tasks before the rest is asked for; later all is kept here.
 async function showEarly() {
   if (navigator.serviceWorker?.controller) return;
-  const answer = await Promise.race([window.early?.answer, new Promise((resolve) => { setTimeout(resolve, PATIENCE_MS); })]);
+  const answer = await Promise.race([window.early?.answer, new Promise((go) => setTimeout(go, PATIENCE_MS))]);
   answer?.data.forEach(store.accept);
   if (answer) list.hasLoaded();
 }
@@ -85,7 +84,7 @@ async function start() {
   fields();
   const loadKeys = shortcuts();
   await showEarly();
-  // All that it needs at once, not one after the other.
+  // All at once.
   const [run] = await Promise.all([import("./run.js"), import("./api.js"), import("./db.js"), import("./live.js")]);
   await run.start(loadKeys);
 }
