@@ -51,7 +51,7 @@ function link(path, label, count, chosen, mark) {
 
 let inView = "#/"; // the first one
 
-// Once a choice, and later: now it would force a layout.
+// Later: now it would force a layout.
 function follow(nav, chosen) {
   if (chosen === inView || !nav.querySelector("[aria-current]")) return;
   inView = chosen;

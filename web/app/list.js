@@ -13,7 +13,7 @@ export const older = { has: () => false, read: () => {} };
 const RANK = { high: 0, medium: 1, low: 2 };
 const rows = new Map(); // key -> {item, task, stamp}
 let most = SCREEN;
-let drawn = most; // of the last drawing
+let drawn = most;
 let loaded = false;
 let absent = false; // none could be read
 let search = "";

@@ -6,7 +6,7 @@ import * as session from "./session.js";
 import * as store from "./store.js";
 import { opens } from "./task.js";
 
-const PATIENCE_MS = 2000; // for the first answer
+const FIRST_MS = 2000;
 
 /** Where a dialog is needed its module comes, once. */
 function dialogs() {
@@ -68,7 +68,7 @@ function shortcuts() {
 // A first visit shows the tasks before the rest is asked for; later all is kept here.
 async function showEarly() {
   if (navigator.serviceWorker?.controller) return;
-  const answer = await Promise.race([window.early?.answer, new Promise((go) => setTimeout(go, PATIENCE_MS))]);
+  const answer = await Promise.race([window.early?.answer, new Promise((go) => setTimeout(go, FIRST_MS))]);
   answer?.data.forEach(store.accept);
   if (answer) list.hasLoaded();
 }
