@@ -7,11 +7,10 @@
 
 enum { GZIP = 16 }; // added to the window's bits: the header and trailer of gzip, not zlib's
 
-void gzip_pack(const char *data, size_t len, struct buf *out) {
+void gzip_pack(const char *data, size_t len, int level, struct buf *out) {
     z_stream stream = {0};
     assert(len <= INT_MAX);
-    int status = deflateInit2(&stream, Z_BEST_COMPRESSION, Z_DEFLATED, MAX_WBITS + GZIP, 9,
-                              Z_DEFAULT_STRATEGY);
+    int status = deflateInit2(&stream, level, Z_DEFLATED, MAX_WBITS + GZIP, 9, Z_DEFAULT_STRATEGY);
     assert(status == Z_OK); // else out of memory, which aborts
     stream.next_in = (const Bytef *)data;
     stream.avail_in = (uInt)len;

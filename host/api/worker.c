@@ -127,8 +127,10 @@ static int list_files(lua_State *L) {
 static int gzip(lua_State *L) {
     size_t len;
     const char *data = luaL_checklstring(L, 1, &len);
+    int level = (int)luaL_optinteger(L, 2, GZIP_TIGHT);
+    luaL_argcheck(L, level >= GZIP_FAST && level <= GZIP_TIGHT, 2, "1 to 9");
     struct buf packed = {0};
-    gzip_pack(data, len, &packed);
+    gzip_pack(data, len, level, &packed);
     lua_pushlstring(L, packed.data, packed.len);
     buf_free(&packed);
     return 1;

@@ -6,9 +6,9 @@
 
 #include "gzip.h"
 
-static void assert_comes_back(const char *data, size_t len) {
+static void assert_comes_back_from(const char *data, size_t len, int level) {
     struct buf packed = {0};
-    gzip_pack(data, len, &packed);
+    gzip_pack(data, len, level, &packed);
     char *back = malloc(len + 1);
     z_stream stream = {0};
     assert_int_equal(inflateInit2(&stream, MAX_WBITS + 16), Z_OK);
@@ -23,6 +23,11 @@ static void assert_comes_back(const char *data, size_t len) {
     inflateEnd(&stream);
     free(back);
     buf_free(&packed);
+}
+
+static void assert_comes_back(const char *data, size_t len) {
+    assert_comes_back_from(data, len, GZIP_FAST);
+    assert_comes_back_from(data, len, GZIP_TIGHT);
 }
 
 static void test_nothing_comes_back_as_nothing(void **state) {
@@ -49,7 +54,7 @@ static void test_what_was_there_stays(void **state) {
     (void)state;
     struct buf out = {0};
     buf_addf(&out, "before");
-    gzip_pack("x", 1, &out);
+    gzip_pack("x", 1, GZIP_TIGHT, &out);
     assert_memory_equal(out.data, "before\x1f\x8b", 8);
     buf_free(&out);
 }

@@ -3,6 +3,7 @@ local audit = require("audit-service.audit")
 local audit_docs = require("lib.audit_docs")
 local inbox = require("lib.inbox")
 local openapi = require("lib.openapi")
+local packing = require("lib.packing")
 local problem = require("lib.problem")
 
 local function list(request)
@@ -34,7 +35,7 @@ return {
     schemas = audit_docs,
   },
   routes = {
-    { "GET", "/api/v1/audit-log", list, doc = LIST_DOC },
+    { "GET", "/api/v1/audit-log", packing.of(list), doc = LIST_DOC },
   },
   -- The same for other services, by invocation: the user's token comes along.
   inner_routes = {

@@ -59,7 +59,10 @@ function live.start()
       return
     end
     local kind, rest = text:match("^(%a+)\n(.*)$")
-    handlers[kind](rest)
+    local handler = handlers[kind]
+    if handler then -- else it is for others that listen (lib/outbox.lua)
+      handler(rest)
+    end
   end)
 end
 

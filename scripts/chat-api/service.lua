@@ -10,6 +10,7 @@ local mcp = require("chat-api.mcp")
 local mcp_docs = require("chat-api.mcp_docs")
 local model_breaker = require("chat-api.model_breaker")
 local outbox = require("lib.outbox")
+local packing = require("lib.packing")
 local page = require("chat-api.page")
 local preview = require("chat-api.preview")
 local preview_docs = require("chat-api.preview_docs")
@@ -31,7 +32,7 @@ return {
   rules = { "chat", "chat_answers", "recurrence", "task" },
   about = docs.about,
   routes = {
-    { "GET", "/api/tasks", routes.list_tasks, doc = docs.list_tasks },
+    { "GET", "/api/tasks", packing.of(routes.list_tasks), doc = docs.list_tasks },
     { "POST", "/api/tasks", routes.create_task, body = "json", doc = docs.create_task },
     { "POST", "/api/tasks/preview", preview.post, body = "json", doc = preview_docs.post },
     { "GET", "/api/tasks/{id}", routes.get_task, doc = docs.get_task },
@@ -41,7 +42,7 @@ return {
       doc = docs.complete_task },
     { "POST", "/api/tasks/{id}/restore", routes.restore_task, body = "optional",
       doc = docs.restore_task },
-    { "GET", "/api/tasks/{id}/history", routes.history, doc = docs.history },
+    { "GET", "/api/tasks/{id}/history", packing.of(routes.history), doc = docs.history },
     { "GET", "/api/events", updates.stream, doc = docs.events },
     { "GET", "/api/calendar", calendar_feed.show, doc = calendar_docs.show },
     { "POST", "/api/calendar", calendar_feed.create, doc = calendar_docs.create },
@@ -50,7 +51,8 @@ return {
     { "POST", "/api/import/calendar", calendar_import.post, body = "text/calendar",
       body_limit = 1024 * 1024, doc = calendar_docs.import },
     { "POST", "/api/{user_id}/chat", routes.chat, body = "json", doc = docs.chat },
-    { "GET", "/api/{user_id}/chat/history", routes.chat_history, doc = docs.chat_history },
+    { "GET", "/api/{user_id}/chat/history", packing.of(routes.chat_history),
+      doc = docs.chat_history },
     { "GET", "/config.json", page.config, auth = false, doc = page.doc },
     { "POST", "/mcp", mcp.post, challenge = mcp.challenge, doc = mcp_docs.post },
     { "GET", "/.well-known/oauth-protected-resource/mcp", mcp.resource_metadata, auth = false,

@@ -112,16 +112,16 @@ local function at(ms)
   return ms and time.format(ms) or nil
 end
 
-local on_commit = function(_) end
+local on_commit = function(_, _) end
 
----@param fn fun(has_job: boolean)  called after each commit that wrote something
+---@param fn fun(id: string, has_job: boolean)  called after each commit with a task's id
 function task_store.on_commit(fn)
   on_commit = fn
 end
 
-local function committed(reminder, rows, err)
+local function committed(id, reminder, rows, err)
   if rows and rows.affected > 0 then
-    on_commit(reminder ~= "keep")
+    on_commit(id, reminder ~= "keep")
   end
   return rows, err
 end
@@ -129,8 +129,8 @@ end
 -- Runs a statement whose values are the task and its events.
 local function write(statements, reminder, task, change, ...)
   local first, second = change.events[1], change.events[2]
-  return committed(reminder, db.execute(statements[reminder], task.id, task.user_id, task.title,
-    task.description, task.status, task.priority, at(task.due_date), task.tags,
+  return committed(task.id, reminder, db.execute(statements[reminder], task.id, task.user_id,
+    task.title, task.description, task.status, task.priority, at(task.due_date), task.tags,
     task.reminder_offset_minutes, at(task.remind_at), task.recurrence_rule, task.parent_task_id,
     task.timezone, task.repeat_from, task.version, at(task.created_at), at(task.updated_at),
     fiber.traceparent(), first.topic, first.id, first.type, first.data,
@@ -227,8 +227,8 @@ end
 function task_store.delete(task, change)
   local first, second = change.events[1], change.events[2]
   local reminder = reminder_of(task, nil, 0)
-  return committed(reminder, db.execute(DELETES[reminder], task.id, task.user_id, task.version,
-    fiber.traceparent(), first.topic, first.id, first.type, first.data,
+  return committed(task.id, reminder, db.execute(DELETES[reminder], task.id, task.user_id,
+    task.version, fiber.traceparent(), first.topic, first.id, first.type, first.data,
     second.topic, second.id, second.type, second.data, change.text))
 end
 

@@ -37,9 +37,9 @@ local relay
 ---@param jobs {wake: fun()}  of lib/jobs.lua
 function tasks.use_relay(running, jobs)
   relay = running
-  task_store.on_commit(function(has_job)
+  task_store.on_commit(function(id, has_job)
     failpoint.hit("after_commit")
-    relay.wake()
+    relay.wake(id)
     if has_job then
       jobs.wake()
     end

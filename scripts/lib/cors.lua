@@ -45,7 +45,7 @@ function cors.headers(origins, request, headers)
   end
   with["Access-Control-Expose-Headers"] = EXPOSED
   for name, value in pairs(headers) do
-    with[name] = value
+    with[name] = name == "Vary" and with.Vary .. ", " .. value or value
   end
   return with
 end

@@ -43,6 +43,7 @@ end
 ---@field renew fun()                          takes and keeps buckets; call it often, it is cheap
 ---@field any fun(): boolean                   this worker holds a bucket
 ---@field count fun(): integer
+---@field holds fun(bucket: integer): boolean
 ---@field shared fun(): boolean                others hold buckets too, or nobody does
 ---@field lists fun(): string[], string[]      the buckets held, and their epochs
 ---@field leave fun()                          gives all of them back
@@ -78,6 +79,10 @@ function leases.new(schema)
 
   function set.any()
     return next(held) ~= nil
+  end
+
+  function set.holds(bucket)
+    return held[bucket] ~= nil
   end
 
   function set.count()

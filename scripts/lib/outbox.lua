@@ -6,6 +6,7 @@
 -- the work and one key is published by one of them. Of one key and topic only the oldest row is
 -- under way at a time: the order of a task's events is the order of its versions. No transaction
 -- is open during HTTP.
+local bus = require("host.bus")
 local config = require("host.config")
 local dapr = require("lib.dapr")
 local db = require("host.db")
@@ -25,8 +26,9 @@ local BATCH_BYTES = 512 * 1024
 local LANES = 2                   -- bulk publishes at a time: more gain nothing, and crowd requests
 local ROUND = 200                 -- rows read at once; requests wait while they are taken in
 local POLL_MIN_MS, POLL_MAX_MS = 250, 1000
--- Where buckets are shared, what one commits is another's to publish, who is not woken.
+-- Where buckets are shared, what one commits may be another process's to publish, who is not woken.
 local SHARED_MIN_MS, SHARED_MAX_MS = 15, 40
+local TELL_MS = 25                -- between wakes of other workers: where there are more, polls do
 -- A reminder must be on its way soon after the sidecar is back.
 local BACKOFF_MIN_MS, BACKOFF_MAX_MS = 100, 10000
 local BREAKER = 5                 -- failures after which one batch alone tries the sidecar
@@ -80,6 +82,9 @@ local function make_metrics()
       { "topic" }),
     pending = metrics.gauge("outbox_pending", "Rows not published yet.", {}),
     dead = metrics.gauge("outbox_dead", "Rows parked with an error.", {}),
+    woken = metrics.counter("outbox_woken_total",
+      "Times that the relay was woken by a commit: of its own worker, or of another one.",
+      { "by" }),
     lag = metrics.histogram("outbox_publish_lag_seconds",
       "From the transaction of a change until the broker had its event.", LAG_BUCKETS),
     oldest = metrics.gauge("outbox_oldest_seconds", "Age of the oldest row not published.", {}),
@@ -118,9 +123,15 @@ end
 ---@field first string|nil   a topic that does not wait behind the others; few, with an index
 
 ---@class outbox.Relay
----@field wake fun()              tells it that something has been committed
+---@field wake fun(key: string|nil)  tells who publishes that key, a UUID, of a commit; without a
+---                               key this worker alone
 ---@field full fun(): boolean     so much waits that nothing should be added (OUTBOX_MAX_MB)
 ---@field leases leases.Set
+
+-- As the migrations make the column.
+local function bucket_of(key)
+  return tonumber(key:sub(2, 2), 16) --[[@as integer]]
+end
 
 ---Starts the relay of this worker, in the background.
 ---@param options outbox.Options
@@ -350,6 +361,26 @@ function outbox.start(options)
     end
   end
 
+  ---@type number
+  local told_ms = -TELL_MS
+
+  local function wake(key)
+    if not key or mine.holds(bucket_of(key)) then
+      count.woken:add(1, "own")
+      woken:set()
+    elseif worker.count > 1 and time.monotonic_ms() - told_ms >= TELL_MS then
+      told_ms = time.monotonic_ms()
+      bus.publish("outbox\n" .. key)
+    end
+  end
+
+  bus.subscribe(function(text)
+    local key = text and text:match("^outbox\n(.*)$")
+    if key and mine.holds(bucket_of(key)) then
+      count.woken:add(1, "other")
+      woken:set()
+    end
+  end)
   timer.every(COUNT_MS, count_rows)
   fiber.spawn(run)
   worker.at_end(function()
@@ -358,7 +389,7 @@ function outbox.start(options)
     stopped:wait(STOP_MS)
   end)
   return {
-    wake = function() woken:set() end,
+    wake = wake,
     full = function() return full end,
     leases = mine,
   }

@@ -3,6 +3,7 @@ local db = require("host.db")
 local json = require("lib.json")
 local metrics = require("host.metrics")
 local openapi = require("lib.openapi")
+local packing = require("lib.packing")
 local problem = require("lib.problem")
 local revision = require("host.revision")
 local rule_rollback = require("lib.rule_rollback")
@@ -99,10 +100,10 @@ end
 ---@return service.Route
 function service_routes.description(declaration, routes)
   local text
-  return { "GET", "/openapi.json", auth = false, doc = service_docs.openapi, function()
+  return { "GET", "/openapi.json", auth = false, doc = service_docs.openapi, packing.of(function()
     text = text or openapi.describe(declaration, routes, worker.version)
     return 200, text, { ["Cache-Control"] = "no-cache" }
-  end }
+  end) }
 end
 
 return service_routes

@@ -3,6 +3,7 @@ local config = require("host.config")
 local crypto = require("host.crypto")
 local json = require("lib.json")
 local entity_tag = require("lib.entity_tag")
+local packing = require("lib.packing")
 local problem = require("lib.problem")
 local worker = require("host.worker")
 
@@ -16,7 +17,7 @@ local TYPES = {
 }
 -- No script, style or picture but our own; nothing may frame the page. It may call this server, and
 -- the one that gives it tokens.
-local POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+local POLICY = "default-src 'none'; script-src 'self'%s; style-src 'self'; img-src 'self' data:; "
   .. "connect-src 'self'%s; manifest-src 'self'; worker-src 'self'; form-action 'none'; "
   .. "base-uri 'none'; frame-ancestors 'none'"
 
@@ -27,9 +28,18 @@ local function origin_of(url)
   return (url or ""):match("^https?://[%w%.%-:%[%]]+")
 end
 
-local function policy()
+-- A script that a document has between its tags may run as it is, and as nothing else.
+local function hashes_of(document)
+  local list = {}
+  for script in document:gmatch("<script>(.-)</script>") do
+    list[#list + 1] = " 'sha256-" .. crypto.base64_encode(crypto.sha256(script)) .. "'"
+  end
+  return table.concat(list)
+end
+
+local function policy(document)
   local origin = origin_of(config.get("AUTH_TOKEN_URL"))
-  return POLICY:format(origin and " " .. origin or "")
+  return POLICY:format(hashes_of(document), origin and " " .. origin or "")
 end
 
 -- Bytes with their own headers: the file as it is, or packed.
@@ -56,7 +66,7 @@ local function load(path)
     ["Vary"] = "Accept-Encoding",
     -- Of documents and workers: elsewhere it means nothing, and it is longer than some files.
     ["Content-Security-Policy"] = (kind == "html" or kind == "svg" or path:find("sw%.js$"))
-      and policy() or nil,
+      and policy(content) or nil,
     ["Referrer-Policy"] = kind == "html" and "no-referrer" or nil,
   }
   local file = variant(content, etag, common)
@@ -67,21 +77,11 @@ local function load(path)
   return file
 end
 
--- "gzip" or "*" among the codings, not refused by q=0.
-local function takes_gzip(header)
-  for coding, rest in (header or ""):lower():gmatch("([%w*-]+)([^,]*)") do
-    if coding == "gzip" or coding == "*" then
-      return not rest:find("q=0%.?0*%s*$")
-    end
-  end
-  return false
-end
-
 local function answer(file, request)
   if not file then
     return problem.reply(problem.not_found("There is nothing here"))
   end
-  if file.packed and takes_gzip(request.headers["accept-encoding"]) then
+  if file.packed and packing.takes_gzip(request.headers["accept-encoding"]) then
     file = file.packed
   end
   if entity_tag.matches(request.headers["if-none-match"], file.headers.ETag) then

@@ -4,6 +4,7 @@ local deliveries = require("notification-service.deliveries")
 local inbox = require("lib.inbox")
 local openapi = require("lib.openapi")
 local outbox = require("lib.outbox")
+local packing = require("lib.packing")
 local problem = require("lib.problem")
 local reminders = require("notification-service.reminders")
 
@@ -50,7 +51,7 @@ return {
     schemas = { Delivery = DELIVERY },
   },
   routes = {
-    { "GET", "/api/v1/deliveries", list, doc = LIST_DOC },
+    { "GET", "/api/v1/deliveries", packing.of(list), doc = LIST_DOC },
   },
   subscriptions = {
     { pubsub = "pubsub", topic = "reminders", path = "/events/reminders",

@@ -174,7 +174,7 @@ local function call_for(event, task, following)
   end
   if rows.affected > 0 then
     made:add(1)
-    relay.wake()
+    relay.wake(parent)
   end
   return "SUCCESS"
 end

@@ -1,6 +1,8 @@
 """The web page as it is served: which files, with what headers, and what their text must not have."""
 
+import base64
 import gzip
+import hashlib
 import json
 import os
 import re
@@ -76,8 +78,14 @@ class Served(unittest.TestCase):
                      "/app/main.js/", "/app/main", "/README.md"):
             self.assertIn(self.get(path).status, (400, 404), path)
 
-    def test_the_policy_allows_nothing_inline_and_nobody_else(self):
+    def test_the_policy_allows_nobody_else_and_nothing_inline_but_the_pages_own_script(self):
         policy = self.get("/").headers["content-security-policy"]
+        inline = re.findall(r"<script>(.*?)</script>", read("index.html").decode(), re.S)
+        hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in inline]
+        self.assertEqual(len(hashes), 1)
+        self.assertIn(f"script-src 'self' 'sha256-{hashes[0]}';", policy)
+        self.assertIn("script-src 'self';", self.get("/docs").headers["content-security-policy"])
+        self.assertIn("style-src 'self';", policy)
         self.assertIn("default-src 'none'", policy)
         self.assertIn("frame-ancestors 'none'", policy)
         self.assertIn("connect-src 'self';", policy)
@@ -125,13 +133,24 @@ class Text(unittest.TestCase):
     def test_the_page_names_beforehand_what_its_first_module_needs(self):
         page = read("index.html").decode()
         named = set(re.findall(r'rel="modulepreload"[^>]* href="/app/([\w-]+\.js)"', page))
-        self.assertEqual(named, imported("main.js", set()) | imported("run.js", set()))
+        self.assertEqual(named, imported("main.js", set()))
+
+    def test_the_tasks_are_asked_for_before_any_file(self):
+        head = read("index.html").decode().split("</head>")[0]
+        script = head.index("<script>")
+        self.assertIn('fetch(path', head[script:head.index("</script>")])
+        self.assertLess(script, min(head.index("<link"), head.index(" src=")))
+
+    def test_what_comes_after_the_first_view_comes_at_once(self):
+        at_once = set(re.findall(r'import\("\./([\w-]+\.js)"\)', read("app/main.js").decode()))
+        self.assertIn("run.js", at_once)
+        self.assertEqual(imported("run.js", set()) - imported("main.js", set()) - at_once, set())
 
     def test_a_first_visit_is_small(self):
         page = read("index.html").decode()
         first = {"index.html"} | {path[1:] for path in re.findall(r'(?:href|src)="(/[\w/.-]+\.(?:js|css|svg|webmanifest))"', page)}
         # On a desk; on a phone neither the chat nor the shortcuts come before they are wanted.
-        for module in ("actions.js", "keys.js", "chat.js", "shell.js"):
+        for module in ("run.js", "actions.js", "keys.js", "chat.js", "shell.js"):
             first |= {"app/" + name for name in imported(module, set())}
         first.add("chat.css")
         self.assertLess(sum(len(read(path)) for path in first), FIRST_LOAD, sorted(first))
@@ -146,7 +165,7 @@ class Text(unittest.TestCase):
         for path, _ in files():
             text = read(path).decode() if not path.endswith(".png") else ""
             if path.endswith(".html"):
-                self.assertEqual(re.findall(r"<style|<script(?![^>]*\ssrc=)|\sstyle=|\son\w+=", text), [], path)
+                self.assertEqual(re.findall(r"<style|<script(?![^>]*\ssrc=)(?!>)|\sstyle=|\son\w+=", text), [], path)
             if path.endswith((".html", ".css", ".js")):
                 elsewhere = [url for url in re.findall(r"https?://[^\s\"'`)]+", text) if "www.w3.org" not in url]
                 self.assertEqual(elsewhere, [], path)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import sys
 import threading
@@ -124,6 +125,24 @@ class Relay(unittest.TestCase):
             wait_until(lambda: any(k == reply.json["id"] for k, _ in self.sidecar.of("task-events")), 5, "the event")
             lags.append(time.monotonic() - answered)
         self.assertLess(sorted(lags)[10], 0.2, "it waits for its poll")
+
+    def test_who_publishes_is_woken_by_a_commit_of_another_worker(self):
+        host = self.start_host(database=self.host.database, env={"WORKERS": "4"})
+        self.host.stop()
+
+        def woken():
+            text = host.get("/metrics", token=None).body.decode()
+            return {by: sum(int(n) for n in re.findall(rf'^outbox_woken_total{{[^}}]*by="{by}"[^}}]*}} (\d+)', text, re.M)) for by in ("own", "other")}
+
+        def leases():
+            text = host.get("/metrics", token=None).body.decode()
+            return sum(int(n) for n in re.findall(r"^outbox_leases(?:{[^}]*})? (\d+)", text, re.M))
+        wait_until(lambda: leases() == 16, 30, "all buckets are held")
+        for _ in range(40):
+            self.write(1, 0, host)
+        by = wait_until(lambda: (lambda w: w["own"] > 0 and w["other"] > 0 and w)(woken()), 10, "both wakes")
+        self.assertLessEqual(by["own"] + by["other"], 40, by)
+        self.drained()
 
     def test_an_absent_sidecar_delays_and_loses_nothing(self):
         port = self.sidecar.port

@@ -2,9 +2,10 @@
 
 const DAY = 86400000;
 const LOCALE = "en-GB";
+// Made with its first use: that is slow.
 const format = (options) => {
-  const formatter = new Intl.DateTimeFormat(LOCALE, options);
-  return (date) => formatter.format(date);
+  let formatter = null;
+  return (date) => (formatter ??= new Intl.DateTimeFormat(LOCALE, options)).format(date);
 };
 const clock = format({ hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 const weekday = format({ weekday: "short" });

@@ -49,6 +49,15 @@ function link(path, label, count, chosen, mark) {
     count > 0 && el("span.count", { "aria-label": `${count} open` }, String(count)));
 }
 
+let inView = "#/"; // the first one
+
+// Later: now it would force a layout.
+function follow(nav, chosen) {
+  if (chosen === inView || !nav.querySelector("[aria-current]")) return;
+  inView = chosen;
+  requestAnimationFrame(() => nav.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" }));
+}
+
 let shown = "";
 
 /** Draws the navigation again where anything in it has changed. */
@@ -74,6 +83,6 @@ export function draw() {
     ...(sorted.length ? [el("h2", {}, "Tags")] : []),
     ...sorted.map(([tag, count]) => link("#/tag/" + encodeURIComponent(tag), tag, count, chosen,
       el("span.hash", { "aria-hidden": "true" }, "#"))));
-  nav.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  follow(nav, chosen);
   if (focused) nav.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus();
 }

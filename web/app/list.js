@@ -5,14 +5,15 @@ import * as filters from "./filters.js";
 import * as store from "./store.js";
 import { opens, taskRow } from "./task.js";
 
-const PAGE = 150; // rows drawn at first; more come when the end is near
+const SCREEN = 30, PAGE = 150; // rows drawn at a time, and soon; more near the end
 
 /** Where older completed tasks come from; others set it. @type {{has: () => boolean, read: () => void}} */
 export const older = { has: () => false, read: () => {} };
 
 const RANK = { high: 0, medium: 1, low: 2 };
 const rows = new Map(); // key -> {item, task, stamp}
-let most = PAGE;
+let most = SCREEN;
+let drawn = most;
 let loaded = false;
 let absent = false; // none could be read
 let search = "";
@@ -47,9 +48,19 @@ export function searchFor(text) {
  * @param {boolean} [missing]  they are not: the server cannot be reached, and this browser has none
  */
 export function hasLoaded(missing = false) {
+  if (!loaded) afterPaint(fillPage);
   loaded = true;
   absent = missing && store.list().length === 0;
   draw();
+}
+
+const afterPaint = (fn) => requestAnimationFrame(() => setTimeout(fn));
+
+function fillPage() {
+  if (most >= PAGE) return;
+  most += SCREEN;
+  draw();
+  afterPaint(fillPage);
 }
 
 // The heading is part of the group's first item: a list holds items only.
@@ -144,10 +155,11 @@ export function draw() {
     // What is moved loses the focus: the others go behind it.
     if (row.item === focused) while (list.children[i] !== focused) list.append(list.children[i]);
     if (list.children[i] === row.item) return;
-    const fresh = !row.item.isConnected && loaded && list.children.length > 0;
+    const fresh = !row.item.isConnected && loaded && most === drawn && list.children.length > 0;
     list.insertBefore(row.item, list.children[i] ?? null);
     if (fresh && !stillness()) row.item.animate([{ opacity: 0, translate: "0 -4px" }, {}], 160);
   });
+  drawn = most;
   list.hidden = wanted.length === 0;
   refocus?.();
   byId("more").hidden = total <= wanted.length && !(filter.kind === "completed" && older.has());

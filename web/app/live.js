@@ -24,7 +24,7 @@ function become(next) {
   handlers.onState(state);
 }
 
-// A page that early.js asked for, once.
+// What index.html asked for, once.
 function early(path) {
   const asked = window.early;
   window.early = null;

@@ -6,6 +6,8 @@ import * as session from "./session.js";
 import * as store from "./store.js";
 import { opens } from "./task.js";
 
+const FIRST_MS = 2000;
+
 /** Where a dialog is needed its module comes, once. */
 function dialogs() {
   opens.details = (id, field) => import("./details.js").then((details) => details.open(id, field));
@@ -63,10 +65,10 @@ function shortcuts() {
   return load;
 }
 
-// A first visit need not wait for the rest. Later the files are kept here, and so are the tasks, with what is not yet sent.
+// A first visit shows the tasks before the rest is asked for; later all is kept here.
 async function showEarly() {
   if (navigator.serviceWorker?.controller) return;
-  const answer = await window.early?.answer;
+  const answer = await Promise.race([window.early?.answer, new Promise((go) => setTimeout(go, FIRST_MS))]);
   answer?.data.forEach(store.accept);
   if (answer) list.hasLoaded();
 }
@@ -81,7 +83,10 @@ async function start() {
   dialogs();
   fields();
   const loadKeys = shortcuts();
-  await Promise.all([showEarly(), import("./run.js").then((run) => run.start(loadKeys))]);
+  await showEarly();
+  // All at once.
+  const [run] = await Promise.all([import("./run.js"), import("./api.js"), import("./db.js"), import("./live.js")]);
+  await run.start(loadKeys);
 }
 
 async function begin() {

@@ -1,9 +1,8 @@
-// Who is signed in: the token, where it comes from, and what to do when it has ended.
+// Who is signed in: the token, and what to do when it has ended.
 
 const KEY = "token";
 const EARLY_MS = 60000; // a token is replaced this long before it ends
 
-let config = null;
 let refreshing = null;
 const listeners = new Set();
 
@@ -53,27 +52,12 @@ export function takeFragment() {
   accept(decodeURIComponent(given[1]));
 }
 
-/** @returns {Promise<{sign_in: string, token_url: string|null, sign_in_url: string|null}>} */
-export async function settings() {
-  config ??= await (await fetch("/config.json")).json();
-  return config;
-}
-
-async function fromProvider() {
-  const { sign_in, token_url } = await settings();
-  if (sign_in !== "provider") return "ended";
-  const answer = await fetch(token_url, { credentials: "include", headers: { Accept: "application/json" } });
-  if (answer.status === 401 || answer.status === 403) return "ended";
-  if (!answer.ok) return "unreachable";
-  return accept(String((await answer.json())?.token ?? "")) ? "good" : "ended";
-}
-
 /**
  * A new token without the user; calls at the same time share one attempt.
  * @returns {Promise<"good"|"ended"|"unreachable">}
  */
 export function refresh() {
-  refreshing ??= fromProvider().catch(() => "unreachable").finally(() => { refreshing = null; });
+  refreshing ??= import("./provider.js").then((provider) => provider.renew()).catch(() => "unreachable").finally(() => { refreshing = null; });
   return refreshing;
 }
 

@@ -1,5 +1,6 @@
 // Signing in, and saying that the sign-in has ended.
 import { el, icon, styles } from "./dom.js";
+import { settings } from "./provider.js";
 import * as session from "./session.js";
 
 const WENT = "went-to-sign-in"; // of this tab: the provider sent us back without a token
@@ -23,7 +24,7 @@ function provider(config) {
 }
 
 async function ways() {
-  const config = await session.settings();
+  const config = await settings();
   if (config.sign_in === "provider") {
     return [provider(config), el("button.secondary", { type: "button", onclick: () => session.refresh() }, "Try again")];
   }
@@ -43,7 +44,7 @@ export async function screen(place) {
   place.hidden = false;
   await styles("/dialogs.css");
   try {
-    const config = await session.settings();
+    const config = await settings();
     if (config.sign_in === "provider" && config.sign_in_url && !sessionStorage.getItem(WENT)
       && await session.refresh() === "ended") {
       sessionStorage.setItem(WENT, "1");

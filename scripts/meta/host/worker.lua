@@ -38,10 +38,11 @@ function worker.read_file(path) end
 ---@return string[]|nil
 ---@return string|nil message
 function worker.list_files(folder) end
----Bytes in gzip's format; takes milliseconds, so keep the result.
+---Bytes in gzip's format.
 ---@param bytes string
+---@param level integer|nil  1 (fast) to 9 (tight, six times as long: keep the result), the default
 ---@return string
-function worker.gzip(bytes) end
+function worker.gzip(bytes, level) end
 ---The file that a setting names, or one in the same folder.
 ---@param setting string
 ---@param beside string|nil  a plain file name
