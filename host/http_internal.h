@@ -39,7 +39,7 @@ struct http_server {
     int listen_fd;
     bool draining, quiesced;
     bool resumed; // connections that libmicrohttpd has not looked at since
-    struct connection *connections;
+    struct connection *connections, *oldest; // the newest first
     struct http_stream *streams;
     size_t connection_count, exchange_count, stream_count;
     size_t large_count; // requests with a body over body_limit
@@ -47,6 +47,7 @@ struct http_server {
     uv_prepare_t *prepare;
     uv_idle_t *busy; // keeps the loop from sleeping while libmicrohttpd has work left
     uv_timer_t *sweep;
+    uv_timer_t *crowd; // runs while there are more than max_connections
 };
 
 // Adds headers to a response; one with CR or LF in it is left out and logged.

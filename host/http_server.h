@@ -1,7 +1,8 @@
 // An HTTP/1.1 listener on a libuv loop by libmicrohttpd. It gathers a whole request, checks its
 // head (http_check.h), and hands it over by value; the owner answers at once or later, exactly
 // once. What libmicrohttpd 0.9.75 leaves open is closed here: a front check on the raw head,
-// deadlines for slow heads, bodies and readers, a connection limit that answers 503. Loop thread
+// deadlines for slow heads, bodies and readers, a connection limit that answers 503, as do requests
+// while memory is short (memory.h); /health, /ready and /metrics are answered all the same. Loop thread
 // only. libmicrohttpd is used in http_server.c alone.
 #pragma once
 
@@ -44,7 +45,8 @@ struct http_server_options {
     size_t body_limit;        // bytes; more is 413
     const char *large_path;   // a path where bodies may have large_limit bytes, if their length is
     size_t large_limit;       // told at first; NULL: none. Outlives the server
-    unsigned max_connections; // beyond it a connection gets 503 and is closed
+    unsigned max_connections; // beyond it a new connection takes the place of the oldest idle one;
+                              // where none is idle it gets 503 and is closed, but for probes
     const char *origins; // whose pages may read answers made here (cors.h); outlives the server
     http_on_request on_request;
     // A request was refused before it became one; NULL: nobody counts them.
@@ -55,6 +57,9 @@ struct http_server_options {
 // Binds and listens (SO_REUSEPORT, so that several workers share the port). Fails with one line.
 MUST_CHECK int http_server_start(struct http_server **server, uv_loop_t *loop,
                                  const struct http_server_options *options, struct err *err);
+
+// How many connections such a server has at most; those beyond wait to be accepted.
+unsigned http_server_hard_limit(unsigned max_connections);
 
 // From now on each answer closes its connection.
 void http_server_drain(struct http_server *server);

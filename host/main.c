@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,8 +12,10 @@
 #include "command.h"
 #include "config.h"
 #include "db.h"
+#include "descriptors.h"
 #include "listen.h"
 #include "log.h"
+#include "memory.h"
 #include "reload.h"
 #include "revision.h"
 #include "rollback.h"
@@ -26,6 +27,7 @@
 #include "worker.h"
 
 enum { MAX_SERVICES = 32, MAX_WORKERS = 256, FIRST_PORT = 8000 };
+enum { WORKER_DESCRIPTORS = 24 }; // of its loop, its listeners, and calls under way
 enum { WATCH_MS = 100, STUCK_WARN_MS = 1000, STUCK_ABORT_MS = 5000, SECOND_SIGNAL_MS = 500 };
 
 struct services {
@@ -244,15 +246,6 @@ static int check_ports(const struct config *config, const struct services *servi
     return 0;
 }
 
-// Many connections need many descriptors; the soft limit is often 1,024.
-static void raise_descriptor_limit(void) {
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-        limit.rlim_cur = limit.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &limit);
-    }
-}
-
 struct crew {
     struct api_service services[MAX_SERVICES];
     struct worker *workers[MAX_WORKERS];
@@ -263,6 +256,24 @@ struct crew {
     int count;
 };
 
+static int workers_of(const struct config *config, const struct services *services, int s) {
+    int own = services->list[s].workers;
+    return own ? own : (int)config_number(config, "WORKERS");
+}
+
+// As many as there are descriptors for: those of the database, of calls, of the loop come first.
+static unsigned share_connections(const struct config *config, int workers) {
+    unsigned wanted = (unsigned)config_number(config, "MAX_CONNECTIONS");
+    int own = (int)config_number(config, "DB_CONNECTIONS") + WORKER_DESCRIPTORS;
+    unsigned most = descriptors_share(wanted, workers, own);
+    char number[16];
+    snprintf(number, sizeof number, "%u", most);
+    if (most < wanted)
+        log_event(LOG_WARN, "the limit of descriptors allows fewer connections",
+                  "connections_per_port", number, NULL);
+    return most;
+}
+
 static int start_workers(const struct config *config, const struct services *services,
                          struct crew *crew, struct err *err) {
     for (int s = 0; s < services->count; s++)
@@ -271,10 +282,13 @@ static int start_workers(const struct config *config, const struct services *ser
             .port = shifted(config, services->list[s].port),
             .inner_port = shifted(config, services->list[s].inner_port),
         };
+    int workers = 0;
+    for (int s = 0; s < services->count; s++)
+        workers += workers_of(config, services, s);
+    unsigned connections = share_connections(config, workers);
     // The last by port first: what serves the others there must not be missed by them.
     for (int s = services->count - 1; s >= 0; s--) {
-        int per_service = services->list[s].workers ? services->list[s].workers
-                                                    : (int)config_number(config, "WORKERS");
+        int per_service = workers_of(config, services, s);
         for (int w = 0; w < per_service && crew->count < MAX_WORKERS; w++) {
             struct worker_options options = {
                 .config = config,
@@ -289,6 +303,7 @@ static int start_workers(const struct config *config, const struct services *ser
                 .large_path = services->list[s].large_path,
                 .large_limit = services->list[s].large_limit,
                 .nice = services->list[s].nice,
+                .max_connections = connections,
                 .services = crew->services,
                 .service_count = services->count,
                 .started_ms = uv_hrtime() / 1000000,
@@ -385,6 +400,7 @@ static void supervise(struct crew *crew, struct reload *reload, const sigset_t *
             reload_ask(reload);
         }
         watch(crew);
+        memory_look();
     }
 }
 
@@ -414,12 +430,14 @@ static int run_services(const struct config *config, struct services *services) 
     sigaddset(&signals, SIGPIPE);
     sigaddset(&signals, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &signals, NULL); // before the workers' threads are made
-    raise_descriptor_limit();
+    descriptors_raise();
     catch_stack_signal();
     struct reload *reload = NULL;
     revision_init();
     shadow_init(config_string(config, "RULES_SHADOW_DIR"));
-    int status = check_ports(config, services, &err);
+    int status = memory_init(config_string(config, "MEMORY_CGROUP"), &err);
+    if (status == 0)
+        status = check_ports(config, services, &err);
     revision_loaded(REVISION_SCRIPTS, bundle_revision(services->scripts), "loaded", NULL);
     if (status == 0)
         status = rules_first_read(config, services->scripts, services->list, services->count,
@@ -611,6 +629,7 @@ int main(int argc, char **argv) {
     if (argc < 2)
         return usage_error("a command is missing; see todo-host %s", "--help");
     signal(SIGPIPE, SIG_IGN);
+    uv_replace_allocator(xmalloc, xrealloc, xcalloc, free);
     find_folder("SCRIPTS_DIR", "scripts", "lib/service.lua");
     find_folder("WEB_DIR", "web", "index.html");
     for (size_t i = 0; i < sizeof COMMANDS / sizeof *COMMANDS; i++)
