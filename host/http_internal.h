@@ -41,7 +41,7 @@ struct http_server {
     bool resumed; // connections that libmicrohttpd has not looked at since
     struct connection *connections, *oldest; // the newest first
     struct http_stream *streams;
-    size_t connection_count, exchange_count, stream_count;
+    size_t connection_count, busy_count, exchange_count, stream_count;
     size_t large_count; // requests with a body over body_limit
     uv_poll_t *poll;
     uv_prepare_t *prepare;

@@ -134,6 +134,7 @@ static bool is_probe(const char *target) {
 // Connections.
 
 static void set_phase(struct connection *connection, enum phase phase) {
+    connection->server->busy_count += (size_t)(phase != IDLE) - (size_t)(connection->phase != IDLE);
     connection->phase = phase;
     connection->since = uv_now(connection->server->loop);
 }
@@ -220,6 +221,7 @@ static void add_connection(struct http_server *server, struct connection *made) 
 static void remove_connection(struct http_server *server, struct connection *gone) {
     *(gone->prev ? &gone->prev->next : &server->connections) = gone->next;
     *(gone->next ? &gone->next->prev : &server->oldest) = gone->prev;
+    server->busy_count -= gone->phase != IDLE;
     // libmicrohttpd, at its limit, accepts again in the run after the one that has made room.
     if (server->connection_count-- > server->options.max_connections)
         server->resumed = true;
@@ -368,7 +370,7 @@ static enum MHD_Result begin(struct http_exchange *exchange, const char *method,
                              const char *version) {
     struct http_server *server = exchange->server;
     if (!is_probe(exchange->target)) {
-        if (server->connection_count > server->options.max_connections)
+        if (server->busy_count > server->options.max_connections)
             return refuse(exchange, 503, status_sentence(503));
         if (memory_is_short())
             return refuse(exchange, 503, "Memory is short");
@@ -649,10 +651,8 @@ size_t http_server_connections(const struct http_server *server) {
 }
 
 size_t http_server_busy(const struct http_server *server) {
-    size_t count = 0;
-    for (const struct connection *c = server->connections; c; c = c->next)
-        count += c->phase != IDLE;
-    return count > server->exchange_count ? count : server->exchange_count;
+    return server->busy_count > server->exchange_count ? server->busy_count
+                                                       : server->exchange_count;
 }
 
 size_t http_server_exchanges(const struct http_server *server) {

@@ -74,7 +74,7 @@ void http_server_stop(struct http_server *server);
 
 size_t http_server_connections(const struct http_server *server);
 size_t http_server_exchanges(const struct http_server *server); // answers not wholly sent yet
-// Connections in the middle of a request, an answer or a stream (walks over all connections).
+// Connections in the middle of a request, an answer or a stream.
 size_t http_server_busy(const struct http_server *server);
 size_t http_server_streams(const struct http_server *server); // answers that still go on
 
