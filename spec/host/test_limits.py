@@ -150,6 +150,7 @@ class Allocations(Case):
         self.faulty = Faulty()
         self.program = self.start(("chat-api", "audit-service"), **self.faulty.env)
         self.ended, self.answers = 0, {}
+        self.read = 0    # of the log: what earlier lives have written
 
     def back(self):
         """Starts it again when it has ended as it should."""
@@ -157,11 +158,12 @@ class Allocations(Case):
         if code is None:
             return
         log = self.program.log_text()[self.read:]
-        self.assertEqual(code, -signal.SIGABRT, log[-3000:])
-        self.assertRegex(log, "out of memory|not enough memory", log[-3000:])
+        self.assertIn(code, (-signal.SIGABRT, 255), log[-3000:])    # 255: lua-cjson's own end
+        self.assertRegex(log, "[Oo]ut of memory|not enough memory", log[-3000:])
         self.ended += 1
         self.program.process.stdout.close()
         self.faulty.set(fail_at=0)
+        self.read = len(self.program.log_text())
         self.program.start()
 
     def may_end(self):
@@ -172,7 +174,6 @@ class Allocations(Case):
 
     def fails(self, number, call):
         """The status of the answer, and whether that allocation was made and failed."""
-        self.read = len(self.program.log_text())
         self.faulty.fail(number)
         try:
             status = call().status
