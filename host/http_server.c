@@ -22,6 +22,7 @@ enum {
     HEAD_MS = 10000,
     BODY_MS = 30000,
     WRITE_MS = 30000,
+    PAUSE_MS = 100,  // before a refusal that would be asked for again at once
     CROWD_MS = 20,   // between looks for idle connections, while there are too many
     SETTLED_MS = 20, // of an idle connection that may be closed for a new one
     SWEEP_MS = 1000,
@@ -122,8 +123,7 @@ static const char *status_sentence(int status) {
     }
 }
 
-// What must be answered however much there is to do, or the process is taken for dead.
-static bool is_probe(const char *target) {
+bool http_is_probe(const char *target) {
     static const char *const PROBES[] = {"/health", "/ready", "/metrics"};
     for (size_t i = 0; i < sizeof PROBES / sizeof *PROBES; i++)
         if (strcmp(target, PROBES[i]) == 0)
@@ -369,7 +369,7 @@ static size_t limit_of(const struct http_server *server, const char *target) {
 static enum MHD_Result begin(struct http_exchange *exchange, const char *method,
                              const char *version) {
     struct http_server *server = exchange->server;
-    if (!is_probe(exchange->target)) {
+    if (!http_is_probe(exchange->target)) {
         if (server->busy_count > server->options.max_connections)
             return refuse(exchange, 503, status_sentence(503));
         if (memory_is_short())
@@ -542,13 +542,44 @@ void http_give(struct http_exchange *exchange, int status, struct MHD_Response *
     }
 }
 
+static struct MHD_Response *make_response(const struct http_exchange *exchange,
+                                          const struct http_header *headers, size_t header_count,
+                                          const char *body, size_t body_len) {
+    struct MHD_Response *response = xtaken(MHD_create_response_from_buffer(
+        body_len, (void *)(uintptr_t)body, MHD_RESPMEM_MUST_COPY));
+    http_add_headers(response, headers, header_count, exchange->server->draining);
+    return response;
+}
+
 void http_reply(struct http_exchange *exchange, int status, const struct http_header *headers,
                 size_t header_count, const char *body, size_t body_len) {
-    struct MHD_Response *response =
-        xtaken(MHD_create_response_from_buffer(body_len, (void *)(uintptr_t)body,
-                                               MHD_RESPMEM_MUST_COPY));
-    http_add_headers(response, headers, header_count, exchange->server->draining);
-    http_give(exchange, status, response);
+    http_give(exchange, status, make_response(exchange, headers, header_count, body, body_len));
+}
+
+static void on_pause_over(uv_timer_t *timer) {
+    struct http_server *server = timer->data;
+    uint64_t now = uv_now(server->loop);
+    while (server->late && server->late->late_at <= now) {
+        struct http_exchange *exchange = server->late;
+        server->late = exchange->next_late;
+        http_give(exchange, exchange->late_status, exchange->late_response);
+    }
+    if (server->late)
+        uv_timer_start(timer, on_pause_over, server->late->late_at - now, 0);
+    else
+        server->late_tail = &server->late;
+}
+
+void http_reply_later(struct http_exchange *exchange, int status, const struct http_header *headers,
+                      size_t header_count, const char *body, size_t body_len) {
+    struct http_server *server = exchange->server;
+    exchange->late_response = make_response(exchange, headers, header_count, body, body_len);
+    exchange->late_status = status;
+    exchange->late_at = uv_now(server->loop) + PAUSE_MS;
+    if (!server->late)
+        uv_timer_start(server->pause, on_pause_over, PAUSE_MS, 0);
+    *server->late_tail = exchange;
+    server->late_tail = &exchange->next_late;
 }
 
 // The server.
@@ -600,6 +631,8 @@ int http_server_start(struct http_server **out, uv_loop_t *loop,
     server->busy = xhandle(sizeof *server->busy, server);
     server->sweep = xhandle(sizeof *server->sweep, server);
     server->crowd = xhandle(sizeof *server->crowd, server);
+    server->pause = xhandle(sizeof *server->pause, server);
+    server->late_tail = &server->late;
     uv_poll_init(loop, server->poll,
                  MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd);
     uv_poll_start(server->poll, UV_READABLE, on_readable);
@@ -608,6 +641,7 @@ int http_server_start(struct http_server **out, uv_loop_t *loop,
     uv_idle_init(loop, server->busy);
     uv_timer_init(loop, server->sweep);
     uv_timer_init(loop, server->crowd);
+    uv_timer_init(loop, server->pause);
     uv_timer_start(server->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
     *out = server;
     return 0;
@@ -639,6 +673,7 @@ void http_server_stop(struct http_server *server) {
     uv_close((uv_handle_t *)server->busy, on_closed);
     uv_close((uv_handle_t *)server->sweep, on_closed);
     uv_close((uv_handle_t *)server->crowd, on_closed);
+    uv_close((uv_handle_t *)server->pause, on_closed);
     for (struct connection *c = server->connections; c; c = c->next)
         shutdown(c->fd, SHUT_RDWR);
     turn(server); // resumed connections must have left the list of suspended ones

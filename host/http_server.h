@@ -61,6 +61,9 @@ MUST_CHECK int http_server_start(struct http_server **server, uv_loop_t *loop,
 // How many connections such a server has at most; those beyond wait to be accepted.
 unsigned http_server_hard_limit(unsigned max_connections);
 
+// What must be answered however much there is to do, or the process is taken for dead.
+bool http_is_probe(const char *path);
+
 // From now on each answer closes its connection.
 void http_server_drain(struct http_server *server);
 // No further connections are accepted.
@@ -82,6 +85,11 @@ size_t http_server_streams(const struct http_server *server); // answers that st
 // Content-Type must be among the headers when there is a body.
 void http_reply(struct http_exchange *exchange, int status, const struct http_header *headers,
                 size_t header_count, const char *body, size_t body_len);
+
+// The same a tenth of a second later: clients that ask again at once, whatever Retry-After says, then
+// leave time for those that are served.
+void http_reply_later(struct http_exchange *exchange, int status, const struct http_header *headers,
+                      size_t header_count, const char *body, size_t body_len);
 
 // The headers by which a page of another origin may read an answer, where `origins` names it;
 // returns how many. They are valid until the answer is given.
