@@ -15,7 +15,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { DESCRIPTORS = 4096, EARLY_BYTES = 65536, SMALL_BUFFER = 4608 };
+enum { DESCRIPTORS = 4096, EARLY_BYTES = 1048576, SMALL_BUFFER = 4608 };
 
 struct control { // the spec writes and reads it as eight int64
     _Atomic int64_t allocations; // since the spec set it to 0
@@ -28,7 +28,8 @@ struct control { // the spec writes and reads it as eight int64
 
 static struct control nothing, *control = &nothing;
 static _Atomic char connected[DESCRIPTORS];
-static char early[EARLY_BYTES]; // what dlsym takes before it has found the real functions
+static char early[EARLY_BYTES]; // what is taken before the real functions can be looked for
+static int ready;               // sanitizers have started: before, even dlsym is theirs and not there yet
 static _Atomic size_t early_used;
 static _Thread_local int busy; // inside of this file: what it calls itself goes right
 static _Thread_local uint32_t dice = 2463534242u;
@@ -53,6 +54,7 @@ __attribute__((constructor)) static void open_control(void) {
     if (page == MAP_FAILED)
         abort();
     control = page;
+    ready = 1; // a sanitizer has started with the calls above, if not before
 }
 
 // Memory.
@@ -80,26 +82,31 @@ static int is_early(const void *memory) {
 }
 
 void *malloc(size_t size) {
-    if (busy)
+    if (busy || !ready)
         return take_early(size);
     NEXT(malloc)
     return fails() ? NULL : next(size);
 }
 
 void *calloc(size_t count, size_t size) {
-    if (busy)
+    if (busy || !ready)
         return take_early(count * size);
     NEXT(calloc)
     return fails() ? NULL : next(count, size);
 }
 
 void *realloc(void *old, size_t size) {
+    if (is_early(old) || !ready) {
+        void *moved = malloc(size);
+        size_t left = old ? (size_t)(early + EARLY_BYTES - (char *)old) : 0;
+        return moved && old ? memcpy(moved, old, size < left ? size : left) : moved;
+    }
     NEXT(realloc)
     return size > 0 && fails() ? NULL : next(old, size);
 }
 
 void free(void *memory) {
-    if (is_early(memory))
+    if (is_early(memory) || !memory)
         return;
     NEXT(free)
     next(memory);

@@ -21,7 +21,7 @@ def library():
         folder = tempfile.mkdtemp(prefix="todo-spec-faulty-")
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
         path = os.path.join(folder, "faulty.so")
-        subprocess.run([os.environ.get("CC", "cc"), "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-O1", "-g", "-shared", "-fPIC", "-fno-builtin",
+        subprocess.run([os.environ.get("CC", "cc"), "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-O1", "-g", "-shared", "-fPIC", "-fno-builtin", "-ftls-model=initial-exec",
                         "-o", path, os.path.join(HERE, "faulty.c"), "-ldl"], check=True)
         _library = path
     return _library
