@@ -117,8 +117,8 @@ static int was_applied(PGconn *pg, const char *name, const char *hex, struct err
     return answer;
 }
 
-// In a transaction of its own. Who waits for a lock on a table makes all wait that come after, so it
-// gives up sooner than statements of the services do, and tries again.
+// In a transaction of its own. Who waits for a lock on a table makes all wait that come after, so
+// it gives up sooner than statements of the services do, and tries again.
 static int run_file(PGconn *pg, const char *sql, const char *const name_and_digest[2],
                     const char *what, struct err *err) {
     int status = run_sql(pg, "BEGIN; SET LOCAL lock_timeout = 200", what, err);

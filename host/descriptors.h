@@ -6,5 +6,6 @@
 void descriptors_raise(void);
 
 // The most connections that each listener of a worker may have (max_connections of http_server.h),
-// at most `wanted`, when `workers` share the process. own: descriptors that a worker has for itself.
+// at most `wanted`, when `workers` share the process. own: descriptors that a worker has for
+// itself.
 unsigned descriptors_share(unsigned wanted, int workers, int own);

@@ -545,8 +545,8 @@ void http_give(struct http_exchange *exchange, int status, struct MHD_Response *
 static struct MHD_Response *make_response(const struct http_exchange *exchange,
                                           const struct http_header *headers, size_t header_count,
                                           const char *body, size_t body_len) {
-    struct MHD_Response *response = xtaken(MHD_create_response_from_buffer(
-        body_len, (void *)(uintptr_t)body, MHD_RESPMEM_MUST_COPY));
+    struct MHD_Response *response = xtaken(
+        MHD_create_response_from_buffer(body_len, (void *)(uintptr_t)body, MHD_RESPMEM_MUST_COPY));
     http_add_headers(response, headers, header_count, exchange->server->draining);
     return response;
 }
@@ -598,7 +598,8 @@ static void *xhandle(size_t size, void *data) {
     return handle;
 }
 
-// Past the soft limit a connection is still accepted: to take an idle one's place, or to be told 503.
+// Past the soft limit a connection is still accepted: to take an idle one's place, or to be told
+// 503.
 unsigned http_server_hard_limit(unsigned max_connections) {
     unsigned more = max_connections / 8 + 64;
     return max_connections + (more < max_connections ? more : max_connections);
@@ -616,11 +617,11 @@ int http_server_start(struct http_server **out, uv_loop_t *loop,
     server->daemon = MHD_start_daemon(
         MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_access,
         server, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
-        MHD_OPTION_CONNECTION_LIMIT, http_server_hard_limit(options->max_connections), MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)POOL_BYTES, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,
-        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_CONNECTION, on_connection, server,
-        MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_URI_LOG_CALLBACK, on_target,
-        server, MHD_OPTION_END);
+        MHD_OPTION_CONNECTION_LIMIT, http_server_hard_limit(options->max_connections),
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES, MHD_OPTION_CONNECTION_TIMEOUT,
+        (unsigned)IDLE_SECONDS, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_CONNECTION,
+        on_connection, server, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server,
+        MHD_OPTION_URI_LOG_CALLBACK, on_target, server, MHD_OPTION_END);
     if (!server->daemon) {
         close(fd);
         free(server);

@@ -2,8 +2,8 @@
 // head (http_check.h), and hands it over by value; the owner answers at once or later, exactly
 // once. What libmicrohttpd 0.9.75 leaves open is closed here: a front check on the raw head,
 // deadlines for slow heads, bodies and readers, a connection limit that answers 503, as do requests
-// while memory is short (memory.h); /health, /ready and /metrics are answered all the same. Loop thread
-// only. libmicrohttpd is used in http_server.c alone.
+// while memory is short (memory.h); /health, /ready and /metrics are answered all the same. Loop
+// thread only. libmicrohttpd is used in http_server.c alone.
 #pragma once
 
 #include <stdbool.h>
@@ -86,8 +86,8 @@ size_t http_server_streams(const struct http_server *server); // answers that st
 void http_reply(struct http_exchange *exchange, int status, const struct http_header *headers,
                 size_t header_count, const char *body, size_t body_len);
 
-// The same a tenth of a second later: clients that ask again at once, whatever Retry-After says, then
-// leave time for those that are served.
+// The same a tenth of a second later: clients that ask again at once, whatever Retry-After says,
+// then leave time for those that are served.
 void http_reply_later(struct http_exchange *exchange, int status, const struct http_header *headers,
                       size_t header_count, const char *body, size_t body_len);
 

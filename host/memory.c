@@ -87,7 +87,8 @@ static bool use(const char *folder, const char *below) {
 // A line of /proc/self/cgroup: number:controllers:path. In a container the path may be the one
 // outside of it; then its own group is what is mounted.
 static bool use_line(char *line) {
-    char *controllers = strchr(line, ':'), *path = controllers ? strchr(controllers + 1, ':') : NULL;
+    char *controllers = strchr(line, ':'),
+         *path = controllers ? strchr(controllers + 1, ':') : NULL;
     if (!path)
         return false;
     *path++ = 0;

@@ -7,15 +7,15 @@
 
 #include "err.h"
 
-// Finds the group. folder: where its files are; NULL: as /proc/self/cgroup says. Fails when a folder
-// was named that has no limit in it. Before any thread is made.
+// Finds the group. folder: where its files are; NULL: as /proc/self/cgroup says. Fails when a
+// folder was named that has no limit in it. Before any thread is made.
 MUST_CHECK int memory_init(const char *folder, struct err *err);
 
 // Bytes that the process may use: of its group, or of the machine.
 double memory_limit(void);
 
-// Reads how much the group uses, without what the kernel can take back; while memory is short, gives
-// back what was freed. Called some times a second, by one thread alone.
+// Reads how much the group uses, without what the kernel can take back; while memory is short,
+// gives back what was freed. Called some times a second, by one thread alone.
 void memory_look(void);
 
 // So many bytes were taken for a client: after many it is looked at once more. Any thread.

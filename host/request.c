@@ -229,8 +229,8 @@ void request_start(struct generation *generation, struct http_exchange *exchange
     struct fiber_pool *fibers = generation_env(generation)->fibers;
     lua_State *L = script_state(script);
     generation_add(generation, &run->held);
-    // Checked first: under overload most are refused, which must cost little. A probe takes one of the
-    // background's fibers.
+    // Checked first: under overload most are refused, which must cost little. A probe takes one of
+    // the background's fibers.
     if (fiber_alive(fibers) < options->limit || http_is_probe(request->path)) {
         script_push_handle(script);
         push_request(L, run, request, options, trace);

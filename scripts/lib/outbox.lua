@@ -118,7 +118,8 @@ end
 -- the lowest row and below what is settled there is nothing, but for a row that an operator
 -- retries, which the next whole read finds; as it does where buckets were gained.
 local function new_start()
-  local at, highest, mark, settled, marked_ms, whole_ms, owned = 0, 0, 0, 0, 0, 0, nil
+  local at, highest, mark, settled, owned = 0, 0, 0, 0, nil
+  local marked_ms, whole_ms = 0, 0 ---@type number, number
   local start = {}
 
   function start.next(buckets)
@@ -129,7 +130,8 @@ local function new_start()
     table.sort(list)
     local key = table.concat(list, " ")
     if key ~= owned or now - whole_ms >= WHOLE_MS then
-      at, owned, whole_ms = 0, key, now
+      at, owned = 0, key
+      whole_ms = now
     end
     return string.format("%d", at)
   end
@@ -142,7 +144,8 @@ local function new_start()
       lowest = math.min(lowest or row.id, row.id)
     end
     if now - marked_ms >= SETTLE_MS then
-      settled, mark, marked_ms = mark, highest, now
+      settled, mark = mark, highest --[[@as integer]]
+      marked_ms = now
     end
     if whole then
       at = math.min(lowest or settled, settled)

@@ -3,8 +3,10 @@ have made get small buffers and slow readers, which make the kernel do the same.
 
 import json
 import os
+import shutil
 import socket
 import sys
+import tempfile
 import time
 import unittest
 import uuid
@@ -12,14 +14,14 @@ import uuid
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
 from faults import Case, at_once  # noqa: E402
 from faulty import Faulty  # noqa: E402
-from system import HOST, token, wait_until  # noqa: E402
+from system import HOST, ROOT, token, wait_until  # noqa: E402
 
 
 class PartialTransfers(Case):
     def setUp(self):
         super().setUp()
         self.faulty = Faulty()
-        self.program = self.start(("chat-api", "audit-service"), **self.faulty.env)
+        self.program = self.start(**self.faulty.env)
         self.faulty.set(one_in=3)
         self.addCleanup(self.faulty.set, one_in=0)
 
@@ -77,6 +79,20 @@ class PartialTransfers(Case):
         for line in self.program.log_text().splitlines():
             if line.startswith("{") or "asan" not in HOST:
                 self.assertIsInstance(json.loads(line), dict, line)
+
+    def test_files_are_read_whole(self):
+        """The scripts are read anew, by a thread that is interrupted as well."""
+        folder = tempfile.mkdtemp(prefix="todo-spec-scripts-")
+        self.addCleanup(shutil.rmtree, folder)
+        shutil.copytree(os.environ.get("SCRIPTS_DIR") or os.path.join(ROOT, "scripts"), folder, dirs_exist_ok=True)
+        host = self.start(SCRIPTS_DIR=folder, **self.faulty.env)
+        wait_until(lambda: '"started"' in host.log_text(), 30, "its watch")
+        before = self.faulty.interrupted
+        with open(os.path.join(folder, "chat-api", "service.lua"), "a") as file:
+            file.write("-- changed\n")
+        wait_until(lambda: "scripts were reloaded" in host.log_text() or "not reloaded" in host.log_text(), 30, "the reload")
+        self.assertNotIn("Interrupted system call", host.log_text())
+        self.assertGreater(self.faulty.interrupted, before)
 
     def test_nobody_spins(self):
         self.assertEqual(self.program.post("/api/tasks", {"title": "t"}).status, 201)
