@@ -35,7 +35,8 @@ class Faulty:
         self.file.truncate(4096)
         self.page = mmap.mmap(self.file.fileno(), 4096)
         options = [os.environ[name] for name in ("ASAN_OPTIONS",) if name in os.environ]
-        self.env = {"LD_PRELOAD": library(), "FAULTY_CONTROL": self.file.name,
+        # Programs are started often here, and rules have their time by the clock of a busy processor.
+        self.env = {"LD_PRELOAD": library(), "FAULTY_CONTROL": self.file.name, "RULES_CPU_FACTOR": "8",
                     "ASAN_OPTIONS": ":".join([*options, "verify_asan_link_order=0", "allocator_may_return_null=1"])}
 
     def __getattr__(self, name):
