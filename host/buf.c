@@ -11,7 +11,7 @@
 #include "log.h"
 
 // A log line takes memory too: when there is none even for that, a constant one has to do.
-static void out_of_memory(void) {
+void out_of_memory(void) {
     static const char LAST[] = "{\"level\":\"error\",\"msg\":\"out of memory\"}\n";
     static _Thread_local bool again;
     if (again) {
@@ -43,6 +43,12 @@ void *xrealloc(void *old, size_t size) {
     if (!memory)
         out_of_memory();
     return memory;
+}
+
+void *xtaken(void *made) {
+    if (!made)
+        out_of_memory();
+    return made;
 }
 
 char *xstrndup(const char *text, size_t len) {

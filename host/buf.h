@@ -31,3 +31,6 @@ void *xcalloc(size_t count, size_t size);
 void *xrealloc(void *old, size_t size);
 char *xstrdup(const char *text);
 char *xstrndup(const char *text, size_t len);
+// What a library has made and gives NULL for when there is no memory: it, or the same end.
+void *xtaken(void *made);
+__attribute__((noreturn)) void out_of_memory(void);

@@ -57,7 +57,7 @@ static int read_whole(struct reader *reader, const char *full, const char *path)
     struct buf content = {0};
     char chunk[16384];
     ssize_t got;
-    while ((got = read(fd, chunk, sizeof chunk)) > 0 &&
+    while ((got = TEMP_FAILURE_RETRY(read(fd, chunk, sizeof chunk))) > 0 &&
            bundle->files.bytes + content.len <= reader->limits->bytes)
         buf_add(&content, chunk, (size_t)got);
     int why = errno;

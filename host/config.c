@@ -73,6 +73,8 @@ static const struct setting SETTINGS[] = {
     {"MAX_CONNECTIONS", NUMBER, "12000", 16, 100000, "open connections per worker and port"},
     {"MAX_REQUESTS", NUMBER, "1024", 8, 100000, "requests in progress per worker"},
     {"USER_RATE", NUMBER, "500", 1, 1000000, "requests a second of one user, per worker"},
+    {"MEMORY_CGROUP", TEXT, NULL, 0, 0,
+     "folder of the control group whose memory limit counts; unset: this process's"},
     {"DRAIN_MS", NUMBER, "5000", 0, 20000, "how long to go on serving after SIGTERM"},
 };
 
@@ -80,7 +82,7 @@ static const struct setting SETTINGS[] = {
 static const char *const ENVIRONMENT_ONLY[] = {
     "DAPR_HTTP_ENDPOINT", "DAPR_HTTP_PORT",   "DAPR_API_TOKEN", "SIDECAR_PORT", "SIDECAR_APPS",
     "SIDECAR_CONFIG",     "SECRET_STORE",     "PORT",           "BIND_ADDRESS", "SCRIPTS_DIR",
-    "RULES_DIR",          "RULES_SHADOW_DIR", "STATE_DIR",      "WEB_DIR"};
+    "RULES_DIR",          "RULES_SHADOW_DIR", "STATE_DIR",      "WEB_DIR",      "MEMORY_CGROUP"};
 
 enum { COUNT = sizeof SETTINGS / sizeof *SETTINGS };
 

@@ -260,18 +260,36 @@ static void end_segment(struct db_conn *conn) {
     conn->owner.on_segment(conn->owner.user, conn, segment);
 }
 
-// Takes one result for the head of the queue. False: the connection is going down.
-static bool take(struct db_conn *conn, struct expect *expect, PGresult *result) {
+// libpq's own error (no memory for the answer, say): the server may have done what was asked.
+static void drop_by_result(struct db_conn *conn, PGresult *result) {
+    char text[256];
+    snprintf(text, sizeof text, "%s", PQresultErrorMessage(result));
+    text[strcspn(text, "\n")] = 0;
+    PQclear(result);
+    db_conn_drop(conn, *text ? text : "an answer of the database cannot be read");
+}
+
+// Takes one result for the head of the queue. The connection may be gone afterwards.
+static void take(struct db_conn *conn, struct expect *expect, PGresult *result) {
     ExecStatusType status = PQresultStatus(result);
+    if ((status == PGRES_PIPELINE_SYNC) != (expect->kind == SYNC)) {
+        PQclear(result);
+        db_conn_drop(conn, "an answer of the database was lost");
+        return;
+    }
     if (status == PGRES_PIPELINE_SYNC) {
         PQclear(result);
-        assert(expect->kind == SYNC);
         pop_expect(conn);
         end_segment(conn);
-        return true;
+        return;
     }
     bool good = status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK;
-    if (!good && status != PGRES_PIPELINE_ABORTED)
+    bool aborted = status == PGRES_PIPELINE_ABORTED;
+    if (!good && !aborted && !PQresultErrorField(result, PG_DIAG_SQLSTATE)) {
+        drop_by_result(conn, result);
+        return;
+    }
+    if (!good && !aborted)
         note_error(expect, result);
     if (expect->kind == PREPARED && !good)
         conn->prepared[expect->id] = false;
@@ -281,7 +299,6 @@ static bool take(struct db_conn *conn, struct expect *expect, PGresult *result) 
     }
     expect->begun = true;
     PQclear(result);
-    return true;
 }
 
 static void read_answers(struct db_conn *conn) {

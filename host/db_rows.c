@@ -1,6 +1,7 @@
 // The accessors of an answer, and migrations: the blocking part of db.h.
 #include <dirent.h>
 #include <openssl/evp.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,16 +62,23 @@ long db_rows_affected(const struct db_rows *rows) {
 
 // Migrations.
 
+enum { LOCK_TRIES = 120, LOCK_PAUSE_MS = 300 };
+
+enum { LOCKED = 1 }; // beside 0 and -1: a lock was not had in time
+
 static int run_sql(PGconn *pg, const char *sql, const char *what, struct err *err) {
     PGresult *result = PQexec(pg, sql);
     ExecStatusType status = PQresultStatus(result);
+    const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    bool locked = state && strcmp(state, "55P03") == 0;
     PQclear(result);
     if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK)
         return 0;
     char text[300];
     snprintf(text, sizeof text, "%s", PQerrorMessage(pg));
     text[strcspn(text, "\n")] = 0;
-    return err_set(err, "%s: %s", what, text);
+    err_set(err, "%s: %s", what, text);
+    return locked ? LOCKED : -1;
 }
 
 static int read_whole(const char *path, struct buf *out, struct err *err) {
@@ -109,6 +117,23 @@ static int was_applied(PGconn *pg, const char *name, const char *hex, struct err
     return answer;
 }
 
+// In a transaction of its own. Who waits for a lock on a table makes all wait that come after, so
+// it gives up sooner than statements of the services do, and tries again.
+static int run_file(PGconn *pg, const char *sql, const char *const name_and_digest[2],
+                    const char *what, struct err *err) {
+    int status = run_sql(pg, "BEGIN; SET LOCAL lock_timeout = 200", what, err);
+    if (status == 0)
+        status = run_sql(pg, sql, what, err);
+    if (status == 0) {
+        PQclear(PQexecParams(pg, "INSERT INTO public.todo_migration (name, digest) VALUES ($1, $2)",
+                             2, NULL, name_and_digest, NULL, NULL, 0));
+        status = run_sql(pg, "COMMIT", what, err);
+    }
+    if (status != 0)
+        PQclear(PQexec(pg, "ROLLBACK"));
+    return status;
+}
+
 static int apply(PGconn *pg, const char *folder, const char *name, struct err *err) {
     struct buf sql = {0}, path = {0};
     buf_addf(&path, "%s/%s", folder, name);
@@ -121,17 +146,14 @@ static int apply(PGconn *pg, const char *folder, const char *name, struct err *e
     }
     if (status == 0) {
         const char *params[] = {name, hex};
-        status = run_sql(pg, "BEGIN", what, err);
-        if (status == 0)
-            status = run_sql(pg, sql.data ? sql.data : "", what, err);
-        if (status == 0) {
-            PQclear(PQexecParams(pg,
-                                 "INSERT INTO public.todo_migration (name, digest) VALUES ($1, $2)",
-                                 2, NULL, params, NULL, NULL, 0));
-            status = run_sql(pg, "COMMIT", what, err);
+        for (int tries = 0; tries < LOCK_TRIES; tries++) {
+            status = run_file(pg, sql.data ? sql.data : "", params, what, err);
+            if (status != LOCKED)
+                break;
+            uv_sleep(LOCK_PAUSE_MS);
         }
-        if (status != 0)
-            PQclear(PQexec(pg, "ROLLBACK"));
+        if (status == LOCKED)
+            status = -1;
     }
     buf_free(&sql);
     buf_free(&path);

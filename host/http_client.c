@@ -387,14 +387,14 @@ static int check_request(const struct http_call_request *request, struct err *er
 }
 
 static void set_headers(struct http_call *call, const struct http_call_request *request) {
-    call->headers = curl_slist_append(NULL, "Expect:");
+    call->headers = xtaken(curl_slist_append(NULL, "Expect:"));
     struct buf line = {0};
     for (size_t i = 0; i < request->header_count; i++) {
         buf_clear(&line);
         // curl takes "Name;" for a header without a value.
         buf_addf(&line, *request->headers[i].value ? "%s: %s" : "%s;", request->headers[i].name,
                  request->headers[i].value);
-        call->headers = curl_slist_append(call->headers, line.data);
+        call->headers = xtaken(curl_slist_append(call->headers, line.data));
     }
     buf_free(&line);
     curl_easy_setopt(call->easy, CURLOPT_HTTPHEADER, call->headers);
@@ -416,7 +416,7 @@ static void set_mail(struct http_call *call, const struct http_call_request *req
     for (size_t i = 0; i < request->mail_to_count; i++) {
         buf_clear(&address);
         buf_addf(&address, "<%s>", request->mail_to[i]);
-        call->recipients = curl_slist_append(call->recipients, address.data);
+        call->recipients = xtaken(curl_slist_append(call->recipients, address.data));
     }
     buf_free(&address);
     curl_easy_setopt(call->easy, CURLOPT_PROTOCOLS_STR, "smtp,smtps");
@@ -498,7 +498,8 @@ int http_client_start(struct http_client *client, const struct http_call_request
         call->next->prev = call;
     client->calls = call;
     client->in_flight++;
-    curl_multi_add_handle(client->multi, call->easy);
+    if (curl_multi_add_handle(client->multi, call->easy) != CURLM_OK)
+        out_of_memory(); // a call that is not taken would never end
     *out = call;
     return 0;
 }

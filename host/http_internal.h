@@ -19,6 +19,11 @@ struct http_exchange {
     struct MHD_Response *response;
     int status;
     struct http_stream *stream;
+    // An answer that waits until `late_at`, in the server's list of them.
+    struct http_exchange *next_late;
+    struct MHD_Response *late_response;
+    int late_status;
+    uint64_t late_at;
 };
 
 struct http_stream {
@@ -39,14 +44,17 @@ struct http_server {
     int listen_fd;
     bool draining, quiesced;
     bool resumed; // connections that libmicrohttpd has not looked at since
-    struct connection *connections;
+    struct connection *connections, *oldest; // the newest first
     struct http_stream *streams;
-    size_t connection_count, exchange_count, stream_count;
+    size_t connection_count, busy_count, exchange_count, stream_count;
     size_t large_count; // requests with a body over body_limit
     uv_poll_t *poll;
     uv_prepare_t *prepare;
     uv_idle_t *busy; // keeps the loop from sleeping while libmicrohttpd has work left
+    struct http_exchange *late, **late_tail; // the soonest first
+    uv_timer_t *pause;                       // until then
     uv_timer_t *sweep;
+    uv_timer_t *crowd; // runs while there are more than max_connections
 };
 
 // Adds headers to a response; one with CR or LF in it is left out and logged.

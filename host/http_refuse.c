@@ -23,7 +23,7 @@ static struct MHD_Response *problem(int status, const char *detail) {
     buf_add_json(&text, detail, strlen(detail));
     buf_addc(&text, '}');
     struct MHD_Response *response =
-        MHD_create_response_from_buffer(text.len, text.data, MHD_RESPMEM_MUST_FREE);
+        xtaken(MHD_create_response_from_buffer(text.len, text.data, MHD_RESPMEM_MUST_FREE));
     MHD_add_response_header(response, "Content-Type", "application/problem+json");
     MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
     return response;

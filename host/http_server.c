@@ -15,6 +15,7 @@
 #include "http_fields.h"
 #include "listen.h"
 #include "log.h"
+#include "memory.h"
 
 enum {
     POOL_BYTES = 18 * 1024, // per connection, all of it touched; a head of HTTP_MAX_HEAD fits
@@ -22,6 +23,9 @@ enum {
     HEAD_MS = 10000,
     BODY_MS = 30000,
     WRITE_MS = 30000,
+    PAUSE_MS = 100,  // before a refusal that would be asked for again at once
+    CROWD_MS = 20,   // between looks for idle connections, while there are too many
+    SETTLED_MS = 20, // of an idle connection that may be closed for a new one
     SWEEP_MS = 1000,
     MAX_TURNS = 32, // of libmicrohttpd in one turn of the loop
     MAX_LARGE = 8,  // requests with a body over body_limit: what they hold must stay little
@@ -40,23 +44,45 @@ struct connection {
     char remote[INET6_ADDRSTRLEN];
 };
 
+bool http_is_probe(const char *target) {
+    static const char *const PROBES[] = {"/health", "/ready", "/metrics"};
+    for (size_t i = 0; i < sizeof PROBES / sizeof *PROBES; i++)
+        if (strcmp(target, PROBES[i]) == 0)
+            return true;
+    return false;
+}
+
 // Connections.
 
 static void set_phase(struct connection *connection, enum phase phase) {
+    connection->server->busy_count += (size_t)(phase != IDLE) - (size_t)(connection->phase != IDLE);
     connection->phase = phase;
     connection->since = uv_now(connection->server->loop);
 }
 
+// The kernel's struct goes on where glibc's ends (linux/tcp.h, since 4.1).
+struct tcp_state {
+    struct tcp_info base;
+    uint64_t pacing_rate, max_pacing_rate, bytes_acked, bytes_received;
+};
+
+static struct tcp_state tcp_state_of(int fd) {
+    struct tcp_state state = {0};
+    socklen_t len = sizeof state;
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &state, &len) != 0)
+        return (struct tcp_state){0};
+    return state;
+}
+
 static uint64_t bytes_received(int fd) {
-    // The kernel's struct goes on where glibc's ends (linux/tcp.h, since 4.1).
-    struct {
-        struct tcp_info base;
-        uint64_t pacing_rate, max_pacing_rate, bytes_acked, bytes_received;
-    } info = {0};
-    socklen_t len = sizeof info;
-    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0)
-        return 0;
-    return info.bytes_received;
+    return tcp_state_of(fd).bytes_received;
+}
+
+// The client has gone in the middle of a request. libmicrohttpd does not notice when the end came
+// together with the last bytes.
+static bool was_left(const struct connection *connection) {
+    return (connection->phase == HEAD || connection->phase == BODY) &&
+           tcp_state_of(connection->fd).base.tcpi_state == TCP_CLOSE_WAIT;
 }
 
 static void describe_peer(struct connection *connection, const struct sockaddr *address) {
@@ -69,6 +95,60 @@ static void describe_peer(struct connection *connection, const struct sockaddr *
         snprintf(connection->remote, sizeof connection->remote, "unknown");
 }
 
+// Turning libmicrohttpd.
+
+static bool has_work(struct http_server *server) {
+    MHD_UNSIGNED_LONG_LONG timeout;
+    return server->resumed ||
+           (MHD_get_timeout(server->daemon, &timeout) == MHD_YES && timeout == 0);
+}
+
+// With an external loop a resumed connection wakes nobody, and one epoll event can leave work
+// behind.
+static void turn(struct http_server *server) {
+    for (int i = 0; i < MAX_TURNS; i++) {
+        server->resumed = false;
+        MHD_run(server->daemon);
+        if (!has_work(server))
+            return;
+    }
+}
+
+// New connections take the place of the oldest ones that do nothing, or whose client has gone.
+static void on_crowd(uv_timer_t *timer) {
+    struct http_server *server = timer->data;
+    uint64_t now = uv_now(server->loop);
+    size_t most = server->options.max_connections, left = server->connection_count;
+    for (struct connection *c = server->oldest; c && left > most; c = c->prev) {
+        if (now - c->since < SETTLED_MS || (c->phase != IDLE && !was_left(c)))
+            continue;
+        shutdown(c->fd, SHUT_RDWR);
+        left--;
+    }
+    turn(server);
+    if (server->connection_count <= most)
+        uv_timer_stop(timer);
+}
+
+static void add_connection(struct http_server *server, struct connection *made) {
+    made->next = server->connections;
+    *(made->next ? &made->next->prev : &server->oldest) = made;
+    server->connections = made;
+    memory_add(POOL_BYTES);
+    if (++server->connection_count > server->options.max_connections)
+        uv_timer_start(server->crowd, on_crowd, 0, CROWD_MS);
+}
+
+static void remove_connection(struct http_server *server, struct connection *gone) {
+    *(gone->prev ? &gone->prev->next : &server->connections) = gone->next;
+    *(gone->next ? &gone->next->prev : &server->oldest) = gone->prev;
+    server->busy_count -= gone->phase != IDLE;
+    // libmicrohttpd, at its limit, accepts again in the run after the one that has made room.
+    if (server->connection_count-- > server->options.max_connections)
+        server->resumed = true;
+    free(gone);
+}
+
 static void on_connection(void *user, struct MHD_Connection *mhd, void **context,
                           enum MHD_ConnectionNotificationCode code) {
     struct http_server *server = user;
@@ -79,22 +159,14 @@ static void on_connection(void *user, struct MHD_Connection *mhd, void **context
         describe_peer(
             made, MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr);
         set_phase(made, IDLE);
-        made->next = server->connections;
-        if (made->next)
-            made->next->prev = made;
-        server->connections = made;
-        server->connection_count++;
+        add_connection(server, made);
         *context = made;
         return;
     }
     struct connection *gone = *context;
     if (!gone)
         return;
-    *(gone->prev ? &gone->prev->next : &server->connections) = gone->next;
-    if (gone->next)
-        gone->next->prev = gone->prev;
-    server->connection_count--;
-    free(gone);
+    remove_connection(server, gone);
     *context = NULL;
 }
 
@@ -114,32 +186,13 @@ static bool is_late(struct connection *connection, uint64_t now) {
             set_phase(connection, HEAD);
         return false;
     case HEAD:
-        return age > HEAD_MS;
+        return age > HEAD_MS || (age > SWEEP_MS && was_left(connection));
     case BODY:
-        return age > BODY_MS;
+        return age > BODY_MS || (age > SWEEP_MS && was_left(connection));
     case WRITING:
         return age > WRITE_MS;
     default:
         return false;
-    }
-}
-
-// Turning libmicrohttpd.
-
-static bool has_work(struct http_server *server) {
-    MHD_UNSIGNED_LONG_LONG timeout;
-    return server->resumed ||
-           (MHD_get_timeout(server->daemon, &timeout) == MHD_YES && timeout == 0);
-}
-
-// With an external loop a resumed connection wakes nobody, and one epoll event can leave work
-// behind.
-static void turn(struct http_server *server) {
-    for (int i = 0; i < MAX_TURNS; i++) {
-        server->resumed = false;
-        MHD_run(server->daemon);
-        if (!has_work(server))
-            return;
     }
 }
 
@@ -196,8 +249,12 @@ static size_t limit_of(const struct http_server *server, const char *target) {
 static enum MHD_Result begin(struct http_exchange *exchange, const char *method,
                              const char *version) {
     struct http_server *server = exchange->server;
-    if (server->connection_count > server->options.max_connections)
-        return http_refuse(exchange, 503, NULL);
+    if (!http_is_probe(exchange->target)) {
+        if (server->busy_count > server->options.max_connections)
+            return http_refuse(exchange, 503, NULL);
+        if (memory_is_short())
+            return http_refuse(exchange, 503, "Memory is short");
+    }
     struct http_fields fields;
     http_fields_gather(exchange->mhd, &fields);
     const union MHD_ConnectionInfo *size =
@@ -235,6 +292,7 @@ static enum MHD_Result take_body(struct http_exchange *exchange, const char *byt
         return http_refuse_in_body(exchange, "The body is too large");
     }
     buf_add(&exchange->body, bytes, *len);
+    memory_add(*len);
     *len = 0;
     return MHD_YES;
 }
@@ -371,12 +429,44 @@ void http_give(struct http_exchange *exchange, int status, struct MHD_Response *
     }
 }
 
+static struct MHD_Response *make_response(const struct http_exchange *exchange,
+                                          const struct http_header *headers, size_t header_count,
+                                          const char *body, size_t body_len) {
+    struct MHD_Response *response = xtaken(
+        MHD_create_response_from_buffer(body_len, (void *)(uintptr_t)body, MHD_RESPMEM_MUST_COPY));
+    http_add_headers(response, headers, header_count, exchange->server->draining);
+    return response;
+}
+
 void http_reply(struct http_exchange *exchange, int status, const struct http_header *headers,
                 size_t header_count, const char *body, size_t body_len) {
-    struct MHD_Response *response =
-        MHD_create_response_from_buffer(body_len, (void *)(uintptr_t)body, MHD_RESPMEM_MUST_COPY);
-    http_add_headers(response, headers, header_count, exchange->server->draining);
-    http_give(exchange, status, response);
+    http_give(exchange, status, make_response(exchange, headers, header_count, body, body_len));
+}
+
+static void on_pause_over(uv_timer_t *timer) {
+    struct http_server *server = timer->data;
+    uint64_t now = uv_now(server->loop);
+    while (server->late && server->late->late_at <= now) {
+        struct http_exchange *exchange = server->late;
+        server->late = exchange->next_late;
+        http_give(exchange, exchange->late_status, exchange->late_response);
+    }
+    if (server->late)
+        uv_timer_start(timer, on_pause_over, server->late->late_at - now, 0);
+    else
+        server->late_tail = &server->late;
+}
+
+void http_reply_later(struct http_exchange *exchange, int status, const struct http_header *headers,
+                      size_t header_count, const char *body, size_t body_len) {
+    struct http_server *server = exchange->server;
+    exchange->late_response = make_response(exchange, headers, header_count, body, body_len);
+    exchange->late_status = status;
+    exchange->late_at = uv_now(server->loop) + PAUSE_MS;
+    if (!server->late)
+        uv_timer_start(server->pause, on_pause_over, PAUSE_MS, 0);
+    *server->late_tail = exchange;
+    server->late_tail = &exchange->next_late;
 }
 
 // The server.
@@ -395,6 +485,13 @@ static void *xhandle(size_t size, void *data) {
     return handle;
 }
 
+// Past the soft limit a connection is still accepted: to take an idle one's place, or to be told
+// 503.
+unsigned http_server_hard_limit(unsigned max_connections) {
+    unsigned more = max_connections / 8 + 64;
+    return max_connections + (more < max_connections ? more : max_connections);
+}
+
 int http_server_start(struct http_server **out, uv_loop_t *loop,
                       const struct http_server_options *options, struct err *err) {
     int fd = listen_open(options->address, options->port, true, err);
@@ -404,16 +501,14 @@ int http_server_start(struct http_server **out, uv_loop_t *loop,
     server->loop = loop;
     server->options = *options;
     server->listen_fd = fd;
-    // Past the soft limit a connection is still accepted, so that it can be told 503.
-    unsigned hard_limit = options->max_connections + options->max_connections / 8 + 64;
     server->daemon = MHD_start_daemon(
         MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_access,
         server, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
-        MHD_OPTION_CONNECTION_LIMIT, hard_limit, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)POOL_BYTES, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,
-        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_CONNECTION, on_connection, server,
-        MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_URI_LOG_CALLBACK, on_target,
-        server, MHD_OPTION_END);
+        MHD_OPTION_CONNECTION_LIMIT, http_server_hard_limit(options->max_connections),
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES, MHD_OPTION_CONNECTION_TIMEOUT,
+        (unsigned)IDLE_SECONDS, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_CONNECTION,
+        on_connection, server, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server,
+        MHD_OPTION_URI_LOG_CALLBACK, on_target, server, MHD_OPTION_END);
     if (!server->daemon) {
         close(fd);
         free(server);
@@ -423,6 +518,9 @@ int http_server_start(struct http_server **out, uv_loop_t *loop,
     server->prepare = xhandle(sizeof *server->prepare, server);
     server->busy = xhandle(sizeof *server->busy, server);
     server->sweep = xhandle(sizeof *server->sweep, server);
+    server->crowd = xhandle(sizeof *server->crowd, server);
+    server->pause = xhandle(sizeof *server->pause, server);
+    server->late_tail = &server->late;
     uv_poll_init(loop, server->poll,
                  MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd);
     uv_poll_start(server->poll, UV_READABLE, on_readable);
@@ -430,6 +528,8 @@ int http_server_start(struct http_server **out, uv_loop_t *loop,
     uv_prepare_start(server->prepare, on_prepare);
     uv_idle_init(loop, server->busy);
     uv_timer_init(loop, server->sweep);
+    uv_timer_init(loop, server->crowd);
+    uv_timer_init(loop, server->pause);
     uv_timer_start(server->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
     *out = server;
     return 0;
@@ -460,6 +560,8 @@ void http_server_stop(struct http_server *server) {
     uv_close((uv_handle_t *)server->prepare, on_closed);
     uv_close((uv_handle_t *)server->busy, on_closed);
     uv_close((uv_handle_t *)server->sweep, on_closed);
+    uv_close((uv_handle_t *)server->crowd, on_closed);
+    uv_close((uv_handle_t *)server->pause, on_closed);
     for (struct connection *c = server->connections; c; c = c->next)
         shutdown(c->fd, SHUT_RDWR);
     turn(server); // resumed connections must have left the list of suspended ones
@@ -472,10 +574,8 @@ size_t http_server_connections(const struct http_server *server) {
 }
 
 size_t http_server_busy(const struct http_server *server) {
-    size_t count = 0;
-    for (const struct connection *c = server->connections; c; c = c->next)
-        count += c->phase != IDLE;
-    return count > server->exchange_count ? count : server->exchange_count;
+    return server->busy_count > server->exchange_count ? server->busy_count
+                                                       : server->exchange_count;
 }
 
 size_t http_server_exchanges(const struct http_server *server) {

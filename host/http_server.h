@@ -1,9 +1,10 @@
 // An HTTP/1.1 listener on a libuv loop by libmicrohttpd. It gathers a whole request, checks its
 // head (http_check.h), and hands it over by value; the owner answers at once or later, exactly
 // once. What libmicrohttpd 0.9.75 leaves open is closed here: a front check on the raw head,
-// deadlines for slow heads, bodies and readers, a connection limit that answers 503. Loop thread
-// only. libmicrohttpd is used behind this header alone: here, in http_refuse.c, http_fields.c and
-// http_stream.c.
+// deadlines for slow heads, bodies and readers, a connection limit that answers 503, as do requests
+// while memory is short (memory.h); /health, /ready and /metrics are answered all the same. Loop
+// thread only. libmicrohttpd is used behind this header alone: here, in http_refuse.c,
+// http_fields.c and http_stream.c.
 #pragma once
 
 #include <stdbool.h>
@@ -45,7 +46,8 @@ struct http_server_options {
     size_t body_limit;        // bytes; more is 413
     const char *large_path;   // a path where bodies may have large_limit bytes, if their length is
     size_t large_limit;       // told at first; NULL: none. Outlives the server
-    unsigned max_connections; // beyond it a connection gets 503 and is closed
+    unsigned max_connections; // beyond it a new connection takes the place of the oldest idle one;
+                              // where none is idle it gets 503 and is closed, but for probes
     const char *origins; // whose pages may read answers made here (cors.h); outlives the server
     http_on_request on_request;
     // A request was refused before it became one; NULL: nobody counts them.
@@ -56,6 +58,12 @@ struct http_server_options {
 // Binds and listens (SO_REUSEPORT, so that several workers share the port). Fails with one line.
 MUST_CHECK int http_server_start(struct http_server **server, uv_loop_t *loop,
                                  const struct http_server_options *options, struct err *err);
+
+// How many connections such a server has at most; those beyond wait to be accepted.
+unsigned http_server_hard_limit(unsigned max_connections);
+
+// What must be answered however much there is to do, or the process is taken for dead.
+bool http_is_probe(const char *path);
 
 // From now on each answer closes its connection.
 void http_server_drain(struct http_server *server);
@@ -70,7 +78,7 @@ void http_server_stop(struct http_server *server);
 
 size_t http_server_connections(const struct http_server *server);
 size_t http_server_exchanges(const struct http_server *server); // answers not wholly sent yet
-// Connections in the middle of a request, an answer or a stream (walks over all connections).
+// Connections in the middle of a request, an answer or a stream.
 size_t http_server_busy(const struct http_server *server);
 size_t http_server_streams(const struct http_server *server); // answers that still go on
 
@@ -78,6 +86,11 @@ size_t http_server_streams(const struct http_server *server); // answers that st
 // Content-Type must be among the headers when there is a body.
 void http_reply(struct http_exchange *exchange, int status, const struct http_header *headers,
                 size_t header_count, const char *body, size_t body_len);
+
+// The same a tenth of a second later: clients that ask again at once, whatever Retry-After says,
+// then leave time for those that are served.
+void http_reply_later(struct http_exchange *exchange, int status, const struct http_header *headers,
+                      size_t header_count, const char *body, size_t body_len);
 
 // The headers by which a page of another origin may read an answer, where `origins` names it;
 // returns how many. They are valid until the answer is given.

@@ -1,5 +1,6 @@
 #include "log.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -78,11 +79,17 @@ static void begin(struct line *line, enum log_level level, const char *message, 
     add_pair(line, "traceparent", context.traceparent);
 }
 
-// One write(2), so that lines of several threads do not mix.
+// One write(2) as a rule, so that lines of several threads do not mix.
 static void end(struct line *line) {
     buf_adds(&line->text, line->cut ? ",\"cut\":true}\n" : "}\n");
-    ssize_t written = write(STDERR_FILENO, line->text.data, line->text.len);
-    (void)written; // there is nowhere left to say that logging failed
+    const char *text = line->text.data;
+    for (size_t left = line->text.len; left > 0;) {
+        ssize_t written = write(STDERR_FILENO, text, left);
+        if (written < 0 && errno != EINTR)
+            break; // there is nowhere left to say that logging failed
+        text += written > 0 ? written : 0;
+        left -= written > 0 ? (size_t)written : 0;
+    }
     buf_free(&line->text);
 }
 

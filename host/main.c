@@ -1,6 +1,7 @@
 // The command line.
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -236,6 +237,7 @@ int main(int argc, char **argv) {
     if (argc < 2)
         return usage_error("a command is missing; see todo-host %s", "--help");
     signal(SIGPIPE, SIG_IGN);
+    uv_replace_allocator(xmalloc, xrealloc, xcalloc, free);
     settings_find_folder("SCRIPTS_DIR", "scripts", "lib/service.lua");
     settings_find_folder("WEB_DIR", "web", "index.html");
     for (size_t i = 0; i < sizeof COMMANDS / sizeof *COMMANDS; i++)

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "memory.h"
 enum { MAX_LABELS = 6, MAX_BUCKETS = 20, MAX_FAMILIES = 256, MAX_SERIES = 1000, SLOTS = 64 };
 
 struct metric {
@@ -421,25 +422,6 @@ static double resident_bytes(void) {
     return pages * (double)sysconf(_SC_PAGESIZE);
 }
 
-static double read_number(const char *path) {
-    double value = NAN;
-    FILE *file = fopen(path, "r");
-    if (file && fscanf(file, "%lf", &value) != 1)
-        value = NAN; // "max"
-    if (file)
-        fclose(file);
-    return value;
-}
-
-// Of the control group (version 2, version 1), or of the machine.
-static double limit_bytes(void) {
-    double machine = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
-    double group = read_number("/sys/fs/cgroup/memory.max");
-    if (isnan(group))
-        group = read_number("/sys/fs/cgroup/memory/memory.limit_in_bytes");
-    return fmin(machine, group);
-}
-
 static double open_files(void) {
     DIR *folder = opendir("/proc/self/fd");
     if (!folder)
@@ -485,7 +467,9 @@ static void add_process(struct buf *out) {
     add_plain(out, "process_resident_memory_bytes", "gauge", "Resident memory.", resident_bytes());
     add_plain(out, "process_memory_limit_bytes", "gauge",
               "Memory that the process may use: of its control group, or of the machine.",
-              limit_bytes());
+              memory_limit());
+    add_plain(out, "process_memory_short", "gauge",
+              "1 while requests are refused because memory is short.", memory_is_short());
     add_plain(out, "process_open_fds", "gauge", "Open file descriptors.", open_files());
     add_plain(out, "process_max_fds", "gauge", "Limit of open file descriptors.",
               (double)limit.rlim_cur);

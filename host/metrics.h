@@ -43,6 +43,7 @@ void metrics_observe(struct metric_cell *cell, double value); // histogram
 
 // Appends the exposition text (version 0.0.4) of the shards of one service, of shards without a
 // service, and of the process (process_cpu_seconds_total, process_resident_memory_bytes,
-// process_memory_limit_bytes, process_open_fds, process_max_fds, process_start_time_seconds).
-// Families in order of declaration; HELP and TYPE once each; clean for `promtool check metrics`.
+// process_memory_limit_bytes, process_memory_short, process_open_fds, process_max_fds,
+// process_start_time_seconds). Families in order of declaration; HELP and TYPE once each; clean for
+// `promtool check metrics`.
 void metrics_render(struct buf *out, const char *service);

@@ -112,14 +112,19 @@ static size_t read_headers(lua_State *L, int index, struct http_header *headers)
     return count;
 }
 
-static void reply_problem(const struct run *run, int status, const char *body) {
+typedef void reply_function(struct http_exchange *exchange, int status,
+                            const struct http_header *headers, size_t header_count,
+                            const char *body, size_t body_len);
+
+static void reply_problem(const struct run *run, int status, const char *body,
+                          reply_function *reply) {
     struct http_header headers[3 + HTTP_MAX_GRANT] = {{"Content-Type", "application/problem+json"},
                                                       {"X-Content-Type-Options", "nosniff"}};
     size_t count = 2;
     if (status == 503)
         headers[count++] = (struct http_header){"Retry-After", "1"};
     count += http_grant(run->exchange, headers + count);
-    http_reply(run->exchange, status, headers, count, body, strlen(body));
+    reply(run->exchange, status, headers, count, body, strlen(body));
 }
 
 static void count_request(struct run *run, const char *route, int status) {
@@ -164,7 +169,8 @@ static void on_handled(void *user, lua_State *L, bool ok, int count) {
                   ok ? "no status between 200 and 599" : lua_tostring(L, -1), NULL);
         reply_problem(run, 500,
                       "{\"type\":\"about:blank\",\"title\":\"Internal Server Error\","
-                      "\"status\":500,\"detail\":\"Something went wrong on our side\"}");
+                      "\"status\":500,\"detail\":\"Something went wrong on our side\"}",
+                      http_reply);
         count_request(run, "error", 500);
         end(run);
         return;
@@ -185,13 +191,13 @@ static void on_handled(void *user, lua_State *L, bool ok, int count) {
     end(run);
 }
 
-static void refuse(struct run *run, const char *route, const char *detail) {
+static void refuse(struct run *run, const char *route, const char *detail, reply_function *reply) {
     char body[192];
     snprintf(body, sizeof body,
              "{\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":503,"
              "\"detail\":\"%s\"}",
              detail);
-    reply_problem(run, 503, body);
+    reply_problem(run, 503, body, reply);
     count_request(run, route, 503);
 }
 
@@ -199,7 +205,7 @@ static void refuse(struct run *run, const char *route, const char *detail) {
 static void on_cut(struct generation_request *held) {
     struct run *run = (struct run *)held;
     if (run->exchange)
-        refuse(run, "cut", "The request took too long");
+        refuse(run, "cut", "The request took too long", http_reply);
     free(run);
 }
 
@@ -222,13 +228,16 @@ void request_start(struct generation *generation, struct http_exchange *exchange
     struct script *script = generation_script(generation);
     struct fiber_pool *fibers = generation_env(generation)->fibers;
     lua_State *L = script_state(script);
-    script_push_handle(script);
-    push_request(L, run, request, options, trace);
     generation_add(generation, &run->held);
-    if (fiber_alive(fibers) < options->limit &&
-        fiber_start(fibers, L, 1, on_handled, run, &context) == 0)
-        return;
-    lua_pop(L, 2);
-    refuse(run, "overload", "Too many requests are in progress");
+    // Checked first: under overload most are refused, which must cost little. A probe takes one of
+    // the background's fibers.
+    if (fiber_alive(fibers) < options->limit || http_is_probe(request->path)) {
+        script_push_handle(script);
+        push_request(L, run, request, options, trace);
+        if (fiber_start(fibers, L, 1, on_handled, run, &context) == 0)
+            return;
+        lua_pop(L, 2);
+    }
+    refuse(run, "overload", "Too many requests are in progress", http_reply_later);
     end(run);
 }

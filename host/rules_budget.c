@@ -6,6 +6,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "buf.h"
+
 enum {
     HOOK_INSTRUCTIONS = 100,
     LOOK_BYTES = 256 * 1024, // copying that much takes a few hundredths of a millisecond
@@ -86,7 +88,7 @@ static void *allocate(void *user, void *block, size_t old, size_t size) {
         return NULL;
     void *moved = realloc(block, size);
     if (!moved)
-        abort();
+        out_of_memory();
     budget->memory_used += size - old;
     if (budget->memory_used > budget->memory_peak)
         budget->memory_peak = budget->memory_used;

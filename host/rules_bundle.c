@@ -32,7 +32,7 @@ static bool is_module_name(const char *name) {
 // The text is the caller's also where this fails.
 static int read_all(int fd, const char *name, char *text, size_t size, struct err *err) {
     for (size_t len = 0; len < size;) {
-        ssize_t got = read(fd, text + len, size - len);
+        ssize_t got = TEMP_FAILURE_RETRY(read(fd, text + len, size - len));
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)

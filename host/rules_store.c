@@ -66,7 +66,7 @@ static int open_folder(const char *state_folder, bool make, struct err *err) {
 
 static int write_all(int fd, const char *bytes, size_t len) {
     while (len > 0) {
-        ssize_t done = write(fd, bytes, len);
+        ssize_t done = TEMP_FAILURE_RETRY(write(fd, bytes, len));
         if (done < 0 && errno == EINTR)
             continue;
         if (done < 0)
@@ -96,7 +96,8 @@ static int read_file(int folder, const char *name, struct buf *text, struct err 
     int fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     char chunk[16384];
     ssize_t got = -1;
-    while (fd >= 0 && (got = read(fd, chunk, sizeof chunk)) > 0 && text->len <= MAX_BYTES)
+    while (fd >= 0 && (got = TEMP_FAILURE_RETRY(read(fd, chunk, sizeof chunk))) > 0 &&
+           text->len <= MAX_BYTES)
         buf_add(text, chunk, (size_t)got);
     int status = 0;
     if (got < 0)

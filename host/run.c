@@ -5,11 +5,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "buf.h"
+#include "descriptors.h"
 #include "log.h"
+#include "memory.h"
 #include "reload.h"
 #include "revision.h"
 #include "rollback.h"
@@ -19,16 +20,8 @@
 #include "worker.h"
 
 enum { MAX_WORKERS = 256 };
+enum { WORKER_DESCRIPTORS = 24 }; // of its loop, its listeners, and calls under way
 enum { WATCH_MS = 100, STUCK_WARN_MS = 1000, STUCK_ABORT_MS = 5000, SECOND_SIGNAL_MS = 500 };
-
-// Many connections need many descriptors; the soft limit is often 1,024.
-static void raise_descriptor_limit(void) {
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-        limit.rlim_cur = limit.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &limit);
-    }
-}
 
 struct crew {
     struct api_service services[MAX_SERVICES];
@@ -40,6 +33,24 @@ struct crew {
     int count;
 };
 
+static int workers_of(const struct config *config, const struct services *services, int s) {
+    int own = services->list[s].workers;
+    return own ? own : (int)config_number(config, "WORKERS");
+}
+
+// As many as there are descriptors for: those of the database, of calls, of the loop come first.
+static unsigned share_connections(const struct config *config, int workers) {
+    unsigned wanted = (unsigned)config_number(config, "MAX_CONNECTIONS");
+    int own = (int)config_number(config, "DB_CONNECTIONS") + WORKER_DESCRIPTORS;
+    unsigned most = descriptors_share(wanted, workers, own);
+    char number[16];
+    snprintf(number, sizeof number, "%u", most);
+    if (most < wanted)
+        log_event(LOG_WARN, "the limit of descriptors allows fewer connections",
+                  "connections_per_port", number, NULL);
+    return most;
+}
+
 static int start_workers(const struct config *config, const struct services *services,
                          struct crew *crew, struct err *err) {
     for (int s = 0; s < services->count; s++)
@@ -48,10 +59,13 @@ static int start_workers(const struct config *config, const struct services *ser
             .port = services_port(config, services->list[s].port),
             .inner_port = services_port(config, services->list[s].inner_port),
         };
+    int workers = 0;
+    for (int s = 0; s < services->count; s++)
+        workers += workers_of(config, services, s);
+    unsigned connections = share_connections(config, workers);
     // The last by port first: what serves the others there must not be missed by them.
     for (int s = services->count - 1; s >= 0; s--) {
-        int per_service = services->list[s].workers ? services->list[s].workers
-                                                    : (int)config_number(config, "WORKERS");
+        int per_service = workers_of(config, services, s);
         for (int w = 0; w < per_service && crew->count < MAX_WORKERS; w++) {
             struct worker_options options = {
                 .config = config,
@@ -66,6 +80,7 @@ static int start_workers(const struct config *config, const struct services *ser
                 .large_path = services->list[s].large_path,
                 .large_limit = services->list[s].large_limit,
                 .nice = services->list[s].nice,
+                .max_connections = connections,
                 .services = crew->services,
                 .service_count = services->count,
                 .started_ms = uv_hrtime() / 1000000,
@@ -162,6 +177,7 @@ static void supervise(struct crew *crew, struct reload *reload, const sigset_t *
             reload_ask(reload);
         }
         watch(crew);
+        memory_look();
     }
 }
 
@@ -190,12 +206,14 @@ int run_services(const struct config *config, struct services *services, struct 
     sigaddset(&signals, SIGPIPE);
     sigaddset(&signals, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &signals, NULL); // before the workers' threads are made
-    raise_descriptor_limit();
+    descriptors_raise();
     catch_stack_signal();
     struct reload *reload = NULL;
     revision_init();
     shadow_init(config_string(config, "RULES_SHADOW_DIR"));
-    int status = services_check_ports(config, services, err);
+    int status = memory_init(config_string(config, "MEMORY_CGROUP"), err);
+    if (status == 0)
+        status = services_check_ports(config, services, err);
     revision_loaded(REVISION_SCRIPTS, bundle_revision(services->scripts), "loaded", NULL);
     if (status == 0)
         status = rules_first_read(config, services->scripts, services->list, services->count,

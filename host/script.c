@@ -139,9 +139,7 @@ static lua_State *new_state(void) {
 #endif
 
 struct script *script_new(struct api_env *env, struct bundle *bundle) {
-    lua_State *L = new_state();
-    if (!L)
-        abort();
+    lua_State *L = xtaken(new_state());
     lua_atpanic(L, panic);
     luaL_openlibs(L);
     replace_next(L);

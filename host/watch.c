@@ -152,7 +152,8 @@ static bool hear_with(struct watch *watch, const struct ears *ears) {
     char events[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
     bool heard = false;
     ssize_t len;
-    while (ears->inotify >= 0 && (len = read(ears->inotify, events, sizeof events)) > 0)
+    while (ears->inotify >= 0 &&
+           (len = TEMP_FAILURE_RETRY(read(ears->inotify, events, sizeof events))) > 0)
         for (char *at = events; at < events + len;) {
             const struct inotify_event *event = (const struct inotify_event *)(void *)at;
             unsigned folders = find_folders(watch, ears, event);
@@ -226,7 +227,7 @@ void watch_free(struct watch *watch) {
 
 static int take_wanted(struct watch *watch) {
     uint64_t count;
-    if (read(watch->wake, &count, sizeof count) < 0 && errno != EAGAIN)
+    if (TEMP_FAILURE_RETRY(read(watch->wake, &count, sizeof count)) < 0 && errno != EAGAIN)
         log_event(LOG_ERROR, "an eventfd failed", "error", strerror(errno), NULL);
     int wanted = atomic_fetch_and(&watch->wanted, ~(ASKED | WOKEN));
     return wanted;
@@ -299,7 +300,7 @@ bool watch_is_live(const struct watch *watch) {
 static void want(struct watch *watch, int what) {
     uint64_t one = 1;
     atomic_fetch_or(&watch->wanted, what);
-    if (write(watch->wake, &one, sizeof one) < 0 && errno != EAGAIN)
+    if (TEMP_FAILURE_RETRY(write(watch->wake, &one, sizeof one)) < 0 && errno != EAGAIN)
         log_event(LOG_ERROR, "an eventfd failed", "error", strerror(errno), NULL);
 }
 

@@ -72,7 +72,7 @@ static int listen_on(struct worker *worker, const char *address, int port, size_
         .body_limit = body_limit,
         .large_path = port == worker->options.port ? worker->options.large_path : NULL,
         .large_limit = (size_t)worker->options.large_limit,
-        .max_connections = (unsigned)config_number(worker->options.config, "MAX_CONNECTIONS"),
+        .max_connections = worker->options.max_connections,
         .origins = inner ? NULL : config_string(worker->options.config, "CORS_ORIGINS"),
         .on_request = on_request,
         .on_refused = on_refused,

@@ -26,6 +26,7 @@ struct worker_options {
     int body_limit;         // bytes of a body on `port`, 0: 64 KiB
     const char *large_path; // where it may be large_limit, "": nowhere; outlives the worker
     int large_limit;
+    unsigned max_connections;           // of each port
     int nice;                           // of the thread, as setpriority(2) takes it
     const struct api_service *services; // all of this process; outlive the worker
     int service_count;

@@ -11,10 +11,10 @@
 // realloc as the program under test sees it: the sanitizer's, or the C library's without one.
 void *__interceptor_realloc(void *old, size_t size) __attribute__((weak));
 void *__libc_realloc(void *old, size_t size) __attribute__((weak));
-static bool out_of_memory;
+static bool no_memory;
 
 void *realloc(void *old, size_t size) {
-    if (out_of_memory)
+    if (no_memory)
         return NULL;
     return __interceptor_realloc ? __interceptor_realloc(old, size) : __libc_realloc(old, size);
 }
@@ -71,7 +71,7 @@ static void test_out_of_memory_aborts_with_a_line(void **state) {
     assert_true(child >= 0);
     if (child == 0) {
         dup2(ends[1], STDERR_FILENO);
-        out_of_memory = true;
+        no_memory = true;
         free(xrealloc(NULL, 10));
         _exit(0);
     }

@@ -159,6 +159,7 @@ static void start_workers(void) {
                                                .service = NAMES[service],
                                                .index = i % 2,
                                                .count = service == 0 ? 2 : 1,
+                                               .max_connections = 100,
                                                .port = ports[i] = free_port()};
         if (worker_start(&workers[i], &options, &err) != 0)
             fail_msg("%s", err.text);

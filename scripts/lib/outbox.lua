@@ -35,6 +35,8 @@ local BREAKER = 5                 -- failures after which one batch alone tries 
 local COUNT_MS = 5000
 local STOP_MS = 2500              -- for the last round
 local LAG_BUCKETS = { 0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 300 }
+local SETTLE_MS = 5000            -- longer than a transaction that adds rows may last
+local WHOLE_MS = 10000            -- between two reads from the very beginning
 local EXACT = 10000               -- rows counted one by one
 local ROW_BYTES = 200              -- of a row beside its data
 
@@ -43,7 +45,7 @@ local function statements(schema, first)
   local read = "SELECT id, topic, key, event_id, event_type, data, traceparent,"
     .. " extract(epoch FROM created_at)::float8 AS created FROM " .. schema .. ".outbox"
     .. " WHERE dead_at IS NULL AND bucket = ANY ($1::text[]::smallint[])"
-    .. " AND NOT (topic = ANY ($3::text[]))"
+    .. " AND NOT (topic = ANY ($3::text[])) AND id >= $4::bigint"
   local rest = read .. " ORDER BY id LIMIT $2::integer"
   return {
     -- The topic in the text, not as a parameter: a partial index serves it.
@@ -115,6 +117,49 @@ local function batches_of(rows)
   return list
 end
 
+-- Where reading begins. Rows that were deleted stay in table and index while anybody holds an old
+-- snapshot, and reading from the beginning would pass all of them in every round. An id is settled
+-- when a higher one was seen SETTLE_MS ago: whatever has it is committed, or never will be. Below
+-- the lowest row and below what is settled there is nothing, but for a row that an operator
+-- retries, which the next whole read finds; as it does where buckets were gained.
+local function new_start()
+  local at, highest, mark, settled, owned = 0, 0, 0, 0, nil
+  local marked_ms, whole_ms = 0, 0 ---@type number, number
+  local start = {}
+
+  function start.next(buckets)
+    local now, list = time.monotonic_ms(), {}
+    for i, bucket in ipairs(buckets) do
+      list[i] = bucket
+    end
+    table.sort(list)
+    local key = table.concat(list, " ")
+    if key ~= owned or now - whole_ms >= WHOLE_MS then
+      at, owned = 0, key
+      whole_ms = now
+    end
+    return string.format("%d", at)
+  end
+
+  -- `whole`: no topic was left out.
+  function start.note(rows, whole)
+    local now, lowest = time.monotonic_ms(), nil
+    for _, row in ipairs(rows) do
+      highest = math.max(highest, row.id)
+      lowest = math.min(lowest or row.id, row.id)
+    end
+    if now - marked_ms >= SETTLE_MS then
+      settled, mark = mark, highest --[[@as integer]]
+      marked_ms = now
+    end
+    if whole then
+      at = math.min(lowest or settled, settled)
+    end
+  end
+
+  return start
+end
+
 ---@class outbox.Options
 ---@field schema string   of the tables outbox and relay_lease
 ---@field source string   the app-id, source of the CloudEvents
@@ -141,6 +186,7 @@ function outbox.start(options)
   local count = make_metrics()
   local mine = leases.new(options.schema)
   local woken = fiber.event()
+  local start = new_start()
   local full = false
   local topics = {} -- topic -> {failures, again_ms}: how its publishing goes
 
@@ -294,11 +340,12 @@ function outbox.start(options)
 
   -- One round. Returns how many events were published.
   local function round()
-    local buckets = mine.lists()
-    local rows = db.query(sql.read, buckets, ROUND, resting())
+    local buckets, left_out = mine.lists(), resting()
+    local rows = db.query(sql.read, buckets, ROUND, left_out, start.next(buckets))
     if not rows then
       return 0
     end
+    start.note(rows, #left_out == 0)
     local done, work = {}, {}
     local list, at = attempts_of(batches_of(rows)), 0
     for i = 1, math.min(LANES, #list) do

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 
+from soak import usage
 from system import HOST, ROOT, SECRET, Postgres, wait_until
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -222,15 +223,8 @@ class Fleet:
 
     def resources(self):
         """Resident MiB and open descriptors by process."""
-        found = {}
-        for name, process in self.processes.items():
-            try:
-                with open(f"/proc/{process.pid}/status") as status:
-                    resident = next(int(line.split()[1]) // 1024 for line in status if line.startswith("VmRSS"))
-                found[name] = resident, len(os.listdir(f"/proc/{process.pid}/fd"))
-            except (OSError, StopIteration):
-                pass
-        return found
+        found = {name: usage(process.pid) for name, process in self.processes.items()}
+        return {name: seen for name, seen in found.items() if seen}
 
     def stop(self):
         """Ends everything but the database; the names of those that did not end well."""

@@ -256,18 +256,23 @@ class Flood(HostCase):
 class Overload(HostCase):
     env = {"MAX_CONNECTIONS": "16"}
 
-    def test_too_many_connections_get_503(self):
-        held = []
-        try:
-            for _ in range(16):
-                s = socket.create_connection(("127.0.0.1", self.host.base))
-                s.sendall(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
-                s.recv(1000)
-                held.append(s)
-            reply = self.host.get("/health", token=None)
-            self.assert_problem(reply, 503)
-            self.assertIn("retry-after", reply.headers)
-        finally:
-            for s in held:
-                s.close()
-        wait_until(lambda: self.host.get("/health", token=None).status == 200, 5, "recovery")
+    def hold(self, count, data):
+        for _ in range(count):
+            s = socket.create_connection(("127.0.0.1", self.host.base))
+            self.addCleanup(s.close)
+            s.sendall(data)
+
+    def test_too_many_connections_get_503_and_probes_an_answer(self):
+        self.hold(16, b"POST /api/tasks HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{")
+        wait_until(lambda: self.host.get("/api/tasks").status == 503, 5, "a refusal")
+        reply = self.host.get("/api/tasks")
+        self.assert_problem(reply, 503)
+        self.assertIn("retry-after", reply.headers)
+        self.assertEqual({self.host.get(path, token=None).status for path in ("/health", "/ready", "/metrics")}, {200})
+        self.doCleanups()
+        wait_until(lambda: self.host.get("/api/tasks").status == 200, 5, "recovery")
+
+    def test_idle_connections_make_room(self):
+        self.hold(60, b"")
+        for _ in range(20):
+            self.assertEqual(self.host.get("/api/tasks").status, 200)

@@ -223,6 +223,7 @@ class Host:
             self.env["SIDECAR_PORT"] = str(self.base + 2000)
         self.services = services
         self.process = None
+        self.before = None    # called in the new process before it is the program
         self.log = tempfile.TemporaryFile("w+b")
         if start:
             self.migrate()
@@ -251,7 +252,7 @@ class Host:
             raise RuntimeError(done.stderr)
 
     def start(self, wait=True):
-        self.process = subprocess.Popen([HOST, "run", *self.services], env=self.env, cwd=ROOT,
+        self.process = subprocess.Popen([HOST, "run", *self.services], env=self.env, cwd=ROOT, preexec_fn=self.before,
                                         stdout=subprocess.PIPE, stderr=self.log)
         if wait:
             self.wait_ready()

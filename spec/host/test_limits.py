@@ -1,0 +1,350 @@
+"""What happens at the limits of the machine: memory of the control group, allocations that fail, descriptors.
+spec/chaos/README.md says which fault is shown where."""
+
+import http.client
+import os
+import random
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+import uuid
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
+from faults import Case, completed  # noqa: E402
+from faulty import Faulty  # noqa: E402
+from system import HOST, token, wait_until  # noqa: E402
+
+MIB = 1048576
+SANITIZED = "san" in HOST
+
+
+def own_group():
+    """A new group for memory below this process's, where groups may be made; else None."""
+    with open("/proc/self/cgroup") as file:
+        lines = [line.rstrip("\n").split(":", 2) for line in file]
+    for _, controllers, path in lines:
+        if controllers not in ("memory", ""):
+            continue
+        mount = "/sys/fs/cgroup/memory" if controllers else "/sys/fs/cgroup"
+        for parent in (mount + path, mount):
+            folder = os.path.join(parent, "todo-spec-" + uuid.uuid4().hex[:8])
+            try:
+                os.mkdir(folder)
+            except OSError:
+                continue
+            limit = next((n for n in ("memory.max", "memory.limit_in_bytes") if os.path.exists(os.path.join(folder, n))), None)
+            if limit and os.access(os.path.join(folder, limit), os.W_OK):
+                return folder, limit
+            os.rmdir(folder)
+    return None
+
+
+class Memory(Case):
+    def group(self, limit, used, cache=0):
+        """A folder that reads as a group's."""
+        if not hasattr(self, "folder"):
+            self.folder = tempfile.mkdtemp(prefix="todo-spec-group-")
+            self.addCleanup(shutil.rmtree, self.folder)
+        for name, value in (("memory.max", limit), ("memory.current", used), ("memory.stat", f"anon 1\ninactive_file {cache}\nactive_file 2")):
+            with open(os.path.join(self.folder, "new"), "w") as file:
+                file.write(f"{value}\n")
+            os.rename(os.path.join(self.folder, "new"), os.path.join(self.folder, name))
+        return self.folder
+
+    def test_above_80_percent_requests_are_refused_and_probes_answered(self):
+        host = self.start(("chat-api", "audit-service"), MEMORY_CGROUP=self.group(1000 * MIB, 790 * MIB))
+        wait_until(lambda: '"started"' in host.log_text(), 20, "its watch")
+        short = lambda: '\nprocess_memory_short 1\n' in host.get("/metrics", token=None).body.decode()  # noqa: E731
+        self.assertEqual(host.post("/api/tasks", {"title": "t"}).status, 201)
+        self.group(1000 * MIB, 900 * MIB, cache=150 * MIB)    # what the kernel can take back does not count
+        time.sleep(0.3)
+        self.assertEqual(host.post("/api/tasks", {"title": "t"}).status, 201)
+        self.group(1000 * MIB, 810 * MIB)
+        wait_until(short, 10, "the shortage")
+        reply = host.post("/api/tasks", {"title": "t"})
+        self.assertEqual((reply.status, reply.headers.get("retry-after"), reply.json.get("detail")), (503, "1", "Memory is short"))
+        self.assertEqual(host.get("/api/tasks").status, 503)
+        self.assertEqual(self.deliver(host, "task-events", completed()).status, 503)
+        self.assertEqual((host.get("/health", token=None).status, host.get("/ready", token=None).status), (200, 200))
+        self.group(1000 * MIB, 770 * MIB)
+        time.sleep(0.3)
+        self.assertEqual(host.get("/api/tasks").status, 503, "it must not flutter around 80 %")
+        self.group(1000 * MIB, 700 * MIB)
+        wait_until(lambda: not short(), 10, "the end of the shortage")
+        self.assertEqual(host.post("/api/tasks", {"title": "t"}).status, 201)
+        self.group("max", 10 ** 15)
+        time.sleep(0.3)
+        self.assertEqual(host.post("/api/tasks", {"title": "t"}).status, 201)
+        self.assertIn("memory is short: requests are refused", host.log_text())
+
+    def test_a_folder_that_is_no_group_stops_the_start(self):
+        host = self.start(start=False, MEMORY_CGROUP="/tmp")
+        host.start(wait=False)
+        self.assertEqual(host.process.wait(20), 1)
+        host.process.stdout.close()
+        self.assertIn("no memory limit in /tmp", host.log_text())
+
+    @unittest.skipIf(SANITIZED, "its memory is the sanitizer's")
+    def test_unfinished_bodies_do_not_get_it_killed(self):
+        """They hold more than the group may have: without a refusal the kernel ends the process."""
+        made = own_group()
+        if not made:
+            self.skipTest("no control group can be made here")
+        folder, limit = made
+        host, held = None, []
+        try:
+            with open(os.path.join(folder, limit), "w") as file:
+                file.write(str(96 * MIB))
+            host = self.start(start=False)
+            host.before = lambda: self.enter(folder)
+            host.start()
+            wait_until(lambda: '"started"' in host.log_text(), 20, "its watch")
+            head = f"POST /api/tasks HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token()}\r\nContent-Type: application/json\r\nContent-Length: 65000\r\n\r\n"
+            for _ in range(1500):
+                s = socket.create_connection(("127.0.0.1", host.base), timeout=20)
+                held.append(s)
+                try:
+                    s.sendall(head.encode() + b"x" * 64000)
+                except OSError:
+                    pass    # it was refused
+                self.assertIsNone(host.process.poll(), host.log_text()[-2000:])
+            self.assertIn("memory is short", host.log_text())
+            self.assertEqual(host.get("/health", token=None).status, 200)
+            for s in held:
+                s.close()
+            wait_until(lambda: host.post("/api/tasks", {"title": "t"}).status == 201, 30, "room again")
+            host.stop()
+        finally:
+            for s in held:
+                s.close()
+            if host and host.process and host.process.poll() is None:
+                host.kill()
+            wait_until(lambda: not os.path.exists(folder) or not self.remove_group(folder), 10, "the group's end")
+
+    def enter(self, folder):
+        with open(os.path.join(folder, "cgroup.procs"), "w") as file:
+            file.write(str(os.getpid()))
+
+    def remove_group(self, folder):
+        try:
+            os.rmdir(folder)
+        except OSError:
+            pass
+        return os.path.exists(folder)
+
+
+class Allocations(Case):
+    """The n-th allocation of a request fails. It is answered, or the program ends with a line that says why; after its
+    next start nothing is lost and nothing is there twice."""
+
+    SAMPLES = int(os.environ.get("FAULTY_SAMPLES", "3" if SANITIZED else "6"))    # of each route
+
+    def setUp(self):
+        super().setUp()
+        self.faulty = Faulty()
+        self.program = self.start(("chat-api", "audit-service"), **self.faulty.env)
+        self.ended, self.answers = 0, {}
+        self.read = 0    # of the log: what earlier lives have written
+
+    def back(self):
+        """Starts it again when it has ended as it should."""
+        code = self.program.process.poll()
+        if code is None:
+            return
+        log = self.program.log_text()[self.read:]
+        self.assertIn(code, (-signal.SIGABRT, 255), log[-3000:])    # 255: lua-cjson's own end
+        self.assertRegex(log, "[Oo]ut of memory|not enough memory", log[-3000:])
+        self.ended += 1
+        self.program.process.stdout.close()
+        self.faulty.set(fail_at=0)
+        self.read = len(self.program.log_text())
+        self.program.start()
+
+    def may_end(self):
+        try:
+            self.program.process.wait(1)
+        except subprocess.TimeoutExpired:
+            pass
+
+    def sure(self, call):
+        """Its answer, also when the program ends just then of what failed before."""
+        for _ in range(3):
+            try:
+                return call()
+            except (OSError, http.client.HTTPException):
+                self.may_end()
+                self.back()
+        return call()
+
+    def fails(self, number, call):
+        """The status of the answer, and whether that allocation was made and failed."""
+        self.faulty.fail(number)
+        try:
+            status = call().status
+        except TimeoutError:
+            raise AssertionError(f"no answer while allocation {number} failed") from None
+        except (OSError, http.client.HTTPException):
+            status = "closed"    # by its end, or by libmicrohttpd, which had no memory for the answer
+            self.may_end()
+        happened = self.faulty.failed
+        self.faulty.set(fail_at=0)
+        if happened:
+            time.sleep(0.05)    # what fails in the background ends it a moment later
+        self.back()
+        self.answers[status] = self.answers.get(status, 0) + 1
+        self.assertIn(status, {"closed", 200, 201, 204, 401, 404, 412, 422, 500, 503}, number)
+        return status, happened
+
+    def numbers(self, call):
+        """Which allocations: the first ones, and others up to as many as the route makes."""
+        self.faulty.fail(0)
+        self.sure(call)
+        most = max(self.faulty.allocations, 20)
+        if os.environ.get("FAULTY_ALL"):
+            return range(1, min(most, int(os.environ["FAULTY_ALL"])))
+        source = random.Random(most)
+        return sorted({min(most, int(most ** source.random()) + 1) for _ in range(self.SAMPLES)})
+
+    def routes(self):
+        host = self.program
+        make = lambda: host.post("/api/tasks", {"title": "other", "recurrence_rule": "DAILY", "due_date": "2030-01-01T09:00:00Z"}).json["id"]  # noqa: E731
+        audit = host.port_of("audit-service")
+        rpc = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "list_tasks", "arguments": {}}}
+        headers = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2025-06-18"}
+        return [
+            (None, lambda _: host.get("/api/tasks")),
+            (make, lambda task: host.get("/api/tasks/" + task)),
+            (make, lambda task: host.call("PUT", "/api/tasks/" + task, {"title": "new"})),
+            (make, lambda task: host.call("PATCH", f"/api/tasks/{task}/complete")),
+            (make, lambda task: host.call("DELETE", "/api/tasks/" + task)),
+            (None, lambda _: host.post("/api/ann/chat", {"message": "what is due today?"})),
+            (None, lambda _: host.post("/mcp", rpc, headers=headers)),
+            (None, lambda _: host.get("/metrics", token=None)),
+            (None, lambda _: host.get("/openapi.json", token=None)),
+            (None, lambda _: host.get("/api/v1/audit-log", port=audit)),
+            (None, lambda _: self.deliver(host, "task-events", completed())),
+        ]
+
+    def test_creates_are_there_once_whatever_fails(self):
+        keys, answered = [], {}
+        create = lambda key: self.program.post("/api/tasks", {"title": key}, headers={"Idempotency-Key": key})  # noqa: E731
+        self.assertEqual(create("first").status, 201)    # compiles and loads what the first request does
+        keys.append("first")
+
+        def counted():
+            keys.append(str(uuid.uuid4()))
+            return create(keys[-1])
+        for number in self.numbers(counted):
+            key = str(uuid.uuid4())
+            keys.append(key)
+            self.fails(number, lambda key=key: create(key))
+            reply = []
+
+            def again(key=key, reply=reply):
+                reply[:] = [self.sure(lambda: create(key))]
+                return reply[0].status == 201
+            wait_until(again, 20, "a task")
+            answered[key] = reply[0].json["id"]
+        rows = dict(line.split("|") for line in self.sql("SELECT title, id FROM chat.task").split("\n"))
+        self.assertEqual(set(rows), set(keys))
+        self.assertEqual(self.count("chat.task"), len(keys))
+        self.assertEqual({k: rows[k] for k in answered}, answered)
+        self.drained()
+        self.assertEqual({e["data"]["task_id"] for _, e in self.sidecar.of("task-events")}, set(rows.values()))
+        self.program.stop()
+
+    def test_every_route_is_answered_or_the_program_ends_with_a_reason(self):
+        failed = 0
+        for make, call in self.routes():
+            before = self.sure(make) if make else None
+            for number in self.numbers(lambda: call(before)):
+                task = self.sure(make) if make else None
+                _, happened = self.fails(number, lambda: call(task))
+                failed += happened
+        self.assertGreater(failed, 0, "no allocation failed")
+        self.sure(lambda: self.program.get("/api/tasks"))
+        self.drained()
+        self.assertEqual(self.sql("SELECT count(*) FROM chat.task t WHERE t.parent_task_id IS NOT NULL GROUP BY t.parent_task_id HAVING count(*) > 1"), "")
+        self.assertEqual(self.program.get("/api/tasks").status, 200)
+        self.program.stop()
+
+
+class Descriptors(Case):
+    def start_with(self, descriptors, **env):
+        host = self.start(start=False, **env)
+        host.before = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
+        host.start()
+        return host
+
+    def hold(self, host, count, data=b""):
+        """Connections of which not one is finished; those that are not accepted wait in the kernel's queue."""
+        held = []
+        for _ in range(count):
+            s = socket.create_connection(("127.0.0.1", host.base), timeout=20)
+            self.addCleanup(s.close)
+            s.sendall(data)
+            held.append(s)
+        return held
+
+    def cpu_of(self, host):
+        with open(f"/proc/{host.process.pid}/stat") as stat:
+            fields = stat.read().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def test_idle_connections_leave_room_for_others(self):
+        host = self.start_with(64)
+        self.hold(host, 200)
+        for _ in range(5):
+            self.assertEqual(host.get("/health", token=None).status, 200)
+            self.assertEqual(host.post("/api/tasks", {"title": "t"}).status, 201)
+        reply = host.get("/dapr/subscribe", token=None, port=host.base + 1000)
+        self.assertEqual(reply.status, 200, reply.body)
+        self.assertEqual(host.stop(), 0)
+
+    def test_busy_connections_pause_the_port_and_the_inner_one_goes_on(self):
+        host = self.start_with(64)
+        held = self.hold(host, 200, b"GET /api/tasks HTTP/1.1\r\nHost:")
+        reply = host.get("/dapr/subscribe", token=None, port=host.base + 1000)
+        self.assertEqual(reply.status, 200, reply.body)
+        began, spent = time.monotonic(), self.cpu_of(host)
+        time.sleep(1)
+        self.assertLess((self.cpu_of(host) - spent) / (time.monotonic() - began), 0.5, "it spins")
+        self.assertLessEqual(len(os.listdir(f"/proc/{host.process.pid}/fd")), 64)
+        for s in held:
+            s.close()
+        wait_until(lambda: host.post("/api/tasks", {"title": "t"}).status == 201, 30, "its recovery")
+        self.assertEqual(host.get("/ready", token=None).status, 200)
+        self.assertEqual(host.stop(), 0)
+
+    def test_with_none_left_it_waits_and_recovers(self):
+        host = self.start()
+        self.assertEqual(host.post("/api/tasks", {"title": "t"}).status, 201)
+        pid, most = host.process.pid, resource.prlimit(host.process.pid, resource.RLIMIT_NOFILE)
+        used = max(int(n) for n in os.listdir(f"/proc/{pid}/fd")) + 1
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (used, most[1]))
+        held = self.hold(host, 100, b"GET /api/tasks HTTP/1.1\r\nHost: a\r\n\r\n")
+        began, spent = time.monotonic(), self.cpu_of(host)
+        time.sleep(1)
+        self.assertLess((self.cpu_of(host) - spent) / (time.monotonic() - began), 0.5, "it spins")
+        self.assertIsNone(host.process.poll())
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, most)
+        for s in held:
+            s.close()
+
+        def answers():
+            try:
+                return host.post("/api/tasks", {"title": "t"}, timeout=2).status == 201
+            except OSError:
+                return False
+        wait_until(answers, 30, "its recovery")
+        self.assertEqual(host.stop(), 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
