@@ -51,6 +51,18 @@ class Api:
     def items(self, path):
         return self.get(path)["items"]
 
+    @staticmethod
+    def path(version, space, plural):
+        return f"/{'apis' if '/' in version else 'api'}/{version}/namespaces/{space}/{plural}"
+
+    def kinds(self):
+        """{(apiVersion, kind): (group, plural)} of what is in namespaces and can be listed."""
+        groups = [("", "v1", "/api/v1")]
+        for group in self.get("/apis")["groups"]:
+            groups += [(group["name"], v["groupVersion"], "/apis/" + v["groupVersion"]) for v in group["versions"]]
+        return {(version, r["kind"]): (group, r["name"]) for group, version, path in groups for r in self.get(path)["resources"]
+                if r["namespaced"] and "list" in r["verbs"]}
+
     def is_ready(self):
         connection = self.connect(5)
         try:
@@ -70,6 +82,8 @@ class Api:
             connection.request("GET", f"{path}?watch=1&timeoutSeconds=60&resourceVersion={version}",
                                headers={"Authorization": "Bearer " + self.token})
             reply = connection.getresponse()
+            if reply.status != 200:
+                raise Refused(reply.status, json.loads(reply.read()))
             while line := reply.readline():
                 event = json.loads(line)
                 yield event["type"], event["object"]
