@@ -4,6 +4,7 @@ import http.client
 import json
 import socket
 import ssl
+import time
 
 MERGE = "application/merge-patch+json"
 
@@ -26,7 +27,18 @@ class Api:
         return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=timeout, context=self.context)
 
     def ask(self, method, path, body=None, kind="application/json"):
-        connection = self.connect(30)
+        for _ in range(60):
+            status, answer = self.ask_once(method, path, body, kind)
+            if status < 300:
+                return answer
+            # The server says so of a kind that it has just been told of.
+            if "(re)initializing" not in answer.get("message", ""):
+                break
+            time.sleep(0.5)
+        raise Refused(status, answer)
+
+    def ask_once(self, method, path, body, kind):
+        connection = self.connect(60)
         try:
             connection.request(method, path, None if body is None else json.dumps(body),
                                {"Authorization": "Bearer " + self.token, "Content-Type": kind, "Accept": "application/json"})
@@ -35,9 +47,7 @@ class Api:
         finally:
             connection.close()
         self.warnings += reply.headers.get_all("Warning", [])
-        if reply.status >= 300:
-            raise Refused(reply.status, answer)
-        return answer
+        return reply.status, answer
 
     def get(self, path, *default):
         """What is at a path; the default, if one is given, where nothing is."""
