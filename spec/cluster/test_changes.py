@@ -73,6 +73,7 @@ class Changes(Case):
     def test_rules_of_the_operator_are_made_and_changed_as_the_pages_say_and_no_upgrade_touches_them(self):
         self.own_rules("charts/README.md")
         self.upgrade("todo-chatbot", "--reuse-values", "--set", "global.rules.existingConfigMap=todo-rules")
+        self.check_pods()
         self.before, self.first = self.generations(), self.hashes()
         self.own_rules("docs/operations.md", self.edited("scripts", "rules"))
         self.assertIn(LINE, self.rules("todo-rules")["task.lua"])
