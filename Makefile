@@ -127,6 +127,13 @@ chart: ## check the charts: helm, schemas, kube-score, suites (builds the tools 
 	@ci/deps chart
 	@ci/chart $(WORD)
 
+.PHONY: cluster
+cluster: ## install, change and remove the charts on a real API server of Kubernetes (builds it the first time; WORDS="test_pods.")
+	@ci/deps chart cluster
+	@ci/get-charts-tools >/dev/null
+	@ci/get-kube >/dev/null
+	@spec/run --in cluster $(WORDS)
+
 .PHONY: image
 image: ## build the container image for amd64 and arm64 and check it (ARCHES, VERSION; needs root)
 	@ci/image
