@@ -165,7 +165,7 @@ one_at_a_time() {
   local name
   name=$(kubectl config view --minify -o jsonpath='{.clusters[0].cluster.server}' | sha256sum | cut -c 1-12)-$namespace
   exec 9>"$cache/$name.lock"
-  flock -n 9 || fail "another run works on this cluster: wait until it has ended"
+  flock -w 15 9 || fail "another run works on this cluster: wait until it has ended"
   [ ! -e "$cache/$name.running" ] || cut_off=1
   running_note=$cache/$name.running
   : >"$running_note"
