@@ -129,10 +129,11 @@ chart: ## check the charts: helm, schemas, kube-score, suites (builds the tools 
 
 .PHONY: cluster
 cluster: ## install, change and remove the charts on a real API server of Kubernetes (builds it the first time; WORDS="test_pods.")
-	@ci/deps chart cluster
+	@ci/deps build run chart cluster
 	@ci/get-charts-tools >/dev/null
 	@ci/get-kube >/dev/null
-	@spec/run --in cluster $(WORDS)
+	@$(MAKE) --no-print-directory $(BUILD)/todo-host
+	@TODO_HOST=$(abspath $(BUILD))/todo-host spec/run --in cluster $(WORDS)
 
 .PHONY: image
 image: ## build the container image for amd64 and arm64 and check it (ARCHES, VERSION; needs root)

@@ -81,7 +81,8 @@ class Around:
         self.patch("/api/v1/nodes/one/status", {"status": {"allocatable": self.allocatable, "capacity": self.allocatable,
                                                            "conditions": [{**condition("Ready"), "reason": "Spec", "message": ""}],
                                                            "nodeInfo": None}})
-        for kind in ("kafkas", "kafkatopics"):
+        known = {each["name"] for each in self.api.get("/apis")["groups"]}
+        for kind in ("kafkas", "kafkatopics") if "kafka.strimzi.io" in known else ():
             for item in self.api.get(self.KAFKA + kind, {"items": []})["items"]:
                 name = item["metadata"]
                 if item.get("status", {}).get("observedGeneration") != name["generation"]:

@@ -40,7 +40,11 @@ def end(status, said=""):
 
 
 def after(words, flag):
-    return words[words.index(flag) + 1]
+    return words[words.index(flag) + 1] if flag in words else None
+
+
+def without_flags(words):
+    return [word for i, word in enumerate(words) if not word.startswith("-") and words[i - 1:i] not in (["-n"], ["-o"], ["-l"], ["-f"])]
 
 
 def helm(words):
@@ -77,12 +81,11 @@ def objects(manifest):
 
 
 def kubectl_get(words):
-    names = [word for word in words if not word.startswith("-")]
+    kind, name, *_ = [*without_flags(words), "", ""]
     if "-f" in words:
         with open(after(words, "-f"), encoding="utf-8") as file:
             found = objects(file.read())
         end(0, json.dumps(found) if after(words, "-o") == "json" else "deployment/x")
-    kind, name = names[0], names[1] if len(names) > 1 and names[1] not in (after(words, "-n") if "-n" in words else None, "name", "json") else ""
     if kind == "secret" and not there("secrets", name) or kind == "namespace" and not there("namespaces", name) \
             or kind == "pvc" and not there("pvc", name) or kind == "storageclass" and name and there("no-class"):
         end(1, f'Error from server (NotFound): {kind} "{name}" not found')

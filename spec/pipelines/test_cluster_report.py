@@ -111,9 +111,9 @@ class Room(unittest.TestCase):
                     "status": {"phase": phase}}
         pods = [pod("kube-system", "0.5"), pod("todo", "1"), pod("other", "1", "Succeeded")]
         self.assertEqual(self.room([node, away], pods, 1430, 2560), (0, "1 nodes ready; left for us 1430 m of CPU and 2560 MiB, wanted 1430 m and 2560 MiB\n"))
-        self.assertEqual(self.room([node], pods, 1431, 100)[0], 1)
-        self.assertEqual(self.room([node], pods, 1, 2561)[0], 1)
-        self.assertEqual(self.room([away], [], 1, 1)[0], 1)
+        self.assertEqual(self.room([node], pods, 1431, 100)[0], 3)
+        self.assertEqual(self.room([node], pods, 1, 2561)[0], 3)
+        self.assertEqual(self.room([away], [], 1, 1)[0], 3)
 
 
 class Image(unittest.TestCase):

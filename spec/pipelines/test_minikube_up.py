@@ -10,7 +10,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from cluster_up import DIGEST, PARTS, Up, archive  # noqa: E402
 from system import wait_until  # noqa: E402
 
-WAITING = {"items": [{"metadata": {"name": "postgres-0"}, "spec": {}, "status": {
+WAITING = {"items": [{"metadata": {"name": "postgres-0", "namespace": "todo"}, "spec": {}, "status": {
     "phase": "Pending", "containerStatuses": [{"name": "postgres", "restartCount": 3, "state": {"waiting": {"reason": "CrashLoopBackOff"}},
                                                "lastState": {"terminated": {"reason": "Error", "exitCode": 1}}}]}}]}
 WARNING = {"items": [{"metadata": {}, "type": "Warning", "reason": "FailedScheduling", "message": "0/1 nodes are available: 1 Insufficient memory.",
