@@ -38,7 +38,7 @@ class Charts(Case):
         before = self.everything()
         # Each field is one that the server knows, in the hooks as well.
         rendered = self.helm("template", name, chart(name), *flags)
-        dry = self.kubectl("apply", "--dry-run=server", "--validate=strict", "--filename", "-", input=rendered)
+        dry = self.kubectl("create", "--dry-run=server", "--validate=strict", "--filename", "-", input=rendered)
         self.assertGreater(len(dry.splitlines()), 2)
 
         self.install(name, *flags)
