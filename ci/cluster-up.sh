@@ -22,14 +22,18 @@ read_settings() {
 
 # Sets `chart` to a chart of others: that of CHARTS_DIR, or its publisher's, kept. Dapr's is in its Go module as well.
 foreign_chart() { # NAME
-  local name=$1 version where
+  local name=$1 version where from
   read -r version where < <(pinned "$name")
   for chart in ${CHARTS_DIR:+"$CHARTS_DIR/$name" "$CHARTS_DIR/$name-$version.tgz"} "$cache/$name-$version.tgz"; do
     [ ! -e "$chart" ] || return 0
   done
   say "fetching the chart $name $version"
   rm -rf "$work/pulled"
-  if bounded 120 "$work/pull.log" helm pull "$name" --repo "$where" --version "$version" --destination "$work/pulled"; then
+  case $where in
+    oci://*) from=("$where/$name") ;;
+    *) from=("$name" --repo "$where") ;;
+  esac
+  if bounded 120 "$work/pull.log" helm pull "${from[@]}" --version "$version" --destination "$work/pulled"; then
     mv "$work/pulled/"*.tgz "$chart"
     return 0
   fi
@@ -40,7 +44,7 @@ foreign_chart() { # NAME
       sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')/charts/dapr
     [ ! -f "$chart/Chart.yaml" ] || return 0
   fi
-  fail "the chart $name $version cannot be had from $where. Where it is not reachable, put $name-$version.tgz into a folder and name that with CHARTS_DIR; nothing was changed"
+  fail "the chart $name $version cannot be had from $where. Where it is not reachable, put $name-$version.tgz into a folder and name that with CHARTS_DIR"
 }
 
 # Sets `flags` to what a chart is installed with here.
@@ -263,7 +267,7 @@ install_monitoring() {
     [ -f charts/operators/prometheus.yaml ] ||
       fail "the cluster has no Prometheus operator: install kube-prometheus-stack first, or leave MONITORING out"
     foreign_chart kube-prometheus-stack
-    make_namespace monitoring
+    make_namespace monitoring pod-security.kubernetes.io/enforce=restricted
     definitions_of "$chart"
     flags_for kube-prometheus-stack
     install prometheus monitoring "$chart" "${flags[@]}"

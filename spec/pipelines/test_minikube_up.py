@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import sys
 import unittest
@@ -153,6 +154,34 @@ class Checks(Up):
         self.write("no-image")
         self.assertIn("does not list docker.io/library/todo-chatbot:sha-", self.up(1))
         self.assertEqual(self.installed(), [])
+
+
+class Extras(Up):
+    KINDS = ("gateway.networking.k8s.io/v1", "HTTPRoute"), ("keda.sh/v1alpha1", "ScaledObject"), ("autoscaling/v2", "HorizontalPodAutoscaler")
+
+    def test_what_only_some_values_want_is_installed_where_it_is_missing(self):
+        self.write("charts/keda/Chart.yaml", "name: keda")
+        self.write("mine.yaml", "{}")
+        self.write("rendered", "".join(f"---\napiVersion: {group}\nkind: {kind}\nmetadata: {{name: x}}\n" for group, kind in self.KINDS))
+        self.up(0, EXTRA_VALUES=self.at("mine.yaml"))
+        self.assertEqual(self.installed(), [*PARTS[:4], "keda", *PARTS[4:], "todo-chatbot"])
+        self.assertTrue(any(re.search(r"apply .*-f https://\S+/standard-install.yaml", line) for line in self.calls))
+        self.assertTrue(any("addons enable metrics-server" in line for line in self.calls))
+        self.assertIn(self.at("mine.yaml"), next(line for line in self.calls if "install todo-chatbot" in line))
+        self.write("kinds", "gateway.networking.k8s.io/v1\nkeda.sh/v1alpha1\nmetrics.k8s.io/v1beta1")
+        self.up(0, EXTRA_VALUES=self.at("mine.yaml"))
+        self.assertEqual(self.changes(), [])
+
+    def test_monitoring_is_added_to_a_prometheus_that_is_there(self):
+        self.write("kinds", "monitoring.coreos.com/v1")
+        self.up(0, MONITORING="1")
+        self.assertEqual(self.installed(), [*PARTS, "monitoring", "todo-chatbot"])
+
+    def test_charts_of_others_that_cannot_be_had_are_named_with_the_way_around(self):
+        said = self.up(1, CHARTS_DIR=self.at("none"), PATH=self.at("bin") + ":/usr/bin:/bin")
+        for word in ("the chart dapr", "CHARTS_DIR"):
+            self.assertIn(word, said)
+        self.assertEqual(self.changes(), [])
 
 
 class CutOff(Up):
