@@ -58,6 +58,8 @@ static const struct setting SETTINGS[] = {
     {"STATE_DIR", TEXT, NULL, 0, 0, "folder for the last good copies of the rules; unset: none"},
     {"RULES_SHADOW_DIR", TEXT, NULL, 0, 0,
      "folder of candidate rules that run beside the live ones and decide nothing"},
+    {"RULES_CPU_FACTOR", NUMBER, "1", 1, 100,
+     "times the CPU time that rules get, for a slow or an emulated processor"},
     {"RULES_SHADOW_RATE", NUMBER, "20", 1, 1000, "calls a second that a worker gives them"},
     {"WEB_DIR", TEXT, "web", 0, 0, "folder of the page"},
     {"AUTH_TOKEN_URL", URL, NULL, 0, 0,

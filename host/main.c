@@ -166,8 +166,10 @@ static struct config *load_config(enum config_needs needs) {
         status = load_from_store(&config, needs, environment, &err);
         config_free(environment);
     }
-    if (status == 0)
+    if (status == 0) {
+        rules_set_cpu_factor((unsigned)config_number(config, "RULES_CPU_FACTOR"));
         return config;
+    }
     fail("%s", err.text);
     return NULL;
 }

@@ -15,8 +15,17 @@ enum { SLOWER = 10 }; // all takes longer in such a build
 enum { SLOWER = 1 };
 #endif
 
-const struct rules_limits RULES_LIMITS = {
-    .call_ms = 5 * SLOWER, .load_ms = 500 * SLOWER, .memory = 16u << 20};
+static unsigned cpu_factor = 1;
+
+void rules_set_cpu_factor(unsigned factor) {
+    cpu_factor = factor;
+}
+
+struct rules_limits rules_usual_limits(void) {
+    unsigned factor = SLOWER * cpu_factor;
+    return (struct rules_limits){
+        .call_ms = 5 * factor, .load_ms = 500 * factor, .memory = 16u << 20};
+}
 
 struct rules {
     struct rules_bundle *bundle;

@@ -24,8 +24,10 @@ struct rules_limits {
     const char *only; // NULL: all files; else these ("one other") and what they require
 };
 
-// What a service gets.
-extern const struct rules_limits RULES_LIMITS;
+// What a service gets: as much CPU time as the rules need on a usual core, times RULES_CPU_FACTOR.
+struct rules_limits rules_usual_limits(void);
+// Before there are threads.
+void rules_set_cpu_factor(unsigned factor);
 
 // Why a call has no result. Valid until the next call.
 struct rules_failure {

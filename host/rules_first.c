@@ -27,7 +27,7 @@ int rules_first_try(const struct config *config, struct bundle *scripts,
                     struct err *err) {
     int status = rules_compile(rules, NULL, err);
     for (int i = 0; status == 0 && i < count; i++) {
-        struct rules_limits limits = RULES_LIMITS;
+        struct rules_limits limits = rules_usual_limits();
         struct rules *made;
         if (!services[i].asks_rules)
             continue;

@@ -28,7 +28,7 @@ struct rules_make {
 static void *run_thread(void *user) {
     struct rules_make *make = user;
     for (int i; (i = atomic_fetch_add(&make->next, 1)) < make->count;) {
-        struct rules_limits limits = RULES_LIMITS;
+        struct rules_limits limits = rules_usual_limits();
         const char *only = make->wanted[i];
         struct err err;
         limits.only = only && *only ? only : NULL;

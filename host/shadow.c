@@ -39,9 +39,10 @@ static void refuse(const char *revision, const char *why) {
 
 static void take(struct rules_bundle *bundle) {
     const char *revision = rules_bundle_revision(bundle);
+    const struct rules_limits limits = rules_usual_limits();
     struct rules *rules;
     struct err err;
-    if (rules_new(&rules, bundle, &RULES_LIMITS, &err) != 0) {
+    if (rules_new(&rules, bundle, &limits, &err) != 0) {
         refuse(revision, err.text);
         return;
     }
@@ -84,7 +85,7 @@ static bool has(const struct rules *rules, const char *only) {
 }
 
 struct rules *shadow_rules(struct shadow_seat *seat, const char *only) {
-    struct rules_limits limits = RULES_LIMITS;
+    struct rules_limits limits = rules_usual_limits();
     struct err err;
     if (seat->number == atomic_load_explicit(&number, memory_order_relaxed) &&
         (!seat->rules || has(seat->rules, only)))

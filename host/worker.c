@@ -308,7 +308,7 @@ static void prepare_rules(struct worker *worker, struct worker_order *order) {
                rules_offer(&worker->rules.slot, order->made)) {
         order->made = NULL;
     } else if (worker->rules.slot.live) { // a script has asked for more than its service declares
-        struct rules_limits limits = RULES_LIMITS;
+        struct rules_limits limits = rules_usual_limits();
         limits.only = rules_only(worker->rules.slot.live);
         status = rules_prepare(&worker->rules.slot, order->rules, &limits, &err);
     }

@@ -148,7 +148,7 @@ static bool add_words(struct buf *all, const char *words) {
 // A generation of scripts may want more than the one before, which goes on for a while: so what is
 // there stays.
 int api_load_rules(struct api_rules *rules, const char *only, struct err *err) {
-    struct rules_limits limits = RULES_LIMITS;
+    struct rules_limits limits = rules_usual_limits();
     struct rules *live = rules->slot.live;
     struct buf all = {0};
     if (!rules->bundle && !live)

@@ -72,7 +72,7 @@ static int revision(lua_State *L) {
 
 static int load(lua_State *L) {
     struct rules_bundle *bundle = bundle_of(L);
-    struct rules_limits limits = RULES_LIMITS;
+    struct rules_limits limits = rules_usual_limits();
     limits.only = luaL_optstring(L, 2, NULL);
     struct rules **held = lua_newuserdata(L, sizeof *held);
     struct err err;

@@ -103,6 +103,14 @@ class Check(Folder):
                 self.check(r"^wrong notify\.lua: notify\.retry: rules/notify\.lua:\d+: it takes more than 50? ms of CPU time$",
                            r'^wrong notify\.examples\.json: example \d+ "')
 
+    def test_a_slow_processor_is_given_more_time(self):
+        self.change_retry("while true do end")
+        done = rules("check", self.rules, RULES_CPU_FACTOR="4")
+        self.assertRegex(done.stdout, r"(?m)^wrong notify\.lua: notify\.retry: rules/notify\.lua:\d+: it takes more than 200? ms of CPU time$")
+        done = rules("check", self.rules, RULES_CPU_FACTOR="0")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("RULES_CPU_FACTOR", done.stderr)
+
     def test_memory_bombs(self):
         for code in ('local s = ("x"):rep(1e9)', 'local s = "x"\n  while true do s = s .. s end'):
             with self.subTest(code):

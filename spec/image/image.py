@@ -104,8 +104,9 @@ def unpack(arch):
 def command(arch, words, state):
     image = layout().config(arch)["config"]
     env = dict(pair.split("=", 1) for pair in image["Env"])
-    if arch != NATIVE:    # Debian 12's qemu loses memory that a program gave back by brk and took again
-        env["MALLOC_TRIM_THRESHOLD_"] = "1000000000"
+    if arch != NATIVE:
+        env["MALLOC_TRIM_THRESHOLD_"] = "1000000000"    # Debian 12's qemu loses memory that a program gave back by brk and took again
+        env["RULES_CPU_FACTOR"] = "100"
     return (["prlimit", "--core=0", "unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-euc", ENTER, "sh", unpack(arch), *image["Entrypoint"], *words],
             {**env, "STATE_MOUNT": STATE if state else ""})
 
@@ -186,15 +187,6 @@ def for_each_arch(case):
     """A class of tests per architecture, from one that has `arch` only by name."""
     scope = sys._getframe(1).f_globals
     for arch in ARCHES:
-        name = f"{case.__name__}_{arch}"
-        scope[name] = type(name, (case, system.unittest.TestCase), {"arch": arch, "__module__": case.__module__})
-    return case
-
-
-def natively(case):
-    """Only where the machine itself runs it: the CPU time that a rule may take is not enough under emulation."""
-    scope = sys._getframe(1).f_globals
-    for arch in set(ARCHES) & {NATIVE}:
         name = f"{case.__name__}_{arch}"
         scope[name] = type(name, (case, system.unittest.TestCase), {"arch": arch, "__module__": case.__module__})
     return case

@@ -5,7 +5,7 @@ import os
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from image import NATIVE, STATE, Service, for_each_arch, natively, run, settings, status_of, system  # noqa: E402
+from image import STATE, Service, for_each_arch, run, settings, status_of, system  # noqa: E402
 
 SERVICES = ("chat-api", "notification-service", "recurring-task-service", "audit-service")
 
@@ -42,8 +42,7 @@ class Alone:
         done = run(cls.arch, "migrate", env=cls.env)
         if done.returncode != 0:
             raise RuntimeError(done.stderr)
-        names = SERVICES if cls.arch == NATIVE else SERVICES[1:]    # emulated, the chat's rules take more time than they may
-        cls.services = {name: Service(cls.arch, [name], cls.env) for name in names}
+        cls.services = {name: Service(cls.arch, [name], cls.env) for name in SERVICES}
 
     @classmethod
     def tearDownClass(cls):
@@ -84,7 +83,7 @@ class Alone:
         self.assertEqual((reply.status, reply.json), (200, {"entries": [], "total": 0}))
 
 
-@natively
+@for_each_arch
 class Life:
     def test_the_rules_that_come_with_it_may_be_applied(self):
         done = run(self.arch, "rules", "check", "/usr/share/todo-chatbot/scripts/rules")
@@ -128,7 +127,7 @@ class Life:
             whole.stop()
 
 
-@natively
+@for_each_arch
 class Chat:
     @classmethod
     def setUpClass(cls):

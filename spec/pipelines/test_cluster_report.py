@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -149,7 +150,9 @@ class Versions(unittest.TestCase):
         self.assertIn("gateway-api@v" + pinned["gateway-api"], schemas)
         self.assertIn("keda/v2@v" + pinned["keda"], schemas)
         with open(os.path.join(ROOT, "charts", "README.md"), encoding="utf-8") as file:
-            self.assertIn("--version " + pinned["dapr"], file.read())
+            page = file.read()
+        for name in ("dapr", "strimzi-kafka-operator", "kube-prometheus-stack"):
+            self.assertRegex(page, rf"{name} --version {re.escape(pinned[name])}\b")
 
 
 if __name__ == "__main__":

@@ -33,7 +33,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- range $entry := $doc.spec.metadata -}}
 {{- if $entry.envRef -}}
 {{- $given := get $root.Values.settings $entry.envRef | default dict -}}
-{{- if $given.secretKeyRef -}}
+{{- if and $given.secretKeyRef $given.value -}}
+{{- fail (printf "settings.%s: a value or a secretKeyRef, not both; `secretKeyRef: null` takes away the chart's own" $entry.envRef) -}}
+{{- else if $given.secretKeyRef -}}
 {{- $entries = append $entries (dict "name" $entry.name "secretKeyRef" $given.secretKeyRef) -}}
 {{- else if $given.value -}}
 {{- $entries = append $entries (dict "name" $entry.name "value" ($given.value | toString)) -}}

@@ -17,6 +17,18 @@ namespaceSelector:
 jobLabel: app.kubernetes.io/part-of
 {{- end -}}
 
+{{- define "monitoring.milliseconds" -}}
+{{- mul (regexFind "^[0-9]+" . | int64) (get (dict "ms" 1 "s" 1000 "m" 60000) (regexFind "[a-z]+$" .)) -}}
+{{- end -}}
+
+{{- /* The operator leaves out a monitor whose time-out is longer than its interval, without an error here. */ -}}
+{{- define "monitoring.checkTimes" -}}
+{{- $m := .Values.podMonitor -}}
+{{- if ge (include "monitoring.milliseconds" $m.scrapeTimeout | int64) (include "monitoring.milliseconds" $m.interval | int64) -}}
+{{- fail (printf "podMonitor.scrapeTimeout: %s is not less than the interval, %s" $m.scrapeTimeout $m.interval) -}}
+{{- end -}}
+{{- end -}}
+
 {{- /* The program says the service itself, on what belongs to one; the pod's label says it of the rest. */ -}}
 {{- define "monitoring.endpoint" -}}
 path: {{ .path }}
