@@ -53,7 +53,8 @@ class Around:
         self.allocatable = {"cpu": "4", "memory": "12Gi", "pods": "110"}
         for name, default in CLASSES.items():
             self.api.ask("POST", "/apis/storage.k8s.io/v1/storageclasses", {
-                "metadata": {"name": name, "annotations": {"storageclass.kubernetes.io/is-default-class": str(default).lower()}}, "provisioner": "example.org/none"})
+                "metadata": {"name": name, "annotations": {"storageclass.kubernetes.io/is-default-class": str(default).lower()}},
+                "provisioner": "example.org/none"})
         self.api.ask("POST", "/api/v1/nodes", {"metadata": {"name": "one", "labels": {"kubernetes.io/arch": "arm64"}}})
         self.tick()
         self.thread = threading.Thread(target=self.run, daemon=True)
@@ -160,7 +161,8 @@ class Up(unittest.TestCase):
 
     def start(self, **env):
         clean = {name: value for name, value in self.kube.env.items() if not name.lower().endswith("_proxy")}
-        return subprocess.Popen([os.path.join(ROOT, "ci", self.script), *self.words], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True, env={
+        words = ["setpriv", "--pdeathsig", "TERM", os.path.join(ROOT, "ci", self.script), *self.words]
+        return subprocess.Popen(words, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True, env={
             **clean, "PATH": os.path.join(self.folder, "bin") + ":" + clean["PATH"], "XDG_CACHE_HOME": self.folder, "CHARTS_DIR": self.folder,
             "IMAGE": IMAGE, "UNSIGNED": "1", "WAIT_SECONDS": "300", "SMOKE_URL": f"http://127.0.0.1:{self.host.port_of('chat-api')}",
             "SMOKE_TOKEN": token("smoke"), **env})

@@ -80,8 +80,8 @@ class Up(unittest.TestCase):
             return file.read()
 
     def start(self, **env):
-        return subprocess.Popen([os.path.join(ROOT, "ci", self.script), *self.words], env={**self.env, **env}, text=True, stdout=subprocess.PIPE,
-                                stderr=subprocess.PIPE)
+        words = ["setpriv", "--pdeathsig", "TERM", os.path.join(ROOT, "ci", self.script), *self.words]
+        return subprocess.Popen(words, env={**self.env, **env}, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
     def up(self, status, **env):
         """Runs it; returns what it says, and notes what it asked for in this run alone."""

@@ -62,8 +62,8 @@ class Explain(unittest.TestCase):
         return {"metadata": {"name": "p"}, "status": {"phase": "Pending", **status}}
 
     def test_each_state_that_an_operator_meets_says_what_to_do(self):
-        for reason, part in (("ErrImageNeverPull", "load it"), ("ImagePullBackOff", "cannot be pulled"), ("CreateContainerConfigError", "a Secret or ConfigMap"),
-                             ("InvalidImageName", "malformed")):
+        for reason, part in (("ErrImageNeverPull", "load it"), ("ImagePullBackOff", "cannot be pulled"), ("InvalidImageName", "malformed"),
+                             ("CreateContainerConfigError", "a Secret or ConfigMap")):
             text, logs = self.explain([self.pod(containerStatuses=[{"name": "c", "state": {"waiting": {"reason": reason, "message": "m"}}}])])
             self.assertIn("pod p: Pending", text)
             self.assertIn(f"c: {reason}; m", text)
@@ -73,7 +73,8 @@ class Explain(unittest.TestCase):
 
     def test_one_that_ended_says_how_and_where_its_log_is(self):
         text, logs = self.explain([self.pod(containerStatuses=[
-            {"name": "c", "restartCount": 2, "state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": {"terminated": {"reason": "OOMKilled", "exitCode": 137}}}])])
+            {"name": "c", "restartCount": 2, "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+             "lastState": {"terminated": {"reason": "OOMKilled", "exitCode": 137}}}])])
         self.assertIn("before: OOMKilled, exit 137 (restarts: 2)", text)
         self.assertIn("raise resources.limits.memory", text)
         self.assertEqual(logs, "p c --previous=true\n")
@@ -104,12 +105,13 @@ class Room(unittest.TestCase):
             return done.returncode, done.stdout
 
     def test_what_others_ask_for_is_taken_and_what_is_ours_is_not(self):
-        node = {"metadata": {"name": "one"}, "spec": {}, "status": {"allocatable": {"cpu": "1930m", "memory": "4Gi"}, "conditions": [{"type": "Ready", "status": "True"}]}}
+        node = {"metadata": {"name": "one"}, "spec": {}, "status": {"allocatable": {"cpu": "1930m", "memory": "4Gi"},
+                                                                    "conditions": [{"type": "Ready", "status": "True"}]}}
         away = {**node, "metadata": {"name": "two"}, "spec": {"unschedulable": True}}
 
         def pod(namespace, cpu, phase="Running"):
-            return {"metadata": {"name": "p", "namespace": namespace}, "spec": {"nodeName": "one", "containers": [{"resources": {"requests": {"cpu": cpu, "memory": "1.5Gi"}}}, {}]},
-                    "status": {"phase": phase}}
+            containers = [{"resources": {"requests": {"cpu": cpu, "memory": "1.5Gi"}}}, {}]
+            return {"metadata": {"name": "p", "namespace": namespace}, "spec": {"nodeName": "one", "containers": containers}, "status": {"phase": phase}}
         pods = [pod("kube-system", "0.5"), pod("todo", "1"), pod("other", "1", "Succeeded")]
         self.assertEqual(self.room([node, away], pods, 1430, 2560), (0, "1 nodes ready; left for us 1430 m of CPU and 2560 MiB, wanted 1430 m and 2560 MiB\n"))
         self.assertEqual(self.room([node], pods, 1431, 100)[0], 3)

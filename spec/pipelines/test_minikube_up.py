@@ -115,8 +115,8 @@ class Checks(Up):
                                  ("memory", "1000Mi", "there is no room"), ("no-cluster", "", "does not answer within 30 s"),
                                  ("no-context", "", "KUBE_CONTEXT"), ("helm-version", "v3.9.0", "helm 3.14")):
             # Something is asked for.
-            self.write("rendered", "---\napiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: x}\nspec:\n  template: {metadata: {}, spec: {containers: [{resources: "
-                                   "{requests: {cpu: 10m, memory: 512Mi}}}]}}\n  volumeClaimTemplates: [{spec: {}}]\n")
+            self.write("rendered", "---\napiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: x}\nspec:\n  template: {metadata: {}, spec: "
+                                   "{containers: [{resources: {requests: {cpu: 10m, memory: 512Mi}}}]}}\n  volumeClaimTemplates: [{spec: {}}]\n")
             self.write(name, text)
             said = self.up(1)
             self.assertIn(part, said)
@@ -129,7 +129,8 @@ class Checks(Up):
         for name in ("bash", "env", "dirname", "mktemp", "rm", "python3", "sed", "grep", "cut"):
             os.symlink(os.path.join("/usr/bin", name), os.path.join(few, name))
         said = self.up(1, PATH=few)
-        for word in ("helm is missing; it comes by: PATH=$(ci/get-charts-tools helm)/bin:$PATH", "kubectl is missing", "minikube is missing", "nothing was changed"):
+        for word in ("helm is missing; it comes by: PATH=$(ci/get-charts-tools helm)/bin:$PATH", "kubectl is missing", "minikube is missing",
+                     "nothing was changed"):
             self.assertIn(word, said)
 
     def test_settings_that_are_wrong_are_named(self):
