@@ -294,6 +294,7 @@ install() { # RELEASE NAMESPACE CHART FLAG…; sets `changed` when something was
   fi
   settle "$release" "$namespace"
   changed=1
+  say "installing $release, $WAIT_SECONDS s at most (WAIT_SECONDS)"
   bounded "$((WAIT_SECONDS + 60))" "$work/helm.log" helm upgrade --install "$release" "$chart" --namespace "$namespace" \
     --reset-then-reuse-values --history-max 20 --timeout "${WAIT_SECONDS}s" --description "$print" "$@" || {
     grep -v 'found symbolic link in path' "$work/helm.log" | tail -n 20 >&2
@@ -356,7 +357,8 @@ smoke() { # NAMESPACE; SMOKE_URL and SMOKE_TOKEN as ci/deploy-oke says
       return 1
     }
   fi
-  SMOKE_TOKEN=$token timeout 300 ci/smoke "$url" >&2 || status=$?
+  say "ci/smoke, ${SMOKE_SECONDS:-300} s at most (SMOKE_SECONDS)"
+  SMOKE_TOKEN=$token timeout "${SMOKE_SECONDS:-300}" ci/smoke "$url" >&2 || status=$?
   [ -z "$forward" ] || kill "$forward" 2>/dev/null || true
   forward=
   return "$status"
