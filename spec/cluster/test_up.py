@@ -69,7 +69,8 @@ class Around:
             try:
                 self.tick()
             except (OSError, Refused) as e:
-                if not self.ended.is_set():
+                # 429: a new kind, whose storage is being made; the next tick asks again.
+                if not self.ended.is_set() and getattr(e, "status", 0) != 429:
                     self.problems.append(repr(e))
 
     def patch(self, path, body):

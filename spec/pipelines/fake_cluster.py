@@ -55,7 +55,7 @@ def helm(words):
     if words[:2] == ["show", "crds"]:
         end(0)
     if words[0] == "history":
-        end(0, read("releases", words[1]) if there("releases", words[1]) else "[]")
+        end(0, read("releases", words[1])) if there("releases", words[1]) else end(1, "Error: release: not found")
     if words[:2] == ["get", "manifest"]:
         end(0, f"kind: Deployment # {words[2]}")
     if words[0] == "upgrade":

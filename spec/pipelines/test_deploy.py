@@ -17,6 +17,7 @@ HELM = r"""#!/usr/bin/env bash
 echo "helm $*" >>"$FAKE/calls"
 case $1 in
   history)
+    [ -s "$FAKE/release" ] || { echo "Error: release: not found" >&2; exit 1; }
     awk 'BEGIN { printf "[" } { printf "%s{\"revision\":%s,\"status\":\"%s\"}", (NR > 1 ? "," : ""), $2, $1 } END { print "]" }' "$FAKE/release"
     ;;
   upgrade)
