@@ -56,8 +56,9 @@ $(BUILD)/test/%: host/test/%.c $(HOST_OBJ)
 	@$(CC) $(ALL_CFLAGS) -o $@ $< $(HOST_OBJ) $(LIBS) -lcmocka
 
 # The host's pure modules as a library for LuaJIT, so that specs of scripts run without the host.
-build/hostmodules.so: host/test/modules.c host/json.c host/rrule.c host/zone.c host/buf.c host/log.c host/err.c \
-                      $(addprefix host/api/,crypto.c text.c time.c calendar.c json.c)
+PURE := $(addprefix host/,json json_keys rrule rrule_parse zone civil buf log err) \
+        $(addprefix host/api/,crypto text time calendar json)
+build/hostmodules.so: host/test/modules.c $(PURE:%=%.c)
 	@mkdir -p $(@D)
 	@echo "  CC $@"
 	@$(CC) $(filter-out -MMD -MP,$(ALL_CFLAGS)) -fPIC -shared -o $@ $^ $(shell pkg-config --libs libcrypto)

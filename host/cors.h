@@ -1,5 +1,5 @@
 // Which pages of other origins may read an answer, for the answers that no script has made;
-// lib/service.lua says the same for the others.
+// lib/cors.lua says the same for the others.
 #pragma once
 
 #include <stddef.h>

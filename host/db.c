@@ -14,12 +14,6 @@ enum { SEGMENT_UNITS = 128, QUEUE_MAX = 20000, RETRIES = 3, TICK_MS = 20 };
 enum { GATHER_MS = 5 };
 static const uint64_t BACKOFF_FIRST_MS = 100, BACKOFF_MAX_MS = 1000;
 
-struct queue {
-    struct db_unit *head;
-    struct db_unit **tail;
-    size_t len;
-};
-
 struct slot {
     struct db *db;
     struct db_conn *conn;
@@ -34,7 +28,7 @@ struct db {
     struct db_options options;
     char *url;
     struct slot *slots;
-    struct queue reads, writes, alone;
+    struct db_unit_queue reads, writes, alone;
     struct db_session *waiting; // sessions without a connection, oldest first
     struct db_session **waiting_tail;
     bool read_last;
@@ -42,10 +36,7 @@ struct db {
     bool down;          // the last attempt failed and nothing is up
     struct err trouble; // why
     uint32_t seed;
-    char **texts; // statement texts by id; open addressing over hashes
-    uint32_t *hashes;
-    int *index;
-    int text_count;
+    struct db_texts texts;
     uv_timer_t *tick;
     uv_prepare_t *prepare;
     uv_check_t *check;
@@ -62,100 +53,6 @@ struct db_session {
     struct db_unit *running;
 };
 
-// Statement texts.
-
-enum { INDEX_SIZE = 2048 };
-
-static uint32_t hash_text(const char *text) {
-    uint32_t hash = 2166136261u;
-    for (; *text; text++)
-        hash = (hash ^ (unsigned char)*text) * 16777619u;
-    return hash;
-}
-
-// The id and the kept copy of a text; -1 when the table is full.
-static int text_id(struct db *db, const char *sql, const char **kept) {
-    uint32_t hash = hash_text(sql);
-    uint32_t at = hash % INDEX_SIZE;
-    for (; db->index[at] >= 0; at = (at + 1) % INDEX_SIZE) {
-        int id = db->index[at];
-        if (db->hashes[id] == hash && strcmp(db->texts[id], sql) == 0) {
-            *kept = db->texts[id];
-            return id;
-        }
-    }
-    if (db->text_count == DB_MAX_PREPARED)
-        return -1;
-    int id = db->text_count++;
-    db->index[at] = id;
-    db->hashes[id] = hash;
-    *kept = db->texts[id] = xstrdup(sql);
-    return id;
-}
-
-// Units.
-
-static struct db_unit *new_unit(struct db *db, enum db_kind kind,
-                                const struct db_statement *statements, size_t count) {
-    size_t pointers = 0, bytes = 0;
-    for (size_t i = 0; i < count; i++) {
-        pointers += (size_t)statements[i].param_count;
-        bytes += strlen(statements[i].sql) + 1;
-        for (int p = 0; p < statements[i].param_count; p++)
-            bytes += statements[i].params[p] ? strlen(statements[i].params[p]) + 1 : 0;
-    }
-    size_t size = sizeof(struct db_unit) + count * (sizeof(struct db_bound) + sizeof(void *)) +
-                  pointers * sizeof(char *) + bytes;
-    struct db_unit *unit = xmalloc(size);
-    memset(unit, 0, sizeof *unit);
-    unit->kind = kind;
-    unit->count = count;
-    unit->queued_at = uv_now(db->loop);
-    unit->statements = (struct db_bound *)(unit + 1);
-    unit->rows = (struct db_rows **)(unit->statements + count);
-    const char **next_param = (const char **)(unit->rows + count);
-    char *next_byte = (char *)(next_param + pointers);
-    for (size_t i = 0; i < count; i++) {
-        struct db_bound *bound = &unit->statements[i];
-        unit->rows[i] = NULL;
-        bound->id = text_id(db, statements[i].sql, &bound->sql);
-        if (bound->id < 0) {
-            bound->sql = strcpy(next_byte, statements[i].sql);
-            next_byte += strlen(next_byte) + 1;
-        }
-        bound->param_count = statements[i].param_count;
-        bound->params = next_param;
-        next_param += bound->param_count;
-        for (int p = 0; p < bound->param_count; p++) {
-            const char *value = statements[i].params[p];
-            bound->params[p] = value ? strcpy(next_byte, value) : NULL;
-            next_byte += value ? strlen(value) + 1 : 0;
-        }
-    }
-    return unit;
-}
-
-static void free_unit(struct db_unit *unit) {
-    db_unit_clear_rows(unit);
-    free(unit);
-}
-
-static void finish(struct db_unit *unit, const struct db_result *result) {
-    if (unit->done)
-        unit->done(unit->user, result);
-    free_unit(unit);
-}
-
-static void finish_with(struct db_unit *unit, enum db_outcome outcome, const char *message) {
-    struct db_result result = {.outcome = outcome, .message = message};
-    finish(unit, &result);
-}
-
-static void finish_ok(struct db_unit *unit) {
-    struct db_result result = {.outcome = DB_OK, .rows = unit->rows, .count = unit->count};
-    finish(unit, &result);
-}
-
 // Errors after which nothing has happened and a later try may succeed.
 static bool is_passing(const char *sqlstate) {
     return strncmp(sqlstate, "53", 2) == 0 || strncmp(sqlstate, "57", 2) == 0 ||
@@ -170,30 +67,7 @@ static void finish_failed(struct db_unit *unit, const struct db_segment *segment
         .sqlstate = segment->sqlstate,
         .constraint = *segment->constraint ? segment->constraint : NULL,
     };
-    finish(unit, &result);
-}
-
-static void queue_init(struct queue *queue) {
-    queue->head = NULL;
-    queue->tail = &queue->head;
-    queue->len = 0;
-}
-
-static void enqueue(struct queue *queue, struct db_unit *unit) {
-    unit->next = NULL;
-    *queue->tail = unit;
-    queue->tail = &unit->next;
-    queue->len++;
-}
-
-static struct db_unit *dequeue(struct queue *queue) {
-    struct db_unit *unit = queue->head;
-    queue->head = unit->next;
-    if (!queue->head)
-        queue->tail = &queue->head;
-    queue->len--;
-    unit->next = NULL;
-    return unit;
+    db_unit_finish(unit, &result);
 }
 
 static size_t waiting_units(const struct db *db) {
@@ -211,11 +85,11 @@ static void send_segment(struct slot *slot, struct db_unit *units, size_t count)
     db_conn_send(slot->conn, segment);
 }
 
-static void send_shared(struct slot *slot, struct queue *queue) {
+static void send_shared(struct slot *slot, struct db_unit_queue *queue) {
     struct db_unit *first = NULL, **tail = &first;
     size_t count = 0;
     while (queue->head && count < SEGMENT_UNITS) {
-        *tail = dequeue(queue);
+        *tail = db_unit_queue_take(queue);
         tail = &(*tail)->next;
         count++;
     }
@@ -256,7 +130,7 @@ static void feed(struct slot *slot) {
     slot->writing = false;
     if (db->alone.head) {
         for (int i = 0; i < 16 && db->alone.head && db_conn_up(slot->conn); i++)
-            send_segment(slot, dequeue(&db->alone), 1);
+            send_segment(slot, db_unit_queue_take(&db->alone), 1);
     } else if (db->waiting) {
         grant_session(slot);
     } else {
@@ -300,7 +174,7 @@ static bool try_again(struct db *db, struct db_unit *unit, const struct db_segme
     unit->tries++;
     unit->alone = true;
     db_unit_clear_rows(unit);
-    enqueue(&db->alone, unit);
+    db_unit_queue_add(&db->alone, unit);
     db->stats.retries++;
     return true;
 }
@@ -316,7 +190,7 @@ static void give_up_waiting(struct db *db, struct db_segment *segment) {
         }
         unit->tries++;
         db_unit_clear_rows(unit);
-        enqueue(unit->kind == DB_READ ? &db->reads : &db->writes, unit);
+        db_unit_queue_add(unit->kind == DB_READ ? &db->reads : &db->writes, unit);
         db->stats.retries++;
     }
 }
@@ -333,7 +207,7 @@ static void on_failed_segment(struct db *db, struct db_segment *segment) {
         if (shared) {
             unit->alone = true;
             db_unit_clear_rows(unit);
-            enqueue(&db->alone, unit);
+            db_unit_queue_add(&db->alone, unit);
             db->stats.retries++;
         } else if (!try_again(db, unit, segment)) {
             finish_failed(unit, segment);
@@ -348,7 +222,7 @@ static void end_session_unit(struct slot *slot, struct db_segment *segment) {
     if (segment->failed)
         finish_failed(unit, segment);
     else
-        finish_ok(unit);
+        db_unit_finish_ok(unit);
 }
 
 static void on_segment(void *user, struct db_conn *conn, struct db_segment *segment) {
@@ -367,7 +241,7 @@ static void on_segment(void *user, struct db_conn *conn, struct db_segment *segm
     } else {
         for (struct db_unit *unit = segment->units, *next; unit; unit = next) {
             next = unit->next;
-            finish_ok(unit);
+            db_unit_finish_ok(unit);
         }
     }
     free(segment);
@@ -386,10 +260,10 @@ static void lose_unit(struct db *db, struct db_unit *unit, const char *reason) {
     if (unit->kind == DB_READ && unit->tries < RETRIES) {
         unit->tries++;
         db_unit_clear_rows(unit);
-        enqueue(&db->reads, unit);
+        db_unit_queue_add(&db->reads, unit);
         db->stats.retries++;
     } else {
-        finish_with(unit, unit->kind == DB_READ ? DB_UNAVAILABLE : DB_UNKNOWN, reason);
+        db_unit_finish_with(unit, unit->kind == DB_READ ? DB_UNAVAILABLE : DB_UNKNOWN, reason);
     }
 }
 
@@ -423,7 +297,7 @@ static void on_lost(void *user, struct db_conn *conn, struct db_segment *segment
             after = unit->next;
             if (session && session->running == unit) {
                 session->running = NULL;
-                finish_with(unit, DB_UNKNOWN, reason);
+                db_unit_finish_with(unit, DB_UNKNOWN, reason);
             } else {
                 lose_unit(db, unit, reason);
             }
@@ -451,17 +325,17 @@ static void on_up(void *user, struct db_conn *conn) {
 
 // Time.
 
-static void fail_queue(struct queue *queue, const char *reason, uint64_t before) {
-    struct queue old = *queue;
+static void fail_queue(struct db_unit_queue *queue, const char *reason, uint64_t before) {
+    struct db_unit_queue old = *queue;
     if (!old.head)
         return;
-    queue_init(queue);
+    db_unit_queue_init(queue);
     for (struct db_unit *unit = old.head, *next; unit; unit = next) {
         next = unit->next;
         if (unit->queued_at < before)
-            finish_with(unit, DB_UNAVAILABLE, reason);
+            db_unit_finish_with(unit, DB_UNAVAILABLE, reason);
         else
-            enqueue(queue, unit);
+            db_unit_queue_add(queue, unit);
     }
 }
 
@@ -509,14 +383,10 @@ struct db *db_new(uv_loop_t *loop, const struct db_options *options) {
     db->url = xstrdup(options->url);
     db->seed = (uint32_t)uv_hrtime();
     db->waiting_tail = &db->waiting;
-    queue_init(&db->reads);
-    queue_init(&db->writes);
-    queue_init(&db->alone);
-    db->texts = xcalloc(DB_MAX_PREPARED, sizeof *db->texts);
-    db->hashes = xcalloc(DB_MAX_PREPARED, sizeof *db->hashes);
-    db->index = xmalloc(INDEX_SIZE * sizeof *db->index);
-    for (int i = 0; i < INDEX_SIZE; i++)
-        db->index[i] = -1;
+    db_unit_queue_init(&db->reads);
+    db_unit_queue_init(&db->writes);
+    db_unit_queue_init(&db->alone);
+    db_texts_init(&db->texts);
     db->slots = xcalloc((size_t)options->connections, sizeof *db->slots);
     for (int i = 0; i < options->connections; i++) {
         struct slot *slot = &db->slots[i];
@@ -555,11 +425,7 @@ void db_free(struct db *db) {
         db_conn_free(db->slots[i].conn);
         free(db->slots[i].session);
     }
-    for (int i = 0; i < db->text_count; i++)
-        free(db->texts[i]);
-    free(db->texts);
-    free(db->hashes);
-    free(db->index);
+    db_texts_free(&db->texts);
     free(db->slots);
     free(db->url);
     free(db);
@@ -571,10 +437,11 @@ int db_start(struct db *db, enum db_kind kind, const struct db_statement *statem
         return err_set(err, "the database is not reachable");
     if (waiting_units(db) >= QUEUE_MAX)
         return err_set(err, "too many statements are waiting for the database");
-    struct db_unit *unit = new_unit(db, kind, statements, count);
+    struct db_unit *unit = db_unit_new(kind, statements, count, &db->texts);
+    unit->queued_at = uv_now(db->loop);
     unit->done = done;
     unit->user = user;
-    enqueue(kind == DB_READ ? &db->reads : &db->writes, unit);
+    db_unit_queue_add(kind == DB_READ ? &db->reads : &db->writes, unit);
     return 0;
 }
 
@@ -619,7 +486,7 @@ int db_session_run(struct db_session *session, const struct db_statement *statem
     assert(session->slot && !session->running);
     if (!db_conn_up(session->slot->conn))
         return err_set(err, "the connection of this transaction was lost");
-    struct db_unit *unit = new_unit(session->db, DB_WRITE, statement, 1);
+    struct db_unit *unit = db_unit_new(DB_WRITE, statement, 1, &session->db->texts);
     unit->done = done;
     unit->user = user;
     session->running = unit;

@@ -35,7 +35,7 @@ struct db_conn {
     size_t in_flight;     // units
     struct expect *queue; // ring
     size_t queue_cap, queue_head, queue_len;
-    bool prepared[DB_MAX_PREPARED];
+    bool prepared[DB_TEXTS_MAX];
 };
 
 // Plans are made once per connection, some while a table is still small, and an index is never far
@@ -45,13 +45,6 @@ static const char SESSION_OPTIONS[] = "-c statement_timeout=2000 -c lock_timeout
                                       "-c idle_in_transaction_session_timeout=10000 "
                                       "-c timezone=UTC -c datestyle=ISO -c enable_seqscan=off "
                                       "-c jit=off";
-
-void db_unit_clear_rows(struct db_unit *unit) {
-    for (size_t i = 0; i < unit->count; i++) {
-        PQclear((PGresult *)unit->rows[i]);
-        unit->rows[i] = NULL;
-    }
-}
 
 struct db_conn *db_conn_new(uv_loop_t *loop, const char *url, const struct db_conn_owner *owner) {
     struct db_conn *conn = xcalloc(1, sizeof *conn);

@@ -8,33 +8,9 @@
 #include <uv.h>
 
 #include "db.h"
+#include "db_unit.h"
 
 struct db_conn;
-
-// A statement text of the pool; its id names the prepared statement on every connection.
-#define DB_MAX_PREPARED 512
-
-struct db_bound {
-    const char *sql;
-    int id; // -1: not prepared (the table of texts is full)
-    int param_count;
-    const char **params;
-};
-
-struct db_unit {
-    struct db_unit *next;
-    enum db_kind kind;
-    bool alone; // after a failed segment: in a segment of its own
-    int tries;
-    uint64_t queued_at;
-    db_done done;
-    void *user;
-    size_t count;
-    struct db_bound *statements;
-    struct db_rows **rows; // PGresults, filled as they come
-};
-
-void db_unit_clear_rows(struct db_unit *unit);
 
 struct db_segment {
     struct db_segment *next;

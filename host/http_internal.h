@@ -1,4 +1,4 @@
-// What http_server.c and http_stream.c know of each other, and nobody else does.
+// What http_server.c, http_refuse.c and http_stream.c know of each other, and nobody else does.
 #pragma once
 
 #include <microhttpd.h>
@@ -55,3 +55,9 @@ void http_add_headers(struct MHD_Response *response, const struct http_header *h
 
 // Hands the answer of an exchange to libmicrohttpd, or drops it when the client has left.
 void http_give(struct http_exchange *exchange, int status, struct MHD_Response *response);
+
+// Answers a request that no script is asked about with a problem (RFC 9457), and closes. detail
+// NULL: the status says enough.
+enum MHD_Result http_refuse(struct http_exchange *exchange, int status, const char *detail);
+// The same for a body that is too large, once it is being read.
+enum MHD_Result http_refuse_in_body(struct http_exchange *exchange, const char *detail);

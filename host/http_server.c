@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "cors.h"
+#include "http_fields.h"
 #include "listen.h"
 #include "log.h"
 
@@ -38,86 +39,6 @@ struct connection {
     uint64_t bytes_before; // received when it was first seen idle; UINT64_MAX: not seen yet
     char remote[INET6_ADDRSTRLEN];
 };
-
-// Answers made here, before any script is asked.
-
-static struct MHD_Response *problem(int status, const char *detail) {
-    struct buf text = {0};
-    buf_addf(&text, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d,\"detail\":",
-             MHD_get_reason_phrase_for((unsigned)status), status);
-    buf_add_json(&text, detail, strlen(detail));
-    buf_addc(&text, '}');
-    struct MHD_Response *response =
-        MHD_create_response_from_buffer(text.len, text.data, MHD_RESPMEM_MUST_FREE);
-    MHD_add_response_header(response, "Content-Type", "application/problem+json");
-    MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
-    return response;
-}
-
-size_t http_grant(const struct http_exchange *exchange,
-                  struct http_header headers[HTTP_MAX_GRANT]) {
-    if (!exchange->mhd)
-        return 0;
-    const char *origin = MHD_lookup_connection_value(exchange->mhd, MHD_HEADER_KIND, "Origin");
-    return cors_grant(exchange->server->options.origins, origin, headers);
-}
-
-static void tell_refused(const struct http_exchange *exchange, int status) {
-    const struct http_server_options *options = &exchange->server->options;
-    if (options->on_refused)
-        options->on_refused(options->user, status);
-}
-
-static enum MHD_Result refuse(struct http_exchange *exchange, int status, const char *detail) {
-    tell_refused(exchange, status);
-    struct MHD_Response *response = problem(status, detail);
-    struct http_header headers[HTTP_MAX_GRANT];
-    http_add_headers(response, headers, http_grant(exchange, headers), false);
-    MHD_add_response_header(response, "Connection", "close");
-    if (status == 503)
-        MHD_add_response_header(response, "Retry-After", "1");
-    enum MHD_Result result = MHD_queue_response(exchange->mhd, (unsigned)status, response);
-    MHD_destroy_response(response);
-    return result;
-}
-
-// Once a body is being read libmicrohttpd takes no answer any more, so this one goes out by hand;
-// nothing else has been sent for this request, and the connection ends with it.
-static enum MHD_Result refuse_in_body(struct http_exchange *exchange, const char *detail) {
-    tell_refused(exchange, 413);
-    struct buf text = {0}, head = {0};
-    buf_adds(&text, "{\"type\":\"about:blank\",\"title\":\"Content Too Large\",\"status\":413,"
-                    "\"detail\":");
-    buf_add_json(&text, detail, strlen(detail));
-    buf_addc(&text, '}');
-    buf_addf(&head,
-             "HTTP/1.1 413 Content Too Large\r\nContent-Type: application/problem+json\r\n"
-             "Content-Length: %zu\r\nConnection: close\r\n",
-             text.len);
-    struct http_header headers[HTTP_MAX_GRANT];
-    size_t count = http_grant(exchange, headers);
-    for (size_t i = 0; i < count; i++)
-        buf_addf(&head, "%s: %s\r\n", headers[i].name, headers[i].value);
-    buf_addf(&head, "\r\n%s", text.data);
-    int fd = exchange->connection->fd;
-    if (send(fd, head.data, head.len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
-        log_event(LOG_DEBUG, "refusal not sent", NULL);
-    shutdown(fd, SHUT_WR);
-    buf_free(&text);
-    buf_free(&head);
-    return MHD_NO;
-}
-
-static const char *status_sentence(int status) {
-    switch (status) {
-    case 413:
-        return "The body is too large";
-    case 503:
-        return "Too many connections";
-    default:
-        return "Bad request";
-    }
-}
 
 // Connections.
 
@@ -253,47 +174,6 @@ static void on_sweep(uv_timer_t *timer) {
 
 // Requests.
 
-struct fields {
-    struct http_field list[HTTP_MAX_FIELDS + 1];
-    size_t count;
-};
-
-static enum MHD_Result take_field(void *user, enum MHD_ValueKind kind, const char *name,
-                                  size_t name_len, const char *value, size_t value_len) {
-    (void)kind;
-    struct fields *fields = user;
-    if (fields->count > HTTP_MAX_FIELDS)
-        return MHD_NO;
-    while (value_len > 0 && (value[value_len - 1] == ' ' || value[value_len - 1] == '\t'))
-        value_len--;
-    fields->list[fields->count++] =
-        (struct http_field){name, name_len, value ? value : "", value ? value_len : 0};
-    return MHD_YES;
-}
-
-static void gather_fields(struct MHD_Connection *mhd, struct fields *fields) {
-    fields->count = 0;
-    MHD_get_connection_values_n(mhd, MHD_HEADER_KIND, take_field, fields);
-}
-
-// libmicrohttpd cuts a value at a NUL, and copies one that was folded over lines elsewhere. Both
-// show where the lines lie in its buffer: from the end of a value to the next name there is only
-// the line end, whose bytes it has overwritten with NUL.
-static bool is_plain(const struct fields *fields) {
-    for (size_t i = 0; i < fields->count; i++) {
-        const char *end = fields->list[i].value + fields->list[i].value_len;
-        if (fields->list[i].value_len == 0)
-            continue; // an empty value may be a constant
-        const char *next = i + 1 < fields->count ? fields->list[i + 1].name : end + 2;
-        if (next <= end || next - end > HTTP_MAX_HEAD)
-            return false;
-        for (const char *c = end; c < next; c++)
-            if (*c && !strchr(" \t\r\n", *c))
-                return false;
-    }
-    return true;
-}
-
 // The raw target, kept from the moment libmicrohttpd has read the request line.
 static void *on_target(void *user, const char *target, struct MHD_Connection *mhd) {
     struct http_exchange *exchange = xcalloc(1, sizeof *exchange);
@@ -317,9 +197,9 @@ static enum MHD_Result begin(struct http_exchange *exchange, const char *method,
                              const char *version) {
     struct http_server *server = exchange->server;
     if (server->connection_count > server->options.max_connections)
-        return refuse(exchange, 503, status_sentence(503));
-    struct fields fields;
-    gather_fields(exchange->mhd, &fields);
+        return http_refuse(exchange, 503, NULL);
+    struct http_fields fields;
+    http_fields_gather(exchange->mhd, &fields);
     const union MHD_ConnectionInfo *size =
         MHD_get_connection_info(exchange->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
     struct http_head head = {
@@ -331,15 +211,14 @@ static enum MHD_Result begin(struct http_exchange *exchange, const char *method,
         .head_size = size ? size->header_size : 0,
     };
     struct http_verdict verdict = http_check(&head, limit_of(server, exchange->target));
-    if (!verdict.status && !is_plain(&fields))
-        return refuse(exchange, 400, "A header is folded or holds a NUL");
+    if (!verdict.status && !http_fields_are_plain(&fields))
+        return http_refuse(exchange, 400, "A header is folded or holds a NUL");
     if (verdict.status)
-        return refuse(exchange, verdict.status,
-                      verdict.reason ? verdict.reason : status_sentence(verdict.status));
+        return http_refuse(exchange, verdict.status, verdict.reason);
     exchange->body_limit = server->options.body_limit;
     if (verdict.content_length > server->options.body_limit) {
         if (server->large_count == MAX_LARGE)
-            return refuse(exchange, 503, "Too many large requests at once");
+            return http_refuse(exchange, 503, "Too many large requests at once");
         server->large_count++;
         exchange->large = true;
         exchange->body_limit = verdict.content_length;
@@ -353,7 +232,7 @@ static enum MHD_Result take_body(struct http_exchange *exchange, const char *byt
         return MHD_NO;
     if (exchange->body.len + *len > exchange->body_limit) {
         exchange->closing = true;
-        return refuse_in_body(exchange, "The body is too large");
+        return http_refuse_in_body(exchange, "The body is too large");
     }
     buf_add(&exchange->body, bytes, *len);
     *len = 0;
@@ -362,8 +241,8 @@ static enum MHD_Result take_body(struct http_exchange *exchange, const char *byt
 
 static void dispatch(struct http_exchange *exchange, const char *method) {
     struct http_server *server = exchange->server;
-    struct fields fields;
-    gather_fields(exchange->mhd, &fields);
+    struct http_fields fields;
+    http_fields_gather(exchange->mhd, &fields);
     char *question = strchr(exchange->target, '?');
     if (question)
         *question = 0;
@@ -466,6 +345,14 @@ void http_add_headers(struct MHD_Response *response, const struct http_header *h
     }
     if (close)
         MHD_add_response_header(response, "Connection", "close");
+}
+
+size_t http_grant(const struct http_exchange *exchange,
+                  struct http_header headers[HTTP_MAX_GRANT]) {
+    if (!exchange->mhd)
+        return 0;
+    const char *origin = MHD_lookup_connection_value(exchange->mhd, MHD_HEADER_KIND, "Origin");
+    return cors_grant(exchange->server->options.origins, origin, headers);
 }
 
 void http_give(struct http_exchange *exchange, int status, struct MHD_Response *response) {

@@ -2,7 +2,8 @@
 // head (http_check.h), and hands it over by value; the owner answers at once or later, exactly
 // once. What libmicrohttpd 0.9.75 leaves open is closed here: a front check on the raw head,
 // deadlines for slow heads, bodies and readers, a connection limit that answers 503. Loop thread
-// only. libmicrohttpd is used in http_server.c alone.
+// only. libmicrohttpd is used behind this header alone: here, in http_refuse.c, http_fields.c and
+// http_stream.c.
 #pragma once
 
 #include <stdbool.h>

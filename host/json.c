@@ -1,27 +1,15 @@
 #include "json.h"
 
 #include <math.h>
-#include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "buf.h"
-#include "log.h"
+#include "json_keys.h"
 
-enum { MAX_NUMBER = 64, FEW_KEYS = 16, SHOWN_KEY = 60 };
-
-// A key of an open object, for finding repeated ones: compared one by one while they are few, by
-// the table of hashes after that. Only the innermost open object gains keys, and closing it takes
-// them away again, so keys and table are stacks: what is removed from the table was added last, and
-// leaves no hole in the probe sequence of another key.
-struct key {
-    uint64_t hash;
-    size_t at, len; // unescaped text in reader.text
-    size_t slot;    // in the table; SIZE_MAX: not there
-};
+enum { MAX_NUMBER = 64, SHOWN_KEY = 60 };
 
 struct reader {
     const char *start, *at, *end;
@@ -30,11 +18,7 @@ struct reader {
     struct err *err;
     int depth;
     struct buf scratch; // an unescaped string
-    struct buf text;    // unescaped keys of the open objects, one after the other
-    struct key *keys;
-    size_t key_count, key_cap;
-    size_t *slots; // open addressing, index of a key or SIZE_MAX
-    size_t slot_count, slot_cap;
+    struct json_keys keys;
 };
 
 static int fail(struct reader *reader, const char *what) {
@@ -238,103 +222,6 @@ static int read_number(struct reader *reader) {
     return 0;
 }
 
-// Keys of objects, remembered in the checking pass.
-
-// Secret, so that nobody can prepare keys that fall on one slot.
-static uint64_t seed[2];
-static pthread_once_t seeded = PTHREAD_ONCE_INIT;
-
-static void make_seed(void) {
-    if (getrandom(seed, sizeof seed, 0) != sizeof seed) {
-        log_event(LOG_ERROR, "no random numbers", NULL);
-        abort();
-    }
-    seed[1] |= 1;
-}
-
-static uint64_t mix(uint64_t a, uint64_t b) {
-    unsigned __int128 product = (unsigned __int128)a * b;
-    return (uint64_t)product ^ (uint64_t)(product >> 64);
-}
-
-// first: tells the open objects apart, whose keys share the table.
-static uint64_t hash_key(const char *bytes, size_t len, size_t first) {
-    uint64_t hash = seed[0] + first, word;
-    for (; len >= sizeof word; bytes += sizeof word, len -= sizeof word) {
-        memcpy(&word, bytes, sizeof word);
-        hash = mix(hash ^ word, seed[1]);
-    }
-    word = 0;
-    memcpy(&word, bytes, len);
-    return mix(hash ^ word, seed[1] ^ (len << 1));
-}
-
-static bool is_key(const struct reader *reader, const struct key *key, uint64_t hash) {
-    return key->hash == hash && key->len == reader->scratch.len &&
-           memcmp(reader->text.data + key->at, reader->scratch.data, key->len) == 0;
-}
-
-static void place_key(struct reader *reader, size_t index) {
-    size_t slot = reader->keys[index].hash & (reader->slot_cap - 1);
-    while (reader->slots[slot] != SIZE_MAX)
-        slot = (slot + 1) & (reader->slot_cap - 1);
-    reader->slots[slot] = index;
-    reader->keys[index].slot = slot;
-}
-
-// Puts a key into the table, which stays half empty.
-static void table_key(struct reader *reader, size_t index) {
-    if (++reader->slot_count * 2 > reader->slot_cap) {
-        reader->slot_cap = reader->slot_cap ? reader->slot_cap * 2 : 64;
-        reader->slots = xrealloc(reader->slots, reader->slot_cap * sizeof *reader->slots);
-        memset(reader->slots, 0xFF, reader->slot_cap * sizeof *reader->slots);
-        for (size_t i = 0; i < index; i++)
-            if (reader->keys[i].slot != SIZE_MAX)
-                place_key(reader, i);
-    }
-    place_key(reader, index);
-}
-
-static bool find_key(const struct reader *reader, size_t first, uint64_t hash) {
-    if (reader->key_count - first < FEW_KEYS) {
-        for (size_t i = first; i < reader->key_count; i++)
-            if (is_key(reader, &reader->keys[i], hash))
-                return true;
-        return false;
-    }
-    size_t slot = hash & (reader->slot_cap - 1);
-    for (; reader->slots[slot] != SIZE_MAX; slot = (slot + 1) & (reader->slot_cap - 1))
-        if (reader->slots[slot] >= first &&
-            is_key(reader, &reader->keys[reader->slots[slot]], hash))
-            return true;
-    return false;
-}
-
-static void add_key(struct reader *reader, size_t first, uint64_t hash) {
-    if (reader->key_count == reader->key_cap) {
-        reader->key_cap = reader->key_cap ? reader->key_cap * 2 : 32;
-        reader->keys = xrealloc(reader->keys, reader->key_cap * sizeof *reader->keys);
-    }
-    const struct buf *name = &reader->scratch;
-    reader->keys[reader->key_count++] = (struct key){hash, reader->text.len, name->len, SIZE_MAX};
-    buf_add(&reader->text, name->data, name->len);
-    if (reader->key_count - first == FEW_KEYS)
-        for (size_t i = first; i < reader->key_count; i++)
-            table_key(reader, i);
-    else if (reader->key_count - first > FEW_KEYS)
-        table_key(reader, reader->key_count - 1);
-}
-
-// Those of the object that ends.
-static void forget_keys(struct reader *reader, size_t first) {
-    for (size_t i = first; i < reader->key_count; i++)
-        if (reader->keys[i].slot != SIZE_MAX) {
-            reader->slots[reader->keys[i].slot] = SIZE_MAX;
-            reader->slot_count--;
-        }
-    reader->key_count = first;
-}
-
 static int fail_repeated(struct reader *reader) {
     const struct buf *name = &reader->scratch;
     size_t shown = name->len < SHOWN_KEY ? name->len : SHOWN_KEY;
@@ -346,12 +233,8 @@ static int fail_repeated(struct reader *reader) {
 }
 
 // reader->scratch always has data here: reading a string, even "", has put it there.
-static int remember_key(struct reader *reader, size_t first) {
-    uint64_t hash = hash_key(reader->scratch.data, reader->scratch.len, first);
-    if (find_key(reader, first, hash))
-        return fail_repeated(reader);
-    add_key(reader, first, hash);
-    return 0;
+static int remember_key(struct reader *reader, size_t object) {
+    return json_keys_add(&reader->keys, object, &reader->scratch) ? 0 : fail_repeated(reader);
 }
 
 // Values.
@@ -390,7 +273,7 @@ static bool more(struct reader *reader, char close, int *status) {
     return false;
 }
 
-static int read_member(struct reader *reader, size_t first) {
+static int read_member(struct reader *reader, size_t object) {
     if (reader->at == reader->end || *reader->at != '"')
         return fail(reader, "a key in double quotes is missing");
     reader->at++;
@@ -399,7 +282,7 @@ static int read_member(struct reader *reader, size_t first) {
     if (reader->handler)
         reader->handler->on_key(reader->user, reader->scratch.data ? reader->scratch.data : "",
                                 reader->scratch.len);
-    else if (remember_key(reader, first) != 0)
+    else if (remember_key(reader, object) != 0)
         return -1;
     skip_space(reader);
     if (reader->at == reader->end || *reader->at != ':')
@@ -410,7 +293,7 @@ static int read_member(struct reader *reader, size_t first) {
 }
 
 static int read_object(struct reader *reader) {
-    size_t first = reader->key_count, text = reader->text.len, count = 0;
+    size_t object = json_keys_open(&reader->keys), count = 0;
     if (enter(reader) != 0)
         return -1;
     if (reader->handler)
@@ -420,13 +303,12 @@ static int read_object(struct reader *reader) {
         reader->at++;
     } else {
         do {
-            status = read_member(reader, first);
+            status = read_member(reader, object);
             count++;
         } while (status == 0 && more(reader, '}', &status));
     }
     reader->depth--;
-    forget_keys(reader, first);
-    reader->text.len = text;
+    json_keys_close(&reader->keys, object);
     if (status == 0 && reader->handler)
         reader->handler->on_object_end(reader->user, count);
     return status;
@@ -512,7 +394,7 @@ static int read_document(struct reader *reader) {
 int json_parse(const char *text, size_t len, const struct json_handler *handler, void *user,
                struct err *err) {
     struct reader reader = {.start = text, .at = text, .end = text + len, .user = user, .err = err};
-    pthread_once(&seeded, make_seed);
+    json_keys_init(&reader.keys);
     int status = read_document(&reader);
     if (status == 0 && handler) {
         reader.at = text;
@@ -520,9 +402,7 @@ int json_parse(const char *text, size_t len, const struct json_handler *handler,
         status = read_document(&reader);
     }
     buf_free(&reader.scratch);
-    buf_free(&reader.text);
-    free(reader.keys);
-    free(reader.slots);
+    json_keys_free(&reader.keys);
     return status;
 }
 

@@ -22,6 +22,9 @@ struct rrule_set {
     uint64_t plus[6], minus[6];
 };
 
+// A number below 0 is counted from the end.
+void rrule_set_add(struct rrule_set *set, int n);
+
 enum rrule_part {
     RRULE_SECOND,
     RRULE_MINUTE,

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "buf.h"
+#include "civil.h"
 
 enum { MAX_FILE = 256 * 1024, DAY = 86400 };
 
@@ -37,54 +38,28 @@ struct zone {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct zone *zones;
 
-// The calendar.
-
-static bool is_leap(int year) {
-    return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-}
-
-static int64_t year_start(int year) {
-    int64_t before = year - 1;
-    return (before * 365 + before / 4 - before / 100 + before / 400 - 719162) * DAY;
-}
-
-static int year_of(int64_t seconds) {
-    int year = 1970 + (int)(seconds / 31556952);
-    while (year_start(year) > seconds)
-        year--;
-    while (year_start(year + 1) <= seconds)
-        year++;
-    return year;
-}
-
-static int month_start(int year, int month) {
-    static const int BEFORE[] = {0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365};
-    return BEFORE[month - 1] + (month > 2 && is_leap(year));
-}
-
 // Local seconds at which a change happens in a year.
 static int64_t change_in(const struct change *change, int year) {
-    int64_t start = year_start(year);
+    int64_t start = civil_year_start(year);
     int day;
     if (change->kind == ZERO_BASED) {
         day = change->day;
     } else if (change->kind == JULIAN) { // 29 February is never counted
-        day = change->day - 1 + (is_leap(year) && change->day >= 60);
+        day = change->day - 1 + (civil_is_leap(year) && change->day >= 60);
     } else {
-        int first = month_start(year, change->month);
-        int weekday = (int)((start / DAY + first + 4) % 7);
-        weekday += weekday < 0 ? 7 : 0;
+        int first = civil_month_start(year, change->month);
+        int weekday = (civil_weekday_of(start + first) + 1) % 7; // from Sunday, as change->day
         day = first + (change->day - weekday + 7) % 7 + (change->week - 1) * 7;
-        if (day >= month_start(year, change->month + 1) + (change->month == 12 && is_leap(year)))
+        if (day >= first + civil_month_len(year, change->month))
             day -= 7;
     }
-    return start + (int64_t)day * DAY + change->seconds;
+    return (start + day) * DAY + change->seconds;
 }
 
 static int rule_offset(const struct rule *rule, int64_t utc) {
     if (!rule->has_dst)
         return rule->standard;
-    int year = year_of(utc + rule->standard);
+    int year = civil_year_of(civil_floor_div(utc + rule->standard, DAY));
     int64_t start = change_in(&rule->start, year) - rule->standard;
     int64_t end = change_in(&rule->end, year) - rule->dst;
     bool dst = start < end ? utc >= start && utc < end : utc >= start || utc < end;

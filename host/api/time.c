@@ -7,23 +7,10 @@
 #include <string.h>
 #include <time.h>
 
+#include "civil.h"
+
 // Of the years 1 to 9999.
 static const lua_Number FIRST_MS = -62135596800000, LAST_MS = 253402300799999;
-
-// Days from 1970-01-01 of the proleptic Gregorian calendar; month 1 to 12.
-static long long days_from_civil(int year, int month, int day) {
-    static const int BEFORE[] = {0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334};
-    long long y = year - 1;
-    long long days = y * 365 + y / 4 - y / 100 + y / 400 + BEFORE[month - 1] + day - 1;
-    bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-    return days + (leap && month > 2) - 719162;
-}
-
-static int days_in_month(int year, int month) {
-    static const int DAYS[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-    return DAYS[month - 1] + (leap && month == 2);
-}
 
 static int now_ms(lua_State *L) {
     struct timespec now;
@@ -128,12 +115,13 @@ static int parse(lua_State *L) {
     }
     if (at != text + len)
         return refuse(L, SHAPE);
-    if (year < 1 || month < 1 || month > 12 || day < 1 || day > days_in_month(year, month))
+    if (year < 1 || month < 1 || month > 12 || day < 1 || day > civil_month_len(year, month))
         return refuse(L, "no such date");
     if (hour > 23 || minute > 59 || second > 59 || offset_hour > 23 || offset_minute > 59)
         return refuse(L, "no such time of day");
-    long long seconds = days_from_civil(year, month, day) * 86400 + hour * 3600 + minute * 60 +
-                        second - sign * (offset_hour * 3600 + offset_minute * 60);
+    long long seconds =
+        (civil_year_start(year) + civil_month_start(year, month) + day - 1) * 86400 + hour * 3600 +
+        minute * 60 + second - sign * (offset_hour * 3600 + offset_minute * 60);
     // An offset may carry the first and the last day of the range out of it.
     lua_Number whole = (lua_Number)(seconds * 1000 + ms);
     if (whole < FIRST_MS || whole > LAST_MS)

@@ -1,7 +1,7 @@
 // For tests of rules: a folder of files, and what is made from it. One at a time.
 #pragma once
 
-#include "test.h"
+#include "file_fixture.h"
 
 #include <lauxlib.h>
 #include <lualib.h>
@@ -45,12 +45,7 @@ static inline int fixture_teardown(void **state) {
 }
 
 static inline void fixture_write(const char *name, const char *text, size_t len) {
-    char path[256];
-    snprintf(path, sizeof path, "%s/%s", fixture_folder, name);
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    assert_int_equal(fwrite(text, 1, len, file), len);
-    fclose(file);
+    file_write(fixture_folder, name, text, len);
 }
 
 static inline int fixture_try(const struct rules_limits *limits, struct err *err) {

@@ -2,7 +2,7 @@
 // at a time.
 #pragma once
 
-#include "test.h"
+#include "file_fixture.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -18,16 +18,8 @@
 
 static char scripts_folder[64];
 
-// Whole or not there, as an editor writes.
 static inline void scripts_write(const char *name, const char *text) {
-    char path[256], beside[264];
-    snprintf(path, sizeof path, "%s/%s", scripts_folder, name);
-    snprintf(beside, sizeof beside, "%s~", path);
-    FILE *file = fopen(beside, "w");
-    assert_non_null(file);
-    fputs(text, file);
-    assert_int_equal(fclose(file), 0);
-    assert_int_equal(rename(beside, path), 0);
+    file_write(scripts_folder, name, text, strlen(text));
 }
 
 static inline void scripts_make_folder(const char *name) {

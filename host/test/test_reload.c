@@ -1,3 +1,4 @@
+#include "revision_fixture.h"
 #include "scripts_fixture.h"
 
 #include <arpa/inet.h>
@@ -7,7 +8,6 @@
 #include <utime.h>
 
 #include "reload.h"
-#include "revision.h"
 #include "rollback.h"
 #include "worker.h"
 
@@ -101,12 +101,6 @@ static const char *ask(int worker, int words) {
 static void all_say(const char *words) {
     for (int i = 0; i < WORKERS; i++)
         assert_string_equal(ask(i, 2), words);
-}
-
-static struct revision_state told(enum revision_kind kind) {
-    struct revision_state state;
-    revision_read(kind, &state);
-    return state;
 }
 
 static void wait_for(bool (*come)(void), const char *what) {
@@ -405,18 +399,6 @@ static void it_stops_in_the_middle_of_changes(void **state) {
     } // and teardown stops it, whatever it does now
 }
 
-static int open_all(void **state) {
-    (void)state;
-    revision_init();
-    return 0;
-}
-
-static int close_all(void **state) {
-    (void)state;
-    revision_deinit();
-    return 0;
-}
-
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
@@ -434,5 +416,5 @@ int main(void) {
         T(an_operator_goes_back_until_the_folder_changes),
         T(it_stops_in_the_middle_of_changes),
     };
-    return cmocka_run_group_tests(tests, open_all, close_all);
+    return cmocka_run_group_tests(tests, revision_setup, revision_teardown);
 }

@@ -1,9 +1,9 @@
+#include "revision_fixture.h"
 #include "rules_fixture.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "revision.h"
 #include "shadow.h"
 
 static struct shadow_seat seat;
@@ -21,11 +21,7 @@ static int teardown(void **state) {
 }
 
 static void write_rule(const char *text) {
-    char path[128], beside[128];
-    snprintf(path, sizeof path, "%s/a.lua", fixture_folder);
-    snprintf(beside, sizeof beside, "%s/a.new", fixture_folder);
-    fixture_write("a.new", text, strlen(text));
-    assert_int_equal(rename(beside, path), 0);
+    fixture_write("a.lua", text, strlen(text));
 }
 
 // What the seat's candidate answers; 0: there is none.
@@ -39,12 +35,6 @@ static int answer(struct shadow_seat *of, lua_State *L) {
     int number = (int)lua_tointeger(L, -1);
     lua_settop(L, 0);
     return number;
-}
-
-static struct revision_state told(void) {
-    struct revision_state state;
-    revision_read(REVISION_SHADOW, &state);
-    return state;
 }
 
 static void without_a_folder_there_is_no_candidate(void **state) {
@@ -62,19 +52,19 @@ static void a_candidate_is_asked_from_the_look_on(void **state) {
     assert_null(shadow_rules(&seat, NULL));
     shadow_look(false);
     assert_int_equal(answer(&seat, fixture_lua), 1);
-    assert_string_equal(told().state, "loaded");
-    assert_string_equal(told().revision, rules_revision(shadow_rules(&seat, NULL)));
+    assert_string_equal(told(REVISION_SHADOW).state, "loaded");
+    assert_string_equal(told(REVISION_SHADOW).revision, rules_revision(shadow_rules(&seat, NULL)));
 }
 
 static void the_seat_keeps_its_vm_while_nothing_changes(void **state) {
     (void)state;
     write_rule("local count = 0 return { f = function() count = count + 1 return count end }");
     shadow_look(false);
-    uint64_t loads = told().loads;
+    uint64_t loads = told(REVISION_SHADOW).loads;
     assert_int_equal(answer(&seat, fixture_lua), 1);
     shadow_look(false);
     assert_int_equal(answer(&seat, fixture_lua), 2);
-    assert_int_equal(told().loads, loads);
+    assert_int_equal(told(REVISION_SHADOW).loads, loads);
 }
 
 static void each_seat_has_a_vm_of_its_own(void **state) {
@@ -107,34 +97,34 @@ static void one_that_does_not_load_is_told_and_not_asked(void **state) {
     write_rule("\nreturn (");
     shadow_look(false);
     assert_int_equal(answer(&seat, fixture_lua), 0);
-    assert_string_equal(told().state, "failed");
-    assert_non_null(strstr(told().error, "rules/a.lua:2:"));
+    assert_string_equal(told(REVISION_SHADOW).state, "failed");
+    assert_non_null(strstr(told(REVISION_SHADOW).error, "rules/a.lua:2:"));
     write_rule("return { f = function() return 3 end }");
     shadow_look(false);
     assert_int_equal(answer(&seat, fixture_lua), 3);
-    assert_string_equal(told().state, "loaded");
+    assert_string_equal(told(REVISION_SHADOW).state, "loaded");
 }
 
 static void what_was_refused_is_tried_again_only_when_asked(void **state) {
     (void)state;
     write_rule("return (");
     shadow_look(false);
-    uint64_t failures = told().failures;
+    uint64_t failures = told(REVISION_SHADOW).failures;
     shadow_look(false);
-    assert_int_equal(told().failures, failures);
+    assert_int_equal(told(REVISION_SHADOW).failures, failures);
     shadow_look(true);
-    assert_int_equal(told().failures, failures + 1);
+    assert_int_equal(told(REVISION_SHADOW).failures, failures + 1);
 }
 
 static void a_folder_that_cannot_be_read_is_told_once(void **state) {
     (void)state;
     shadow_deinit();
     shadow_init("/nothing/here");
-    uint64_t failures = told().failures;
+    uint64_t failures = told(REVISION_SHADOW).failures;
     shadow_look(false);
     shadow_look(false);
-    assert_int_equal(told().failures, failures + 1);
-    assert_non_null(strstr(told().error, "/nothing/here"));
+    assert_int_equal(told(REVISION_SHADOW).failures, failures + 1);
+    assert_non_null(strstr(told(REVISION_SHADOW).error, "/nothing/here"));
     assert_null(shadow_rules(&seat, NULL));
 }
 
@@ -169,18 +159,6 @@ static void workers_ask_while_candidates_change(void **state) {
         pthread_join(threads[i], NULL);
 }
 
-static int open_revision(void **state) {
-    (void)state;
-    revision_init();
-    return 0;
-}
-
-static int close_revision(void **state) {
-    (void)state;
-    revision_deinit();
-    return 0;
-}
-
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
@@ -195,5 +173,5 @@ int main(void) {
         T(a_folder_that_cannot_be_read_is_told_once),
         T(workers_ask_while_candidates_change),
     };
-    return cmocka_run_group_tests(tests, open_revision, close_revision);
+    return cmocka_run_group_tests(tests, revision_setup, revision_teardown);
 }

@@ -4,6 +4,7 @@ local dapr = require("lib.dapr")
 local json = require("lib.json")
 local log = require("host.log")
 local problem = require("lib.problem")
+local task_reads = require("chat-api.task_reads")
 local tasks = require("chat-api.tasks")
 local url = require("lib.url")
 
@@ -49,7 +50,7 @@ local function idempotency_key(request)
 end
 
 function routes.list_tasks(request)
-  local page, why = tasks.page(request.user, request.args)
+  local page, why = task_reads.page(request.user, request.args)
   if not page then
     return problem.reply(why)
   end
@@ -79,7 +80,7 @@ function routes.create_task(request)
 end
 
 function routes.get_task(request)
-  local text, why, version = tasks.get_text(request.user, request.params.id)
+  local text, why, version = task_reads.get_text(request.user, request.params.id)
   if not text then
     return problem.reply(why)
   end
@@ -141,7 +142,7 @@ function routes.history(request)
   if reply.status == 200 and answer.total > 0 then
     return 200, reply.body
   end
-  local _, why = tasks.get(request.user, id)
+  local _, why = task_reads.get(request.user, id)
   if why then
     return problem.reply(why)
   end
@@ -157,7 +158,7 @@ function routes.brief(request)
   if not user then
     return problem.reply(problem.unprocessable("user_id is needed"))
   end
-  local answer, why = tasks.brief(user, request.params.id)
+  local answer, why = task_reads.brief(user, request.params.id)
   if not answer then
     return problem.reply(why)
   end

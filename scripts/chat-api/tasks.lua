@@ -1,11 +1,10 @@
--- The tasks of a user. A change is decided from the task as it was read, and written by one
--- statement that is guarded by its version (task_store); when another was faster it is decided
--- anew. REST, chat and the events of a series all come through here.
+-- Every change of a user's tasks. It is decided from the task as it was read (task_reads), and
+-- written by one statement that is guarded by its version (task_store); when another was faster it
+-- is decided anew. REST, chat and the events of a series all come through here.
 -- Expected failure is nil and a problem (lib/problem.lua).
 local crypto = require("host.crypto")
 local db = require("host.db")
 local failpoint = require("lib.failpoint")
-local fiber = require("host.fiber")
 local json = require("lib.json")
 local live = require("chat-api.live")
 local problem = require("lib.problem")
@@ -13,12 +12,15 @@ local rules = require("lib.rules")
 local store = require("lib.store")
 local task_events = require("chat-api.task_events")
 local task_fields = require("chat-api.task_fields")
-local task_query = require("chat-api.task_query")
+local task_reads = require("chat-api.task_reads")
 local task_store = require("chat-api.task_store")
 local time = require("host.time")
-local uuid = require("lib.uuid")
 
 local tasks = {}
+
+-- Chat and tools are handed one table of all that they may do with tasks.
+tasks.get, tasks.list = task_reads.get, task_reads.list
+tasks.reminders, tasks.usual_timezone = task_reads.reminders, task_reads.usual_timezone
 
 -- How often a change is decided anew because another one came between.
 local MAX_RACES = 10
@@ -26,10 +28,6 @@ local MAX_RACES = 10
 local CHILD_WAIT_MS, CHILD_POLL_MS = 500, 50
 
 local FORGET_ANSWERS = "DELETE FROM chat.idempotency WHERE created_at < now() - interval '48 hours'"
-
-local function not_found()
-  return problem.not_found("Task not found")
-end
 
 ---@type outbox.Relay
 local relay
@@ -161,59 +159,15 @@ function tasks.create(user, input)
   return (json.decode(text))
 end
 
-local function fetch(user, id)
-  if not uuid.is(id) then
-    return nil, not_found()
-  end
-  local rows, err = task_store.find(user, id)
-  if not rows then
-    return nil, store.problem(err)
-  end
-  if not rows[1] then
-    return nil, not_found()
-  end
-  return task_fields.from_row(rows[1])
-end
-
----@param user string
----@param id string
----@return string|nil text  the task as JSON
----@return Problem|nil problem
----@return integer|nil version
----@return_overload string, nil, integer
----@return_overload nil, Problem
-function tasks.get_text(user, id)
-  local task, why = fetch(user, id)
-  if not task then
-    return nil, why
-  end
-  return task_fields.encode(task), nil, task.version
-end
-
----@param user string
----@param id string
----@return table|nil task
----@return Problem|nil problem
----@return_overload table, nil
----@return_overload nil, Problem
-function tasks.get(user, id)
-  local text, why = tasks.get_text(user, id)
-  if not text then
-    return nil, why
-  end
-  return (json.decode(text))
-end
-
--- Reads the task, lets `decide` make the change from it, writes it if nobody was faster, else
--- again.
--- decide(task, now_ms) -> after, change | nil (nothing to do: the task stays as it is), problem
+-- Reads the task and lets `apply` change it, again where another was faster.
+-- apply(task) -> text, nil, after | nil, problem | nothing: another was faster
 local function change_task(user, id, expected_version, apply)
   local full = refuse_when_full()
   if full then
     return nil, full
   end
   for _ = 1, MAX_RACES do
-    local task, why = fetch(user, id)
+    local task, why = task_reads.find(user, id)
     if not task then
       return nil, why
     end
@@ -394,112 +348,6 @@ function tasks.complete(user, id)
   return (json.decode(text))
 end
 
--- Rows in the order of the page, one more than asked for when there are more.
----@return host.db.Rows|nil
----@return host.db.Error|nil
-local function read_page(query, columns)
-  local sql, values = task_query.page(query, columns)
-  return db.query(sql, unpack(values, 1, values.n))
-end
-
-local function count_all(query)
-  local sql, values = task_query.count(query)
-  return db.query(sql, unpack(values, 1, values.n))
-end
-
----@class tasks.Page
----@field items string[]      tasks as JSON
----@field total integer       of all that match, on every page
----@field next string|nil     the cursor of the next page
-
----@param user string
----@param args table<string, any>  as in the query string of GET /api/tasks; tags may be a list
----@return tasks.Page|nil
----@return Problem|nil problem
----@return_overload tasks.Page, nil
----@return_overload nil, Problem
-function tasks.page(user, args)
-  local query, message = task_query.parse(user, args, time.now_ms())
-  if not query then
-    return nil, problem.unprocessable(message)
-  end
-  local rows, err, counted, count_err
-  if query.after then
-    fiber.all({
-      function() rows, err = read_page(query, task_store.COLUMNS) end,
-      function() counted, count_err = count_all(query) end,
-    })
-  else
-    rows, err = read_page(query, task_store.COLUMNS)
-    if rows and #rows > query.limit then
-      counted, count_err = count_all(query)
-    elseif rows then
-      counted = { { total = #rows } }
-    end
-  end
-  if not rows or not counted then
-    return nil, store.problem(err or count_err --[[@as host.db.Error]])
-  end
-  local page = { items = {}, total = counted[1].total }
-  ---@cast rows table<integer, table>
-  for i = 1, math.min(#rows, query.limit) do
-    page.items[i] = task_fields.encode(task_fields.from_row(rows[i]))
-  end
-  if #rows > query.limit then
-    page.next = task_query.cursor(query, rows[query.limit])
-  end
-  return page
-end
-
----@param user string
----@param args table<string, any>
----@return {items: table[], total: integer, next: string|nil}|nil
----@return Problem|nil problem
----@return_overload {items: table[], total: integer, next: string|nil}, nil
----@return_overload nil, Problem
-function tasks.list(user, args)
-  local page, why = tasks.page(user, args)
-  if not page then
-    return nil, why
-  end
-  local items = {}
-  for i, text in ipairs(page.items) do
-    items[i] = json.decode(text)
-  end
-  return { items = items, total = page.total, next = page.next }
-end
-
----Open tasks that are still to remind, the next first.
----@param user string
----@param from_ms integer
----@param to_ms integer|nil  before this
----@param limit integer
----@return {items: table[], total: integer}|nil
----@return table|nil problem
-function tasks.reminders(user, from_ms, to_ms, limit)
-  local rows, err = task_store.find_reminders(user, from_ms, to_ms, limit)
-  if not rows then
-    return nil, store.problem(err)
-  end
-  local items = {}
-  for i, row in ipairs(rows) do
-    items[i] = json.decode(task_fields.encode(task_fields.from_row(row)))
-  end
-  return { items = items, total = rows[1] and rows[1].total or 0 }
-end
-
----The timezone of the newest of the user's tasks that has one; nil: none of the newest has.
----@param user string
----@return string|nil
----@return table|nil problem
-function tasks.usual_timezone(user)
-  local rows, err = task_store.find_timezone(user)
-  if not rows then
-    return nil, store.problem(err)
-  end
-  return rows[1] and rows[1].timezone
-end
-
 ---Makes the next occurrence of a completed task: once, and only for the user of that task.
 ---@param user string
 ---@param parent string  id of the completed task
@@ -555,22 +403,6 @@ function tasks.import(user, input, uid_hash)
     return nil, store.problem(err)
   end
   return rows.affected > 0
-end
-
----What another service may know of a task.
----@param user string
----@param id string
----@return table|nil  {open, title, priority, timezone, due_at}; only open = false when it is gone
----@return Problem|nil problem
----@return_overload table, nil
----@return_overload nil, Problem
-function tasks.brief(user, id)
-  local task, why = fetch(user, id)
-  if not task then
-    return why.status == 404 and { open = false } or nil, why
-  end
-  return { open = task.status ~= "completed", title = task.title, priority = task.priority,
-    timezone = task.timezone, due_at = task.due_date and time.format(task.due_date) }
 end
 
 ---Forgets answers to keyed requests after two days.

@@ -20,21 +20,16 @@
 -- While the program runs, changed scripts are loaded into a new VM beside the old one: start runs
 -- again there, and what runs in the background of the old one ends (worker.ending, worker.at_end).
 -- GET /health, /ready, /metrics, /openapi.json and /docs are there for every service.
+local authentication = require("lib.authentication")
 local config = require("host.config")
+local cors = require("lib.cors")
 local crypto = require("host.crypto")
-local db = require("host.db")
 local failpoint = require("lib.failpoint")
 local json = require("lib.json")
-local jwt = require("lib.jwt")
-local limit = require("lib.limit")
-local log = require("host.log")
-local metrics = require("host.metrics")
-local openapi = require("lib.openapi")
 local problem = require("lib.problem")
-local revision = require("host.revision")
-local rule_rollback = require("lib.rule_rollback")
-local static = require("lib.static")
-local service_docs = require("lib.service_docs")
+local request_body = require("lib.request_body")
+local route_table = require("lib.route_table")
+local service_routes = require("lib.service_routes")
 local subscription = require("lib.subscription")
 local subscription_check = require("lib.subscription_check")
 local time = require("host.time")
@@ -84,268 +79,11 @@ local JSON_HEADERS = {
   ["X-Content-Type-Options"] = "nosniff",
   ["Cache-Control"] = "no-store",
 }
-local EXPOSED = "ETag, Link, Location, Retry-After, WWW-Authenticate, X-Request-Id, X-Total-Count"
-local METHODS = "GET, POST, PUT, PATCH, DELETE"
-local ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match, "
-  .. "If-None-Match, Last-Event-ID, Mcp-Method, Mcp-Name, Mcp-Protocol-Version, Mcp-Session-Id, "
-  .. "X-Request-Id"
-
--- Per worker; the numbers of two workers add up.
-local FAILED_AUTH_PER_SECOND, FAILED_AUTH_BURST = 10, 200
-
-
-local function split(path)
-  local segments = {}
-  for segment in path:gmatch("[^/]+") do
-    segments[#segments + 1] = segment
-  end
-  return segments
-end
-
--- Routes by exact path, and those with parameters by their number of segments.
-local function compile(routes)
-  local exact, patterns = {}, {}
-  for _, route in ipairs(routes) do
-    local method, path = route[1], route[2]
-    if path:find("{", 1, true) then
-      local segments = split(path)
-      local names = {}
-      for i, segment in ipairs(segments) do
-        names[i] = segment:match("^{(.+)}$") or false
-      end
-      local group = patterns[#segments] or {}
-      patterns[#segments] = group
-      local found
-      for _, pattern in ipairs(group) do
-        found = found or pattern.path == path and pattern
-      end
-      if not found then
-        found = { path = path, segments = segments, names = names, methods = {} }
-        group[#group + 1] = found
-      end
-      found.methods[method] = route
-    else
-      exact[path] = exact[path] or { path = path, methods = {} }
-      exact[path].methods[method] = route
-    end
-  end
-  return exact, patterns
-end
-
-local function match_pattern(pattern, segments)
-  local params = {}
-  for i, name in ipairs(pattern.names) do
-    if name then
-      params[name] = segments[i]
-    elseif pattern.segments[i] ~= segments[i] then
-      return nil
-    end
-  end
-  return params
-end
-
-local function find(exact, patterns, path)
-  if exact[path] then
-    return exact[path], {}
-  end
-  if path:sub(-1) == "/" then
-    return nil
-  end
-  local segments = split(path)
-  for _, pattern in ipairs(patterns[#segments] or {}) do
-    local params = match_pattern(pattern, segments)
-    if params then
-      return pattern, params
-    end
-  end
-end
-
-local function allowed_methods(entry)
-  local list = {}
-  for method in pairs(entry.methods) do
-    list[#list + 1] = method
-    if method == "GET" then
-      list[#list + 1] = "HEAD"
-    end
-  end
-  table.sort(list)
-  return list
-end
-
--- Cross-origin requests: CORS_ORIGINS names who may read answers.
-local function parse_origins(text)
-  local origins = {}
-  for origin in (text or ""):gmatch("[^,%s]+") do
-    origins[origin] = true
-  end
-  return origins
-end
-
--- What lets a page of an origin read an answer; nil where it may not. With credentials only where
--- the origin is named: "*" is for whoever comes without.
-local function grant(origins, origin)
-  if not origin or not (origins[origin] or origins["*"]) then
-    return nil
-  end
-  return {
-    ["Access-Control-Allow-Origin"] = origin,
-    ["Access-Control-Allow-Credentials"] = origins[origin] and "true" or nil,
-    ["Vary"] = "Origin",
-  }
-end
-
-local function cors_headers(origins, request, headers)
-  local with = grant(origins, request.headers.origin)
-  if not with then
-    return headers
-  end
-  with["Access-Control-Expose-Headers"] = EXPOSED
-  for name, value in pairs(headers) do
-    with[name] = value
-  end
-  return with
-end
-
-local function preflight(origins, request)
-  local headers = grant(origins, request.headers.origin)
-  if not headers then
-    return problem.reply(problem.forbidden("This origin may not call"))
-  end
-  headers["Access-Control-Allow-Methods"] = METHODS
-  headers["Access-Control-Allow-Headers"] = ALLOWED_HEADERS
-  headers["Access-Control-Max-Age"] = "600"
-  return 204, "", headers
-end
-
-local function is_json(content_type)
-  local kind, rest = content_type:lower():match("^%s*application/([%w%.%+%-]+)%s*(.*)$")
-  if kind ~= "json" and not (kind and kind:find(".%+json$")) then
-    return false
-  end
-  return rest == "" or rest:match('^;%s*charset="?utf%-8"?%s*$') ~= nil
-end
-
--- A body that is no JSON: the handler reads it.
-local function check_media_type(wanted, request)
-  local content_type = (request.headers["content-type"] or ""):lower()
-  local kind, rest = content_type:match("^%s*([^;%s]+)%s*(.*)$")
-  local charset = rest and rest:match('charset="?([^";%s]+)')
-  if kind ~= wanted or charset and charset ~= "utf-8" then
-    return problem.unsupported_media_type("The Content-Type must be " .. wanted .. ", in UTF-8")
-  elseif request.headers["content-encoding"] then
-    return problem.unsupported_media_type("A Content-Encoding is not supported")
-  end
-end
-
-local function read_body(route, request)
-  local body = request.body
-  if route.body:find("/", 1, true) then
-    return check_media_type(route.body, request)
-  end
-  if body == "" and route.body == "optional" then
-    return nil
-  end
-  local content_type = request.headers["content-type"]
-  if not content_type or not is_json(content_type) then
-    return problem.unsupported_media_type("The Content-Type must be application/json")
-  end
-  if request.headers["content-encoding"] then
-    return problem.unsupported_media_type("A Content-Encoding is not supported")
-  end
-  local value, message = json.decode(body)
-  if message then
-    return problem.unprocessable("The body is not valid JSON: " .. message)
-  end
-  if type(value) ~= "table" or json.is_list(value) then
-    return problem.unprocessable("The body must be a JSON object")
-  end
-  request.json = value
-end
 
 local started = false -- this VM's service: its start function has run
 
-local function ready()
-  if not started then
-    return problem.unavailable("The service is starting", 1)
-  end
-  if worker.draining() then
-    return problem.unavailable("The service is stopping", 1)
-  end
-  if not db.ready() then
-    return problem.unavailable("The database is not reachable", 1)
-  end
-end
-
--- What of the scripts or rules is not live, though it should be: no reason to send nobody here.
-local function stale()
-  local list = {}
-  for _, kind in ipairs({ "scripts", "rules" }) do
-    local why = revision.status(kind).error
-    if why then
-      list[#list + 1] = kind .. ": " .. why
-    end
-  end
-  return list[1] and table.concat(list, "; ")
-end
-
-local function read_status(kind)
-  ---@type any
-  local status = revision.status(kind)
-  status.loaded_at = status.revision and time.format(status.loaded_ms)
-  status.loaded_ms = nil
-  for _, past in ipairs(status.previous) do
-    past.loaded_at, past.loaded_ms = past.loaded_ms and time.format(past.loaded_ms), nil
-  end
-  status.previous = json.list(status.previous)
-  status.worker = worker.index
-  return status
-end
-
-local function scripts_status()
-  return 200, read_status("scripts")
-end
-
-local function rules_status()
-  local status, shadow = read_status("rules"), read_status("shadow")
-  status.shadow = (shadow.revision or shadow.error) and shadow or nil
-  return 200, status
-end
-
-local INNER_BUILT_IN = {
-  { "GET", "/scripts/status", scripts_status },
-  { "GET", "/rules/status", rules_status },
-  { "POST", "/rules/rollback", rule_rollback.handle, body = "optional" },
-}
-
-local function built_in(name)
-  return {
-    { "GET", "/health", auth = false, doc = service_docs.health, function()
-      return 200, { status = "ok", service = name, version = worker.version,
-        uptime = math.floor(worker.uptime() * 1000) / 1000 }
-    end },
-    { "GET", "/ready", auth = false, doc = service_docs.ready, function()
-      local why = ready()
-      if why then
-        return problem.reply(why)
-      end
-      return 200, { status = "ready", detail = stale() or nil }
-    end },
-    { "GET", "/metrics", auth = false, doc = service_docs.metrics, function()
-      return 200, metrics.render(), { ["Content-Type"] = "text/plain; version=0.0.4" }
-    end },
-    { "GET", "/docs", static.file("web/docs.html"), auth = false, doc = false },
-    { "GET", "/docs.js", static.file("web/docs.js"), auth = false, doc = false },
-    { "GET", "/docs.css", static.file("web/docs.css"), auth = false, doc = false },
-  }
-end
-
--- GET /openapi.json, made when it is first asked for.
-local function description(declaration, routes)
-  local text
-  return { "GET", "/openapi.json", auth = false, doc = service_docs.openapi, function()
-    text = text or openapi.describe(declaration, routes, worker.version)
-    return 200, text, { ["Cache-Control"] = "no-cache" }
-  end }
+local function is_started()
+  return started
 end
 
 local function concat(first, second)
@@ -356,42 +94,6 @@ local function concat(first, second)
     end
   end
   return all
-end
-
--- The function that names the user of a request, or says why there is none.
-local function make_authenticate(name)
-  local failures = limit.new(FAILED_AUTH_PER_SECOND, FAILED_AUTH_BURST)
-  local floods
-  local failed = metrics.counter("http_authentication_failures_total",
-    "Requests refused for their token.", {})
-  return function(request, now_ms)
-    local rate = tonumber(config.get("USER_RATE")) --[[@as number]]
-    floods = floods or limit.new(rate, 2 * rate)
-    local monotonic = time.monotonic_ms()
-    local header = request.headers.authorization
-    local token = header and header:match("^[Bb][Ee][Aa][Rr][Ee][Rr] +([^%s]+)$")
-    local claims, detail
-    if token then
-      claims, detail = jwt.verify(token, now_ms)
-    else
-      detail = "A bearer token is needed"
-    end
-    if not claims then
-      failed:add(1)
-      local allowed, wait = failures:take(request.remote, monotonic)
-      if not allowed then
-        return nil, problem.too_many(wait)
-      end
-      log.debug("token refused", { service = name, detail = detail })
-      return nil, problem.unauthorized(detail --[[@as string]])
-    end
-    local allowed, wait = floods:take(claims.sub, monotonic)
-    if not allowed then
-      return nil, problem.too_many(wait)
-    end
-    request.expires_ms = claims.exp * 1000
-    return claims.sub
-  end
 end
 
 -- The inner port is the sidecar's: its token, and no other app's invocation but where it is meant.
@@ -456,7 +158,7 @@ local function prepare(route, request, params, authenticate)
     request.args = {}
   end
   if route.body then
-    return read_body(route, request)
+    return request_body.read(route.body, request)
   end
 end
 
@@ -500,24 +202,21 @@ function service.open(name)
     error(name .. "/service.lua: " .. wrong, 0)
   end
   check_rules(declaration.rules)
-  local routes = concat(concat(declaration.routes or {}, declaration.files), built_in(name))
-  routes[#routes + 1] = description(declaration, routes)
-  local exact, patterns = compile(routes)
+  local routes = concat(concat(declaration.routes or {}, declaration.files),
+    service_routes.public(name, is_started))
+  routes[#routes + 1] = service_routes.description(declaration, routes)
+  local public = route_table.new(routes)
   local subscribed, asked = subscription.routes(declaration.subscriptions)
-  local inner_exact, inner_patterns = compile(concat(concat(subscribed, INNER_BUILT_IN),
+  local private = route_table.new(concat(concat(subscribed, service_routes.inner),
     declaration.inner_routes))
-  local authenticate = make_authenticate(name)
+  local authenticate = authentication.new(name)
   local large = large_route(declaration.routes)
+  ---@type table<string, boolean>
   local origins
 
   local function answer(request)
     local inner = request.inner
-    local entry, params
-    if inner then
-      entry, params = find(inner_exact, inner_patterns, request.path)
-    else
-      entry, params = find(exact, patterns, request.path)
-    end
+    local entry, params = route_table.find(inner and private or public, request.path)
     local method = request.method == "HEAD" and "GET" or request.method
     local route = entry and entry.methods[method]
     if inner then
@@ -542,9 +241,10 @@ function service.open(name)
     end
     if not route then
       if method == "OPTIONS" and not inner then
-        return "preflight", preflight(origins, request)
+        return "preflight", cors.preflight(origins, request)
       end
-      return entry.path, problem.reply(problem.method_not_allowed(allowed_methods(entry)))
+      local methods = route_table.allowed_methods(entry)
+      return entry.path, problem.reply(problem.method_not_allowed(methods))
     end
     local why = prepare(route, request, params, authenticate)
     if why then
@@ -553,16 +253,16 @@ function service.open(name)
     return entry.path, route[3](request)
   end
 
-  -- handle(request) -> status, headers, body, route, as host/worker.c calls it.
+  -- handle(request) -> status, headers, body, route, as host/request.c calls it.
   local function handle(request)
-    origins = origins or parse_origins(config.get("CORS_ORIGINS"))
+    origins = origins or cors.parse_origins(config.get("CORS_ORIGINS"))
     local route, status, body, headers = answer(request)
     if route == "fallback" then
       return status, headers, body, route
     end
     local code, all, text = respond(status, body, headers)
     if request.headers.origin then
-      all = cors_headers(origins, request, all)
+      all = cors.headers(origins, request, all)
     end
     return code, all, text, route
   end

@@ -2,6 +2,8 @@
 local components = require("sidecar.components")
 local crypto = require("host.crypto")
 local delivery = require("sidecar.delivery")
+local delivery_groups = require("sidecar.delivery_groups")
+local delivery_intake = require("sidecar.delivery_intake")
 local envelope = require("sidecar.envelope")
 local errors = require("sidecar.errors")
 local fiber = require("host.fiber")
@@ -123,7 +125,7 @@ local function by_groups(groups, messages)
   for _, message in ipairs(messages) do
     local wanted = {}
     for _, name in ipairs(groups) do
-      if delivery.wants(name, message) then
+      if delivery_groups.wants(name, message) then
         wanted[#wanted + 1] = name
       end
     end
@@ -148,12 +150,20 @@ local function store_all(component, topic, now, parts)
       part.stored = rows ~= nil
       failure = err or failure
       if err and err.code ~= "unavailable" and err.code ~= "sql" then
-        delivery.look(part.groups) -- they may be there after all
+        delivery_intake.look(part.groups) -- they may be there after all
       end
     end
   end
   fiber.all(work)
   return failure
+end
+
+local function copy(message)
+  local new = {}
+  for name, value in pairs(message) do
+    new[name] = value
+  end
+  return new
 end
 
 -- Each group gets what is its, in the order of publishing, whatever part it was stored with.
@@ -163,7 +173,7 @@ local function offer_all(groups, parts)
     for _, part in ipairs(parts) do
       for _, wanted in ipairs(part.stored and part.groups or {}) do
         for i = 1, wanted == name and #part.messages or 0 do
-          own[#own + 1] = delivery.copy(part.messages[i]) -- each counts its attempts
+          own[#own + 1] = copy(part.messages[i]) -- each counts its attempts
         end
       end
     end
@@ -171,14 +181,14 @@ local function offer_all(groups, parts)
       table.sort(own, function(a, b) return a.id < b.id end)
     end
     if #own > 0 then
-      delivery.offer(name, own)
+      delivery_intake.offer(name, own)
     end
   end
 end
 
 -- Stores messages and hands them on. nil and a message when the database did not take all of them.
 local function send(component, topic, messages)
-  local groups = delivery.groups_for(component.name, topic)
+  local groups = delivery_groups.for_topic(component.name, topic)
   if #groups == 0 or #messages == 0 then
     return true
   end
