@@ -134,7 +134,7 @@ cluster: ## install, change and remove the charts on a real API server of Kubern
 	@ci/get-charts-tools >/dev/null
 	@ci/get-kube >/dev/null
 	@$(MAKE) --no-print-directory $(BUILD)/todo-host
-	@TODO_HOST=$(abspath $(BUILD))/todo-host spec/run --in cluster $(WORDS)
+	@TODO_HOST=$(abspath $(BUILD))/todo-host SPEC_JOBS=1 spec/run --in cluster $(WORDS)
 
 .PHONY: image
 image: ## build the container image for amd64 and arm64 and check it (ARCHES, VERSION; needs root)

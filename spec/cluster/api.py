@@ -4,6 +4,7 @@ import http.client
 import json
 import socket
 import ssl
+import time
 
 MERGE = "application/merge-patch+json"
 
@@ -26,7 +27,18 @@ class Api:
         return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=timeout, context=self.context)
 
     def ask(self, method, path, body=None, kind="application/json"):
-        connection = self.connect(30)
+        for _ in range(60):
+            status, answer = self.ask_once(method, path, body, kind)
+            if status < 300:
+                return answer
+            # The server says so of a kind that it has just been told of.
+            if "(re)initializing" not in answer.get("message", ""):
+                break
+            time.sleep(0.5)
+        raise Refused(status, answer)
+
+    def ask_once(self, method, path, body, kind):
+        connection = self.connect(60)
         try:
             connection.request(method, path, None if body is None else json.dumps(body),
                                {"Authorization": "Bearer " + self.token, "Content-Type": kind, "Accept": "application/json"})
@@ -35,9 +47,7 @@ class Api:
         finally:
             connection.close()
         self.warnings += reply.headers.get_all("Warning", [])
-        if reply.status >= 300:
-            raise Refused(reply.status, answer)
-        return answer
+        return reply.status, answer
 
     def get(self, path, *default):
         """What is at a path; the default, if one is given, where nothing is."""
@@ -50,6 +60,18 @@ class Api:
 
     def items(self, path):
         return self.get(path)["items"]
+
+    @staticmethod
+    def path(version, space, plural):
+        return f"/{'apis' if '/' in version else 'api'}/{version}/namespaces/{space}/{plural}"
+
+    def kinds(self):
+        """{(apiVersion, kind): (group, plural)} of what is in namespaces and can be listed."""
+        groups = [("", "v1", "/api/v1")]
+        for group in self.get("/apis")["groups"]:
+            groups += [(group["name"], v["groupVersion"], "/apis/" + v["groupVersion"]) for v in group["versions"]]
+        return {(version, r["kind"]): (group, r["name"]) for group, version, path in groups for r in self.get(path)["resources"]
+                if r["namespaced"] and "list" in r["verbs"]}
 
     def is_ready(self):
         connection = self.connect(5)
@@ -70,6 +92,8 @@ class Api:
             connection.request("GET", f"{path}?watch=1&timeoutSeconds=60&resourceVersion={version}",
                                headers={"Authorization": "Bearer " + self.token})
             reply = connection.getresponse()
+            if reply.status != 200:
+                raise Refused(reply.status, json.loads(reply.read()))
             while line := reply.readline():
                 event = json.loads(line)
                 yield event["type"], event["object"]

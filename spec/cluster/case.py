@@ -8,6 +8,8 @@ import subprocess
 import sys
 import unittest
 
+import yaml
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 from kube import Kube, ROOT, wait_until  # noqa: E402
@@ -18,9 +20,9 @@ CHARTS = ("postgres", "redis", "kafka", "dapr-components", "todo-chatbot", "moni
 # What helm says each time, of charts/todo-chatbot and charts/dapr-components.
 LINK = "found symbolic link in path"
 # What the server and its controllers put into each namespace.
-OF_EACH = {"configmap/kube-root-ca.crt", "serviceaccount/default"}
+OF_EACH = {"ConfigMap/kube-root-ca.crt", "ServiceAccount/default"}
 # Kinds that say what has happened, and what the server calls out of date.
-LEFT_OUT = {"events", "events.events.k8s.io", "endpoints"}
+LEFT_OUT = {"Event", "Endpoints"}
 _numbers = itertools.count(1)
 
 
@@ -29,6 +31,15 @@ def variants():
     """[(chart, variant, helm's flags)], as `make chart` has them."""
     listed = subprocess.run([os.path.join(ROOT, "ci", "chart"), "--variants"], check=True, stdout=subprocess.PIPE, text=True).stdout
     return [(chart, variant, flags) for chart, variant, *flags in (line.rstrip("\t").split("\t") for line in listed.splitlines())]
+
+
+@functools.cache
+def kinds(kube):
+    """Of each kind one version, the server's own first choice."""
+    chosen = {}
+    for (version, kind), (group, plural) in kube.api.kinds().items():
+        chosen.setdefault((group, kind), (version, plural))
+    return {(version, kind): (group, plural) for (group, kind), (version, plural) in chosen.items()}
 
 
 def chart(name):
@@ -106,16 +117,27 @@ class Case(unittest.TestCase):
                 for item in sets if item["spec"]["replicas"]}
 
     def everything(self):
-        """The names of all objects in the namespace that somebody has made, as KIND/NAME."""
-        kinds = _kinds(self.kube)
-        found = self.kubectl("get", ",".join(kinds), "--output", "name", "--ignore-not-found").split()
-        return set(found) - OF_EACH
+        """All objects of the namespace that somebody has made: {KIND/NAME: object}."""
+        found = {}
+        for (version, kind), (_, plural) in kinds(self.kube).items():
+            if kind not in LEFT_OUT:
+                for item in self.api.items(self.api.path(version, self.space, plural)):
+                    found[f"{kind}/{item['metadata']['name']}"] = {"apiVersion": version, "kind": kind, **item}
+        return {name: item for name, item in found.items() if name not in OF_EACH}
 
     def objects(self, release):
-        """What a release is made of, as the server has it: {KIND/NAME: object}."""
-        manifest = self.helm("get", "manifest", release)
-        items = json.loads(self.kubectl("get", "--output", "json", "--filename", "-", input=manifest))
-        return {f"{item['kind']}/{item['metadata']['name']}": item for item in items.get("items", [items])}
+        """What a release is made of, as the server has it."""
+        return {name: item for name, item in self.everything().items()
+                if item["metadata"].get("annotations", {}).get("meta.helm.sh/release-name") == release
+                and "ownerReferences" not in item["metadata"]}      # controllers hand annotations on to what they make
+
+    def dry_run(self, document):
+        """Whether the server would take an object, all its fields included; what it says besides is looked at in tearDown."""
+        _, plural = kinds(self.kube)[(document["apiVersion"], document["kind"])]
+        return self.api.ask("POST", self.api.path(document["apiVersion"], self.space, plural) + "?dryRun=All&fieldValidation=Strict", document)
+
+    def rendered(self, name, *flags):
+        return [d for d in yaml.safe_load_all(self.helm("template", name, chart(name), *flags)) if d]
 
     def missing_pods(self):
         problems = []
@@ -137,9 +159,3 @@ class Case(unittest.TestCase):
         except AssertionError as e:
             raise AssertionError(f"{e}: {self.missing_pods()} {self.failures()}") from None
         self.assertEqual(self.failures(), [])
-
-
-@functools.cache
-def _kinds(kube):
-    listed = kube.kubectl("api-resources", "--namespaced", "--verbs=list", "--output", "name").split()
-    return sorted(set(listed) - LEFT_OUT)

@@ -53,10 +53,11 @@ class Standins:
                         on_change(item)
                     # Where the server has forgotten that version, from the start.
                     version = "" if kind == "ERROR" else item["metadata"]["resourceVersion"]
-            except (OSError, ValueError, KeyError, http.client.HTTPException) as e:
-                if not self.ended.is_set():
+            except (OSError, ValueError, KeyError, http.client.HTTPException, Refused) as e:
+                # Too many requests is what a server says of a kind that it has just been told of.
+                if not self.ended.is_set() and getattr(e, "status", None) != 429:
                     self.problems.append(f"{path}: {e!r}")
-                    self.ended.wait(0.5)
+                self.ended.wait(0.5)
 
     def patch(self, path, status):
         try:

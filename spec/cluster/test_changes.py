@@ -1,6 +1,7 @@
 """What changes in a running cluster: rules without a new pod, settings with one, and the way back."""
 
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -8,6 +9,7 @@ import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from case import ROOT, Case, chart, wait_until  # noqa: E402
+from api import MERGE, Refused  # noqa: E402
 
 RULES = os.path.join(ROOT, "scripts", "rules")
 LINE = "\n-- edited\n"
@@ -40,10 +42,12 @@ class Changes(Case):
                     f.write(LINE)
         return copy
 
-    def own_rules(self, folder=RULES):
-        """As docs/operations.md has it done."""
-        manifest = self.kubectl("create", "configmap", "todo-rules", f"--from-file={folder}", "--dry-run=client", "-o", "yaml")
-        self.kubectl("apply", "--server-side", "-f", "-", input=manifest)
+    def own_rules(self, page, folder=RULES):
+        """As a page has it done."""
+        with open(os.path.join(ROOT, page)) as f:
+            command = next(line.strip() for line in f if line.startswith("    kubectl -n todo create configmap todo-rules"))
+        command = re.sub(r"--from-file=\S+", "--from-file=" + folder, command.replace("-n todo ", f"-n {self.space} "))
+        self.run_clean("bash", "-euo", "pipefail", "-c", command)
 
     def check_no_new_pods(self):
         self.check_pods()
@@ -60,17 +64,17 @@ class Changes(Case):
     def test_an_edit_of_the_rules_leaves_the_pods_alone_and_the_next_upgrade_puts_them_back(self):
         path = f"/api/v1/namespaces/{self.space}/configmaps/todo-chatbot-rules"
         shipped = self.rules("todo-chatbot-rules")["task.lua"]
-        self.api.ask("PATCH", path, {"data": {"task.lua": shipped + LINE}}, "application/merge-patch+json")
+        self.api.ask("PATCH", path, {"data": {"task.lua": shipped + LINE}}, MERGE)
         self.check_no_new_pods()
         self.upgrade("todo-chatbot")
         self.assertEqual(self.rules("todo-chatbot-rules")["task.lua"], shipped)
         self.check_no_new_pods()
 
     def test_rules_of_the_operator_are_made_and_changed_as_the_pages_say_and_no_upgrade_touches_them(self):
-        self.kubectl("create", "configmap", "todo-rules", f"--from-file={RULES}")       # charts/README.md
+        self.own_rules("charts/README.md")
         self.upgrade("todo-chatbot", "--reuse-values", "--set", "global.rules.existingConfigMap=todo-rules")
         self.before, self.first = self.generations(), self.hashes()
-        self.own_rules(self.edited("scripts", "rules"))                                 # docs/operations.md
+        self.own_rules("docs/operations.md", self.edited("scripts", "rules"))
         self.assertIn(LINE, self.rules("todo-rules")["task.lua"])
         self.check_no_new_pods()
         self.upgrade("todo-chatbot", "--reuse-values")
@@ -122,11 +126,11 @@ class Changes(Case):
 
         def hangs(pod):
             # Each time that a new pod is looked at: how many of the old ones are ready.
-            new = any(v.get("name") == "LOG_LEVEL" for v in pod["spec"]["containers"][0].get("env", [])) \
-                or pod["metadata"].get("labels", {}).get("pod-template-hash") not in self.first.values()
-            if new and "pod-template-hash" in pod["metadata"].get("labels", {}):
+            template = pod["metadata"].get("labels", {}).get("pod-template-hash")
+            new = template is not None and template not in self.first.values()
+            if new:
                 ready.update({name: item["status"].get("availableReplicas", 0) for name, item in self.deployments().items()})
-            return new and pod["spec"]["restartPolicy"] == "Always"
+            return new
         self.standins.hangs = hangs
         self.helm_refuses("upgrade", "todo-chatbot", chart("todo-chatbot"), "--atomic", "--timeout", "15s", "--set", "global.env.LOG_LEVEL=debug")
         self.assertEqual(ready, dict.fromkeys(self.first, 1))
@@ -155,7 +159,6 @@ class Scaling(Case):
         self.evict(429)
 
     def evict(self, wanted):
-        from api import Refused
         pods = self.api.items(f"/api/v1/namespaces/{self.space}/pods?labelSelector=app.kubernetes.io/name%3Dchat-api")
         name = next(pod["metadata"]["name"] for pod in pods if pod["status"]["phase"] == "Running")
         try:
