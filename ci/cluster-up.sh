@@ -179,14 +179,15 @@ one_at_a_time() {
 
 # --- the parts
 
+# No `grep -q` behind a pipe: it ends at the first line, and who still writes fails.
 known_kind() { # GROUP: the cluster knows kinds of it
-  kube api-versions 2>/dev/null | grep -q "^$1/"
+  kube api-versions 2>/dev/null | grep "^$1/" >/dev/null
 }
 
 # What only some values want: definitions of the Gateway API, KEDA, the metrics server.
 install_extras() {
   local version where
-  if wanted kind | grep -q '^gateway.networking.k8s.io ' && ! known_kind gateway.networking.k8s.io; then
+  if wanted kind | grep '^gateway.networking.k8s.io ' >/dev/null && ! known_kind gateway.networking.k8s.io; then
     read -r version where < <(pinned gateway-api)
     say "definitions of the Gateway API $version"
     kube apply --server-side -f "${GATEWAY_CRDS:-$where}" >"$work/kube.log" 2>&1 || {
@@ -194,13 +195,13 @@ install_extras() {
       fail "the definitions of the Gateway API cannot be applied from ${GATEWAY_CRDS:-$where} (GATEWAY_CRDS names another place)"
     }
   fi
-  if wanted kind | grep -q '^keda.sh ' && ! known_kind keda.sh; then
+  if wanted kind | grep '^keda.sh ' >/dev/null && ! known_kind keda.sh; then
     foreign_chart keda
     make_namespace keda
     install keda keda "$chart"
     wait_release keda keda
   fi
-  if wanted kind | grep -q ' HorizontalPodAutoscaler$' && ! known_kind metrics.k8s.io; then
+  if wanted kind | grep ' HorizontalPodAutoscaler$' >/dev/null && ! known_kind metrics.k8s.io; then
     install_metrics
   fi
 }
