@@ -80,7 +80,7 @@ class Up(unittest.TestCase):
             return file.read()
 
     def start(self, **env):
-        words = ["setpriv", "--pdeathsig", "TERM", os.path.join(ROOT, "ci", self.script), *self.words]
+        words = ["/usr/bin/setpriv", "--pdeathsig", "TERM", os.path.join(ROOT, "ci", self.script), *self.words]
         return subprocess.Popen(words, env={**self.env, **env}, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
     def up(self, status, **env):
