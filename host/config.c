@@ -47,6 +47,8 @@ static const struct setting SETTINGS[] = {
     {"OPENAI_MODEL", WORD, "gpt-4o-mini", 0, 0, "its model"},
     {"OPENAI_WAIT_MS", NUMBER, "2500", 100, 60000,
      "how long the chat waits for the model to begin an answer"},
+    {"OPENAI_MAX_TOKENS", NUMBER, "2000", 0, 1000000,
+     "tokens of one answer of the model at most, its thinking included; 0: no limit is sent"},
     {"WORKERS", NUMBER, "1", 1, 64, "threads per service"},
     {"LOG_LEVEL", LEVEL, "info", 0, 0, "debug, info, warn or error"},
     {"PORT", NUMBER, "8000", 1, 60000, "first port: a service declared at 8000 + n is at PORT + n"},

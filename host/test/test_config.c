@@ -79,6 +79,7 @@ static void test_refuses_by_name(void **state) {
     assert_refused("OPENAI_API_KEY", "key\r\nX: y", "visible");
     assert_refused("OPENAI_MODEL", "a model", "spaces");
     assert_refused("OPENAI_WAIT_MS", "0", "whole number");
+    assert_refused("OPENAI_MAX_TOKENS", "many", "whole number");
     assert_refused("JWKS_URL", "https://", "names a host");
     assert_refused("JWKS_URL", "https://:443/keys", "names a host");
     assert_refused("PORT", "60001", "1 to 60000");

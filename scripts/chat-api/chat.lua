@@ -10,6 +10,7 @@ local match = require("chat-api.chat_match")
 local metrics = require("host.metrics")
 local problem = require("lib.problem")
 local rules = require("lib.rules")
+local undo_steps = require("chat-api.undo_steps")
 
 local chat = {}
 
@@ -98,7 +99,7 @@ local function run(turn, text)
     pending = pending and { kind = pending.kind, args = pending.args },
     last_task = turn.state.last_task ~= nil, last_call = turn.state.last_call })
   local tasks, steps = turn.tasks, {}
-  local watched = chat_undo.watch(tasks, steps)
+  local watched = undo_steps.watch(tasks, steps)
   for _, call in ipairs(understood.calls or {}) do
     -- "rename milk to oat milk and move it": not before it is known which one.
     local of_last = turn.unresolved and (call.args.match or {}).last
@@ -112,18 +113,20 @@ local function run(turn, text)
       chat_tools.run(turn, call)
     end
   end
-  chat_undo.keep(turn.state, steps)
+  chat_undo.keep(turn, steps)
   if understood.question then
     ask(turn, understood.question)
   end
 end
 
 ---@class chat.Parts
----@field tasks table          chat-api/tasks: create, list, get, update, complete, delete
+---@field tasks table          chat-api/tasks: create, list, get, update, complete, delete,
+---                           restore
 ---@field conversations table  chat-api/conversations: open, save, recent
 ---@field calendar table       host.calendar
 ---@field clock fun(): integer milliseconds since 1970
 ---@field model table|nil      chat-api/model: answers first, where it can
+---@field undo_log table|nil   chat-api/undo_log: what other programs of the user changed
 
 ---@class chat.Options
 ---@field timezone string|nil         IANA name; else the one of the conversation, else UTC
@@ -162,7 +165,8 @@ function chat.new(parts)
     state.timezone = options.timezone or state.timezone
     return { conversation = conversation, turn = chat_turn.new({ user = user,
       tasks = parts.tasks, calendar = parts.calendar, state = state, zone = zone,
-      now_ms = options.now_ms or parts.clock(), stream = options.stream }) }
+      now_ms = options.now_ms or parts.clock(), stream = options.stream,
+      undo_log = parts.undo_log }) }
   end
 
   local function by_rules(turn, text, added)
@@ -178,12 +182,12 @@ function chat.new(parts)
   -- What a model changes can be taken back, too.
   local function by_model(turn, text, conversation)
     local tasks, steps = turn.tasks, {}
-    turn.tasks = chat_undo.watch(tasks, steps)
+    turn.tasks = undo_steps.watch(tasks, steps)
     local message, instead = parts.model.answer(turn, text, function()
       return parts.conversations.recent(turn.user, conversation.id)
     end)
     turn.tasks = tasks
-    chat_undo.keep(turn.state, steps)
+    chat_undo.keep(turn, steps)
     return message, instead
   end
 

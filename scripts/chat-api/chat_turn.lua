@@ -20,8 +20,9 @@ local null = json.null
 ---@field answers chat_answers.Answer[]  what to say
 ---@field unresolved boolean|nil  it is not known which task the last call was about
 ---@field stream fun(type: string, data: any)|nil
+---@field undo_log table|nil  chat-api/undo_log
 
----@param parts table  user, tasks, calendar, state, zone, now_ms, stream
+---@param parts table  user, tasks, calendar, state, zone, now_ms, stream, undo_log
 ---@return chat_turn.Turn
 function chat_turn.new(parts)
   parts.now = parts.calendar.to_local(parts.now_ms, parts.zone)

@@ -11,6 +11,7 @@ local problem = require("lib.problem")
 local tasks = require("chat-api.tasks")
 local text = require("host.text")
 local time = require("host.time")
+local undo_log = require("chat-api.undo_log")
 
 local conversation_routes = {}
 
@@ -18,7 +19,7 @@ local MAX_MESSAGE = docs.MAX_MESSAGE
 local LIMIT, BEFORE = unpack(docs.chat_history.query)
 
 local conversation = chat.new({ tasks = tasks, conversations = conversations, calendar = calendar,
-  clock = time.now_ms, model = model })
+  clock = time.now_ms, model = model, undo_log = undo_log })
 
 local function check(body)
   local message = body.message

@@ -20,11 +20,12 @@ local MOMENT = { type = "string", format = "date-time", examples = { "2030-12-24
 local ID = { id = UUID }
 local USER = { user_id = { type = "string", description = "The token's `sub`." } }
 
-local IF_MATCH = { name = "If-Match", description = "The ETag of the version that was seen: a "
-  .. "change since is answered by 412. `*` is any.",
-  schema = { type = "string", pattern = '^"[0-9]{1,9}"$|^[*]$', examples = { '"1"' } } }
-local IF_NONE_MATCH = { name = "If-None-Match", description = "An ETag that is known already.",
-  schema = { type = "string", examples = { '"1"' } } }
+local IF_MATCH = { name = "If-Match", description = "The ETag of the version that was seen, or "
+  .. "several: any other version is answered by 412. `*` is any. A weak tag (W/) never matches.",
+  schema = { type = "string", pattern = '^(W/)?"[0-9]{1,9}"( *, *(W/)?"[0-9]{1,9}")*$|^[*]$',
+    examples = { '"1"' } } }
+local IF_NONE_MATCH = { name = "If-None-Match", description = "An ETag that is known already, or "
+  .. "several; `*` is any.", schema = { type = "string", examples = { '"1"' } } }
 local IDEMPOTENCY_KEY = { name = "Idempotency-Key", description = "Whoever sends the same request "
   .. "with the same key again gets the first answer.",
   schema = { type = "string", minLength = 1, maxLength = 255, pattern = "^[!-~]([ -~]*[!-~])?$" } }
@@ -171,7 +172,8 @@ docs.create_task = {
   answers = { [201] = { description = "The task as it is now.", schema = ref("Task"),
     headers = { "ETag", "Location" }, links = {
       get = link("getTask"), update = link("updateTask"), complete = link("completeTask"),
-      history = link("getTaskHistory"), delete = link("deleteTask") } } },
+      history = link("getTaskHistory"), delete = link("deleteTask"),
+      restore = link("restoreTask") } } },
   problems = { 409 },
 }
 
@@ -199,6 +201,15 @@ docs.delete_task = {
   headers = { IF_MATCH },
   answers = { [200] = { description = "It is gone.", schema = ref("Deleted") } },
   problems = { 404, 412 },
+}
+
+docs.restore_task = {
+  id = "restoreTask", tag = "Tasks", summary = "Bring a deleted task back", params = ID,
+  description = "As it was, under its id, for 30 days. A task that is there stays as it is.",
+  body = { schema = { type = "object" } },
+  answers = { [200] = { description = "The task as it is now.", schema = ref("Task"),
+    headers = { "ETag" } } },
+  problems = { 404 },
 }
 
 docs.complete_task = {

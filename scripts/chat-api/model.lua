@@ -30,6 +30,7 @@ local null = json.null
 
 model.INSTEAD = "(The assistant is not available; I answered by rules.)"
 model.STOPPED = "(The assistant stopped before it finished.)"
+model.CUT = "(I stopped here: the answer became too long.)"
 model.TOO_LONG = "(I stopped here: this took too many steps.)"
 
 local requests = metrics.counter("model_requests_total", "Requests to the model of the chat.",
@@ -84,6 +85,14 @@ local function add_own(session, text)
   session.separate = has_text(session)
   session.size = 0
   add_text(session, text)
+end
+
+-- Takes bytes off the end, as far as nobody has read them.
+local function take_off(session, bytes)
+  if not session.turn.stream then
+    local text = table.concat(session.texts)
+    session.texts = { words.cut(text, #text - bytes) }
+  end
 end
 
 -- Tools.
@@ -289,7 +298,7 @@ local function ask(session, messages)
   seconds:observe((time.monotonic_ms() - began_ms) / 1000)
   -- After its calls a model may have nothing more to say.
   local quiet = failure and failure.reason == "empty" and session.done[1] ~= nil
-  requests:add(1, failure and failure.reason or "ok")
+  requests:add(1, failure and failure.reason or message and message.cut and "cut" or "ok")
   if failure and not quiet then
     breaker.failure(rest_of(failure))
     log.warn("the model did not answer", { reason = failure.reason, status = failure.status })
@@ -311,8 +320,14 @@ local function run_steps(session, messages)
   for _ = 1, MAX_STEPS do
     local message, failure = ask(session, messages)
     if failure then
+      if failure.surplus then
+        take_off(session, failure.surplus)
+      end
       return false
     elseif not message or not message.calls[1] then
+      if message and message.cut then
+        add_own(session, model.CUT)
+      end
       return true
     end
     session.separate = has_text(session)

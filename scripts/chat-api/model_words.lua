@@ -50,7 +50,7 @@ end
 ---@return table[]
 function model_words.tools()
   local tools = {}
-  for i, tool in ipairs(tool_list) do
+  for i, tool in ipairs(tool_list.tools) do
     tools[i] = { type = "function", ["function"] = { name = tool.name,
       description = tool.description, parameters = tool.input_schema } }
   end

@@ -1,6 +1,7 @@
 -- The HTTP side of chat-api: what a request asks for, and how the answer looks.
 local conversation_routes = require("chat-api.conversation_routes")
 local dapr = require("lib.dapr")
+local entity_tag = require("lib.entity_tag")
 local json = require("lib.json")
 local log = require("host.log")
 local problem = require("lib.problem")
@@ -14,31 +15,29 @@ local function etag(version)
   return '"' .. version .. '"'
 end
 
--- If-Match names the version a client has seen: "3", or * for any.
----@return integer|nil version
+-- If-Match names the versions that a client would change: "3", or a list, or * for any. A weak tag
+-- never matches, by the strong comparison that If-Match asks for.
+---@return {versions: table<integer, true>|nil}|nil options
 ---@return Problem|nil why
-local function expected_version(request)
-  local header = request.headers["if-match"]
-  if not header or header == "*" then
-    return nil
-  end
-  local version = header:match('^%s*"(%d+)"%s*$')
-  if not version then
-    return nil, problem.precondition_failed("If-Match must be an ETag that this server gave")
-  end
-  return tonumber(version) --[[@as integer]]
-end
-
----@return {version: integer|nil}|nil options
----@return Problem|nil why
----@return_overload {version: integer|nil}, nil
+---@return_overload {versions: table<integer, true>|nil}, nil
 ---@return_overload nil, Problem
 local function change_options(request)
-  local version, why = expected_version(request)
-  if why then
-    return nil, why
+  local header = request.headers["if-match"]
+  if not header or header == "*" then
+    return {}
   end
-  return { version = version }
+  local tags = entity_tag.parse(header)
+  if not tags then
+    return nil, problem.precondition_failed("If-Match must be ETags that this server gave")
+  end
+  local versions = {}
+  for _, known in ipairs(tags) do
+    local version = not known.weak and known.tag:match('^"([1-9]%d*)"$')
+    if version then
+      versions[tonumber(version)] = true
+    end
+  end
+  return { versions = versions }
 end
 
 local function idempotency_key(request)
@@ -84,7 +83,7 @@ function routes.get_task(request)
   if not text then
     return problem.reply(why)
   end
-  if request.headers["if-none-match"] == etag(version) then
+  if entity_tag.matches(request.headers["if-none-match"], etag(version)) then
     return 304, "", { ETag = etag(version) }
   end
   return 200, text, { ETag = etag(version) }
@@ -113,6 +112,14 @@ function routes.delete_task(request)
     return problem.reply(failed)
   end
   return 200, answer
+end
+
+function routes.restore_task(request)
+  local text, why, version = tasks.restore_text(request.user, request.params.id)
+  if not text then
+    return problem.reply(why)
+  end
+  return 200, text, { ETag = etag(version) }
 end
 
 function routes.complete_task(request)

@@ -39,6 +39,8 @@ return {
     { "DELETE", "/api/tasks/{id}", routes.delete_task, doc = docs.delete_task },
     { "PATCH", "/api/tasks/{id}/complete", routes.complete_task, body = "optional",
       doc = docs.complete_task },
+    { "POST", "/api/tasks/{id}/restore", routes.restore_task, body = "optional",
+      doc = docs.restore_task },
     { "GET", "/api/tasks/{id}/history", routes.history, doc = docs.history },
     { "GET", "/api/events", updates.stream, doc = docs.events },
     { "GET", "/api/calendar", calendar_feed.show, doc = calendar_docs.show },
@@ -81,6 +83,8 @@ return {
     inbox.forget("chat")
     inbox.watch("chat")
     inbox.forget_rows("chat.departed_parent", "departed_at < now() - interval '8 days'")
+    inbox.forget_rows("chat.deleted_task", "deleted_at < now() - interval '30 days'")
+    inbox.forget_rows("chat.undo", "made_at < now() - interval '30 days'")
     timer.every(HOUR_MS, tasks.forget_answers)
     if worker.index == 0 then
       timer.every(SWEEP_MS, function() reminders.sweep("sweep") end)

@@ -52,7 +52,15 @@ local UPDATE = "WITH t AS (UPDATE chat.task SET title = $3, description = $4, st
 local DELETE = "WITH t AS (DELETE FROM chat.task WHERE id = $1::uuid AND user_id = $2"
   .. " AND version = $3::integer RETURNING id, version + 1 AS version, version > 1 AS is_parent),"
   .. " p AS (INSERT INTO chat.departed_parent (task_id, user_id) SELECT id, $2 FROM t"
-  .. " WHERE is_parent ON CONFLICT DO NOTHING)"
+  .. " WHERE is_parent ON CONFLICT DO NOTHING),"
+  .. " d AS (INSERT INTO chat.deleted_task (task_id, user_id, version, task)"
+  .. " SELECT id, $2, version - 1, $13 FROM t ON CONFLICT (task_id) DO UPDATE SET version ="
+  .. " EXCLUDED.version, task = EXCLUDED.task, user_id = EXCLUDED.user_id, deleted_at = now())"
+-- A deleted task as it was, two versions on: one is that of its deletion.
+local RESTORE = "WITH d AS (SELECT task_id FROM chat.deleted_task WHERE task_id = $1::uuid"
+  .. " AND user_id = $2 AND version = $15::integer - 2 FOR UPDATE),"
+  .. INTO_TASK .. " SELECT " .. VALUES .. " FROM d ON CONFLICT DO NOTHING RETURNING id, version),"
+  .. " g AS (DELETE FROM chat.deleted_task AS d USING t WHERE d.task_id = t.id)"
 local DELETE_INTO_OUTBOX = " INSERT INTO chat.outbox (topic, key, version, event_id, event_type,"
   .. " data, traceparent) SELECT e.topic, t.id, t.version, e.id, e.type, e.data, $4 FROM t, (VALUES"
   .. " ($5, $6::uuid, $7, $8), ($9, $10::uuid, $11, $12)) AS e (topic, id, type, data)"
@@ -78,8 +86,12 @@ local INSERTS_NEXT = with_reminder(INSERT_NEXT, INTO_OUTBOX)
 local INSERTS_IMPORTED = with_reminder(INSERT_IMPORTED, INTO_OUTBOX)
 local UPDATES = with_reminder(UPDATE, INTO_OUTBOX)
 local DELETES = with_reminder(DELETE, DELETE_INTO_OUTBOX)
+local RESTORES = with_reminder(RESTORE, INTO_OUTBOX)
 
 local SELECT = "SELECT " .. COLUMNS .. " FROM chat.task WHERE id = $1::uuid AND user_id = $2"
+local SELECT_DELETED = "SELECT " .. COLUMNS .. " FROM (SELECT t.* FROM chat.deleted_task AS d"
+  .. " CROSS JOIN LATERAL jsonb_populate_record(NULL::chat.task, d.task::jsonb) AS t"
+  .. " WHERE d.task_id = $1::uuid AND d.user_id = $2) AS t"
 local SELECT_CHILD = "SELECT " .. COLUMNS
   .. " FROM chat.task WHERE parent_task_id = $1::uuid AND user_id = $2"
 local SELECT_REMINDERS = "SELECT " .. COLUMNS .. ", count(*) OVER () AS total FROM chat.task"
@@ -217,7 +229,18 @@ function task_store.delete(task, change)
   local reminder = reminder_of(task, nil, 0)
   return committed(reminder, db.execute(DELETES[reminder], task.id, task.user_id, task.version,
     fiber.traceparent(), first.topic, first.id, first.type, first.data,
-    second.topic, second.id, second.type, second.data))
+    second.topic, second.id, second.type, second.data, change.text))
+end
+
+---Writes a deleted task again, unless another was faster.
+---@param task table  as it is from now on
+---@return host.db.Rows|nil rows
+---@return host.db.Error|nil err
+---@return_overload host.db.Rows, nil
+---@return_overload nil, host.db.Error
+function task_store.restore(task, change)
+  local reminder = reminder_of(nil, task, task.updated_at)
+  return write(RESTORES, reminder, task, change)
 end
 
 ---@param user string
@@ -228,6 +251,16 @@ end
 ---@return_overload nil, host.db.Error
 function task_store.find(user, id)
   return db.query(SELECT, id, user)
+end
+
+---@param user string
+---@param id string  a UUID
+---@return host.db.Rows|nil rows  the task as it was when it was deleted
+---@return host.db.Error|nil err
+---@return_overload host.db.Rows, nil
+---@return_overload nil, host.db.Error
+function task_store.find_deleted(user, id)
+  return db.query(SELECT_DELETED, id, user)
 end
 
 ---@param user string

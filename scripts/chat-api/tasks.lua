@@ -15,6 +15,7 @@ local task_fields = require("chat-api.task_fields")
 local task_reads = require("chat-api.task_reads")
 local task_store = require("chat-api.task_store")
 local time = require("host.time")
+local uuid = require("lib.uuid")
 
 local tasks = {}
 
@@ -159,9 +160,12 @@ function tasks.create(user, input)
   return (json.decode(text))
 end
 
+---@class tasks.ChangeOptions
+---@field versions table<integer, true>|nil  only where the task's version is one of them
+
 -- Reads the task and lets `apply` change it, again where another was faster.
 -- apply(task) -> text, nil, after | nil, problem | nothing: another was faster
-local function change_task(user, id, expected_version, apply)
+local function change_task(user, id, versions, apply)
   local full = refuse_when_full()
   if full then
     return nil, full
@@ -171,7 +175,7 @@ local function change_task(user, id, expected_version, apply)
     if not task then
       return nil, why
     end
-    if expected_version and task.version ~= expected_version then
+    if versions and not versions[task.version] then
       return nil, problem.precondition_failed("The task has been changed since: its version is "
         .. task.version)
     end
@@ -203,7 +207,7 @@ end
 -- Gives the task as JSON and as a table, and whether anything changed.
 local function update(user, id, input, options)
   local changed_any = false
-  local text, why, task = change_task(user, id, options.version, function(before)
+  local text, why, task = change_task(user, id, options.versions, function(before)
     local now_ms = time.now_ms()
     local after, changed = task_fields.update(before, input, now_ms)
     if not after and type(changed) == "string" then
@@ -234,7 +238,7 @@ end
 ---@param user string
 ---@param id string
 ---@param input table
----@param options {version: integer|nil}|nil
+---@param options tasks.ChangeOptions|nil
 ---@return string|nil text  the task as JSON, as it is now
 ---@return Problem|nil problem
 ---@return integer|nil version
@@ -248,7 +252,7 @@ end
 ---@param user string
 ---@param id string
 ---@param input table
----@param options {version: integer|nil}|nil
+---@param options tasks.ChangeOptions|nil
 ---@return table|nil task
 ---@return Problem|nil problem
 ---@return_overload table, nil
@@ -263,14 +267,14 @@ end
 
 ---@param user string
 ---@param id string
----@param options {version: integer|nil}|nil
+---@param options tasks.ChangeOptions|nil
 ---@return table|nil answer  {deleted = true, id = …}
 ---@return Problem|nil problem
 ---@return_overload table, nil
 ---@return_overload nil, Problem
 function tasks.delete(user, id, options)
   options = options or {}
-  local text, why = change_task(user, id, options.version, function(task)
+  local text, why = change_task(user, id, options.versions, function(task)
     local now_ms = time.now_ms()
     local change = task_events.make("task.deleted", task, nil, now_ms)
     local rows, err = task_store.delete(task, change)
@@ -285,6 +289,53 @@ function tasks.delete(user, id, options)
     return nil, why
   end
   return { deleted = true, id = text }
+end
+
+---Brings a deleted task back as it was, under its id. One that is there stays as it is.
+---@param user string
+---@param id string
+---@return string|nil text  the task as JSON, as it is now
+---@return Problem|nil problem
+---@return integer|nil version
+---@return_overload string, nil, integer
+---@return_overload nil, Problem
+function tasks.restore_text(user, id)
+  local full = refuse_when_full()
+  if full then
+    return nil, full
+  elseif not uuid.is(id) then
+    return task_reads.get_text(user, id)
+  end
+  local rows, err = task_store.find_deleted(user, id)
+  if not rows then
+    return nil, store.problem(err)
+  elseif not rows[1] then
+    return task_reads.get_text(user, id)
+  end
+  local task, now_ms = task_fields.from_row(rows[1]), time.now_ms()
+  task.version, task.updated_at = task.version + 2, now_ms -- one is that of its deletion
+  local change = task_events.make("task.created", task, nil, now_ms)
+  rows, err = task_store.restore(task, change)
+  if not rows then
+    return nil, store.problem(err)
+  elseif rows.affected == 0 then
+    return task_reads.get_text(user, id)
+  end
+  return change.text, nil, task.version
+end
+
+---@param user string
+---@param id string
+---@return table|nil task
+---@return Problem|nil problem
+---@return_overload table, nil
+---@return_overload nil, Problem
+function tasks.restore(user, id)
+  local text, why = tasks.restore_text(user, id)
+  if not text then
+    return nil, why
+  end
+  return (json.decode(text))
 end
 
 -- The next occurrence comes by way of the broker; the answer waits a little for it. A worker of
@@ -316,7 +367,7 @@ end
 ---occurrence, where there will be one.
 ---@param user string
 ---@param id string
----@param options {version: integer|nil}|nil
+---@param options tasks.ChangeOptions|nil
 ---@return string|nil text  {"completed_task": Task, "next_task": Task or null}
 ---@return Problem|nil problem
 ---@return_overload string, nil

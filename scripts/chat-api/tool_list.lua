@@ -135,8 +135,10 @@ local function writes(tool)
   return tool
 end
 
+local tool_list = {}
+
 ---@type tool_list.Tool[]
-local tool_list = {
+tool_list.tools = json.list({
   writes({
     name = "add_task", title = "Add a task", destructive = false, idempotent = false,
     description = "Adds one task and gives it back. Only the title is needed; leave out what the"
@@ -216,8 +218,8 @@ local tool_list = {
   }),
   writes({
     name = "delete_task", title = "Delete a task", destructive = true, idempotent = true,
-    description = "Deletes a task for good. Ask the user first unless they named this very task;"
-      .. " what is done is completed, not deleted.",
+    description = "Deletes a task. Ask the user first unless they named this very task; what is"
+      .. " done is completed, not deleted.",
     input_schema = object({ task_id = TASK_ID }, { "task_id" }),
     output_schema = { type = "object", required = { "deleted", "id" },
       properties = { deleted = { type = "boolean" }, id = { type = "string" } } },
@@ -253,6 +255,24 @@ local tool_list = {
     output_schema = { type = "object", required = { "tasks", "total" }, properties = {
       tasks = { type = "array", items = TASK }, total = { type = "integer" } } },
   }),
-}
+})
 
-return json.list(tool_list)
+---Of programs that keep no conversation (mcp_undo runs it); the chat has an undo of its own.
+---@type tool_list.Tool
+tool_list.undo = writes({
+  name = "undo", title = "Undo the last change", destructive = true, idempotent = false,
+  description = "Takes back the last change that was made through these tools: a task that was"
+    .. " added goes, one that was deleted comes back as it was, one that was changed or completed"
+    .. " is as before. Call it again for the change before. Tell the user what message says.",
+  input_schema = object({}),
+  output_schema = { type = "object", required = { "message", "change", "title", "task" },
+    properties = {
+      message = { type = "string", description = "What was taken back, in words." },
+      change = { type = "string", enum = { "added", "changed", "deleted" },
+        description = "What had been done to the task." },
+      title = { type = "string", description = "Of the task, as it was before the change." },
+      task = TASK_OR_NULL,
+    } },
+})
+
+return tool_list

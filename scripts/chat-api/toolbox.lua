@@ -246,7 +246,7 @@ local function set_reminder_at(context, args)
       return nil, why
     end
     changed, why = store_of(context).update(context.user, args.task_id, input,
-      { version = task.version })
+      { versions = { [task.version] = true } })
     if changed or why.status ~= 412 then
       break
     end
@@ -286,7 +286,7 @@ function run.list_reminders(context, args)
 end
 
 local TOOLS = {}
-for _, tool in ipairs(tool_list) do
+for _, tool in ipairs(tool_list.tools) do
   TOOLS[tool.name] = tool
 end
 
@@ -306,7 +306,7 @@ end
 
 ---The tools, in an order that stays the same.
 ---@type tool_list.Tool[]
-toolbox.list = tool_list
+toolbox.list = tool_list.tools
 
 ---@param name any
 ---@return boolean

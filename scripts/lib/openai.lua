@@ -27,10 +27,28 @@ local MAX_RETRY_AFTER = 3600
 ---                      or the server says so), "refused" (any other status)
 ---@field status integer|nil
 ---@field retry_after integer|nil  seconds
+---@field surplus integer|nil      of "repeats": bytes of its text, at the end, that say nothing new
 
 ---@return boolean
 function openai.is_configured()
   return config.get("OPENAI_BASE_URL") ~= nil
+end
+
+-- OpenAI's newer models refuse max_tokens, most other servers know nothing else.
+local function limit_field(base)
+  local host = base:lower():match("^https?://([^/:]+)") or ""
+  local is_theirs = host:find("%.openai%.com$") or host:find("%.azure%.com$")
+  return is_theirs and "max_completion_tokens" or "max_tokens"
+end
+
+local function body_of(ask, base)
+  local body = { model = config.get("OPENAI_MODEL"), messages = json.list(ask.messages),
+    tools = json.list(ask.tools), stream = true }
+  local most = tonumber(config.get("OPENAI_MAX_TOKENS"))
+  if most and most > 0 then
+    body[limit_field(base)] = most
+  end
+  return json.encode(body)
 end
 
 local function open(ask, now_ms)
@@ -41,8 +59,7 @@ local function open(ask, now_ms)
     url = base .. "/chat/completions",
     headers = { ["Content-Type"] = "application/json", Accept = "text/event-stream",
       Authorization = key and "Bearer " .. key or nil },
-    body = json.encode({ model = config.get("OPENAI_MODEL"), messages = json.list(ask.messages),
-      tools = json.list(ask.tools), stream = true }),
+    body = body_of(ask, base),
     connect_timeout_ms = math.max(1, math.floor(math.min(CONNECT_MS, ask.wait_ms))),
     timeout_ms = math.max(1, math.floor(ask.until_ms - now_ms)),
     max_reply = MAX_REPLY,
@@ -95,7 +112,7 @@ local function read(reader, answer, ask, began_ms)
     end
     local good, reason = answer:feed(bytes)
     if not good then
-      return { reason = reason or "nonsense" }
+      return { reason = reason or "nonsense", surplus = answer.surplus }
     end
     if answer.useful > useful then
       last_ms = time.monotonic_ms()
@@ -133,7 +150,7 @@ function openai.complete(ask)
   end
   local message, reason = answer:finish()
   if not message then
-    return nil, { reason = reason or "nonsense" }
+    return nil, { reason = reason or "nonsense", surplus = answer.surplus }
   end
   return message
 end

@@ -3,11 +3,13 @@
 -- after "data:"), or one JSON object where the server does not stream. Pure; what is wrong with an
 -- answer is a reason in one word. Nothing of it is trusted: sizes are bounded, types are looked at.
 local json = require("lib.json")
+local repetition = require("lib.repetition")
 
 local openai_stream = {}
 
 local MAX_EVENT = 256 * 1024  -- bytes of one event, or of an answer that is not streamed
 local MAX_TEXT = 16 * 1024    -- bytes
+local LOOK_AFTER = 64         -- bytes of text, for whether it repeats itself
 local MAX_CALLS = 128
 local MAX_ARGUMENTS = 64 * 1024 -- bytes, of all calls together
 local MAX_NAME = 256
@@ -20,13 +22,15 @@ local MAX_NAME = 256
 ---@class openai_stream.Message
 ---@field content string
 ---@field calls openai_stream.Call[]
+---@field cut boolean  the server ended it, since it had as many tokens as were asked for at most
 ---@field usage {prompt_tokens: any, completion_tokens: any}|nil
 
----@alias openai_stream.Reason "nonsense"|"empty"|"too_large"|"broken"|"error"
+---@alias openai_stream.Reason "nonsense"|"empty"|"too_large"|"repeats"|"broken"|"error"
 
 ---@class openai_stream.Reader
 ---@field useful integer  bytes of text and calls so far
 ---@field done boolean    the server has said that this is all
+---@field surplus integer|nil  bytes at the end of the text that only repeat it, where it "repeats"
 ---@field feed fun(self: openai_stream.Reader, bytes: string): true|nil, openai_stream.Reason|nil
 ---@field finish fun(self: openai_stream.Reader): openai_stream.Message|nil,
 ---                                                openai_stream.Reason|nil
@@ -50,6 +54,18 @@ local function text_of(content)
   return table.concat(texts)
 end
 
+local function looks_stuck(self, text)
+  self.tail = (self.tail .. text):sub(-repetition.TAIL)
+  self.unseen = self.unseen + #text
+  if self.unseen < LOOK_AFTER then
+    return false
+  end
+  self.unseen = 0
+  local period = repetition.period(self.tail)
+  self.surplus = period and repetition.surplus(table.concat(self.texts), period)
+  return period ~= nil
+end
+
 local function add_text(self, text)
   if text == "" then
     return nil
@@ -61,6 +77,7 @@ local function add_text(self, text)
   self.texts[#self.texts + 1] = text
   self.useful = self.useful + #text
   self.on_text(text)
+  return looks_stuck(self, text) and "repeats" or nil
 end
 
 -- The call that a piece belongs to. Some servers leave out the index, or give all calls the same.
@@ -116,6 +133,7 @@ end
 local function add_choice(self, choice)
   if type(choice.finish_reason) == "string" then
     self.finished = true
+    self.cut = choice.finish_reason == "length"
   end
   local delta = type(choice.delta) == "table" and choice.delta or choice.message
   if type(delta) ~= "table" then
@@ -250,7 +268,7 @@ local function finish(self)
     wrong = take_line(self, self.buffer) or end_event(self)
   end
   local message = { content = table.concat(self.texts), calls = finished_calls(self),
-    usage = self.usage }
+    cut = self.cut, usage = self.usage }
   if not wrong and not self.done and not self.finished then
     wrong = "broken"
   end
@@ -267,7 +285,8 @@ end
 ---@return openai_stream.Reader
 function openai_stream.new(on_text)
   return { on_text = on_text, feed = feed, finish = finish, useful = 0, done = false, buffer = "",
-    texts = {}, size = 0, calls = {}, by_index = {}, arguments = 0 }
+    texts = {}, size = 0, tail = "", unseen = 0, cut = false, calls = {}, by_index = {},
+    arguments = 0 }
 end
 
 return openai_stream

@@ -42,6 +42,7 @@ local TEXTS = {
   undone_deleted = "Back on your list: {task}.",
   undone_gone = '"{title}" is not there any more.',
   undone = "Taken back: {count} changes.",
+  undone_elsewhere = "The last change came from another program of yours.",
 
   -- Not understood, and questions back.
   unclear = "I did not understand that. " .. HINT,

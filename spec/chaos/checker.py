@@ -88,7 +88,7 @@ RULES = [
      f"SELECT DISTINCT c.task_id FROM chaos.change c WHERE {GOES_ON}"
      " AND NOT EXISTS (SELECT 1 FROM chaos.change n WHERE n.change = 'created' AND n.parent = c.task_id)"),
     ("I1", "a completed task with more than one next one (chat.task.parent_task_id is unique)",
-     "SELECT parent, count(*) FROM chaos.change WHERE change = 'created' AND parent IS NOT NULL GROUP BY parent HAVING count(*) > 1"),
+     "SELECT parent, count(DISTINCT task_id) FROM chaos.change WHERE change = 'created' AND parent IS NOT NULL GROUP BY parent HAVING count(DISTINCT task_id) > 1"),
     ("I1", "a reminder that fired and that notification-service has no row of",
      "SELECT e.key, e.event_id FROM chaos.emitted e WHERE e.topic = 'reminders' AND NOT EXISTS (SELECT 1 FROM notify.delivery d"
      " WHERE d.event_id = e.event_id AND d.channel = 'log' AND d.state IN ('sent', 'skipped'))"),
@@ -120,7 +120,7 @@ RULES = [
     ("I5", "a task whose changes have a gap, or two of one version",
      "SELECT task_id, count(*), max(version) FROM chaos.change GROUP BY 1 HAVING count(*) <> max(version) OR count(DISTINCT version) <> max(version)"),
     ("I5", "one Idempotency-Key made two tasks (the writers' titles are their keys)",
-     "SELECT title, count(*) FROM chaos.change WHERE change = 'created' AND parent IS NULL GROUP BY 1 HAVING count(*) > 1"),
+     "SELECT title, count(DISTINCT task_id) FROM chaos.change WHERE change = 'created' AND parent IS NULL GROUP BY 1 HAVING count(DISTINCT task_id) > 1"),
     ("I6", "a change with more than one audit row",
      "SELECT task_id, version, count(*) FROM audit.audit_log GROUP BY 1, 2 HAVING count(*) > 1"),
     ("I6", "the numbers of audit rows and of changes differ",

@@ -14,7 +14,7 @@ import system
 CONNECT, ANSWER = 2, 15    # seconds
 RULES = ["DAILY", "WEEKLY", "FREQ=DAILY;INTERVAL=2", "FREQ=DAILY;COUNT=1"]
 TOO_LATE = "the reminder would be in the past"
-EXPECTED = {"create": {201}, "update": {200, 404, 412}, "complete": {200, 404, 412}, "delete": {200, 404, 412}, "get": {200, 404}}
+EXPECTED = {"create": {201}, "update": {200, 404, 412}, "complete": {200, 404, 412}, "delete": {200, 404, 412}, "restore": {200}, "get": {200, 404}}
 LATER = {503}
 
 
@@ -155,6 +155,8 @@ class Writer(threading.Thread):
         status, body, _ = self.insist(operation, *request, headers=head)
         if status == 200 and operation == "delete":
             self.tally.wrote(task, self.tasks.pop(task) + 1, "deleted", None)
+            if self.random.random() < 0.3:
+                self.restore(task)
         elif status == 200:
             now = body["completed_task"] if operation == "complete" else body
             self.tally.wrote(task, now["version"], None, now["title"])
@@ -164,6 +166,12 @@ class Writer(threading.Thread):
                 self.tasks.setdefault(child["id"], child["version"])
         elif status is not None:
             self.refresh(task)    # somebody was faster, perhaps an earlier try of ours
+
+    def restore(self, task):
+        status, body, _ = self.insist("restore", "POST", f"/api/tasks/{task}/restore")
+        if status == 200:
+            self.tally.wrote(task, body["version"], "created", body["title"])
+            self.tasks[task] = body["version"]
 
     def step(self):
         dice = self.random.random()

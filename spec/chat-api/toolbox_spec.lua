@@ -243,8 +243,8 @@ describe("set_reminder", function()
   it("turns a moment into the distance from the due date, of the version that was read", function()
     kept.due_date = "2026-12-02T15:00:00.000Z"
     run("set_reminder", { task_id = ID, remind_at = "2026-12-02T15:00" }, "Europe/Berlin")
-    assert.same({ "update", "ann", ID, { reminder_offset_minutes = 60 }, { version = 4 } },
-      asked[2])
+    assert.same({ "update", "ann", ID, { reminder_offset_minutes = 60 },
+      { versions = { [4] = true } } }, asked[2])
   end)
 
   it("gives a task without a due date one", function()

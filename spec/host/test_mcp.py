@@ -190,7 +190,7 @@ class Handshake(McpCase):
             self.assert_error(self.rpc("initialize", {"protocolVersion": version}), 200, -32602, "protocolVersion")
 
     def test_needs_no_handshake_before_a_call(self):
-        self.assertEqual(len(self.rpc("tools/list").json["result"]["tools"]), 9)
+        self.assertEqual(len(self.rpc("tools/list").json["result"]["tools"]), 10)
 
     def test_takes_only_revisions_that_it_speaks(self):
         for version in LEGACY:
@@ -422,6 +422,118 @@ class Tools(McpCase):
         self.assertEqual(self.rpc("ping").status, 200)
 
 
+class Undo(McpCase):
+    env = {"USER_RATE": "1000000", "WORKERS": "2"}
+
+    def setUp(self):
+        self.user = self.id().split(".")[-1]
+
+    def do(self, name, **arguments):
+        result = self.tool(name, arguments, user=self.user)
+        self.assertFalse(result["isError"], result)
+        return result["structuredContent"]
+
+    def refused(self, part, **arguments):
+        result = self.tool("undo", arguments, user=self.user)
+        self.assertTrue(result["isError"], result)
+        self.assertIn(part, result["content"][0]["text"])
+
+    def titles(self):
+        return sorted(task["title"] for task in self.do("list_tasks", status="all")["tasks"])
+
+    def say(self, message):
+        reply = self.host.post(f"/api/{self.user}/chat", {"message": message}, token=token(self.user))
+        self.assertEqual(reply.status, 200, reply.body)
+        return reply.json["message"]
+
+    def test_takes_back_what_was_added(self):
+        self.do("add_task", title="Milk")
+        undone = self.do("undo")
+        self.assertEqual(undone, {"message": 'Taken back: "Milk" is off the list again.', "change": "added", "title": "Milk", "task": None})
+        self.assertEqual(self.titles(), [])
+
+    def test_brings_back_what_was_deleted_as_it_was(self):
+        task = self.do("add_task", title="Dentist", due_date="2031-01-05T15:00", description="card", reminder_offset_minutes=5)
+        self.do("delete_task", task_id=task["id"])
+        undone = self.do("undo")
+        self.assertEqual(undone["message"], 'Taken back: "Dentist", which was deleted, is on the list again.')
+        self.assertEqual((undone["task"]["id"], undone["task"]["version"]), (task["id"], 3))
+        self.assertEqual(self.host.get("/api/tasks/" + task["id"], token=token(self.user)).json, undone["task"])
+
+    def test_takes_back_changes_the_newest_first(self):
+        task = self.do("add_task", title="Call", due_date="2031-01-05T15:00", tags=["a"])
+        self.do("update_task", task_id=task["id"], title="Call mom", due_date=None, tags=[])
+        self.do("complete_task", task_id=task["id"])
+        self.assertEqual(self.do("undo")["task"]["status"], "pending")
+        undone = self.do("undo")
+        self.assertEqual(undone["message"], 'Taken back: "Call" is as it was before it was changed.')
+        self.assertEqual([undone["task"][name] for name in ("title", "due_date", "tags")], ["Call", task["due_date"], ["a"]])
+        self.assertEqual((self.do("undo")["change"], self.titles()), ("added", []))
+        self.refused("nothing to undo")
+
+    def test_takes_back_a_reminder(self):
+        task = self.do("add_task", title="Call", due_date="2031-01-05T15:00")
+        self.do("set_reminder", task_id=task["id"], minutes_before=5)
+        self.assertIsNone(self.do("undo")["task"]["reminder_offset_minutes"])
+
+    def test_reading_and_what_was_refused_are_no_changes(self):
+        self.refused("nothing to undo")
+        self.do("add_task", title="Milk")
+        self.do("list_tasks")
+        self.tool("add_task", {"title": ""}, user=self.user)
+        self.tool("update_task", {"task_id": "x", "title": "y"}, user=self.user)
+        self.assertEqual(self.do("undo")["title"], "Milk")
+
+    def test_is_for_ones_own_changes(self):
+        self.do("add_task", title="Mine")
+        self.assertTrue(self.tool("undo", user="somebody-else")["isError"])
+        self.assertEqual(self.titles(), ["Mine"])
+
+    def test_what_is_gone_meanwhile_is_said_and_the_change_before_is_next(self):
+        self.do("add_task", title="First")
+        task = self.do("add_task", title="Second")
+        self.host.call("DELETE", "/api/tasks/" + task["id"], token=token(self.user))
+        self.refused('"Second" is not there any more')
+        self.assertEqual(self.do("undo")["title"], "First")
+
+    def test_takes_no_arguments(self):
+        self.refused("task_id is not known", task_id="x")
+
+    def test_of_two_at_once_each_takes_another_change(self):
+        for i in range(4):
+            self.do("add_task", title=f"task {i}")
+        undone = []
+        threads = [threading.Thread(target=lambda: undone.append(self.do("undo")["title"])) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(sorted(undone), [f"task {i}" for i in range(4)])
+        self.assertEqual(self.titles(), [])
+
+    def test_goes_back_a_bounded_way(self):
+        for i in range(25):
+            self.do("add_task", title=f"task {i}")
+        for i in range(20):
+            self.assertEqual(self.do("undo")["title"], f"task {24 - i}")
+        self.refused("nothing to undo")
+
+    def test_the_chat_takes_it_back_too_and_says_that_it_was_not_its_own(self):
+        self.say("add bread")
+        task = self.do("add_task", title="Milk")
+        self.do("delete_task", task_id=task["id"])
+        self.assertRegex(self.say("undo"), r'^The last change came from another program of yours\.\nBack on your list: "Milk"')
+        self.say("add cheese")
+        self.assertEqual(self.say("undo"), 'Taken back: "cheese" is off your list again.')
+        self.assertIn('"Milk" is off your list', self.say("undo"))
+        self.assertEqual(self.say("undo"), 'Taken back: "bread" is off your list again.')
+        self.assertEqual(self.titles(), [])
+
+    def test_what_the_chat_did_is_the_chats(self):
+        self.say("add bread")
+        self.refused("nothing to undo")
+
+
 class Floods(McpCase):
     env = {"USER_RATE": "1"}
 
@@ -441,6 +553,7 @@ class Trouble(McpCase):
             result = self.tool("list_tasks")
             self.assertTrue(result["isError"])
             self.assertIn("database", result["content"][0]["text"])
+            self.assertIn("database", self.tool("undo")["content"][0]["text"])
             self.assertEqual(self.rpc("ping").json["result"], {})
         finally:
             postgres().sql(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")

@@ -1,5 +1,6 @@
 """The chat with a model behind it: a server that speaks the protocol, well and badly."""
 
+import contextlib
 import json
 import os
 import socket
@@ -13,6 +14,7 @@ from system import Host, HostCase, postgres, token, wait_until  # noqa: E402
 
 INSTEAD = "(The assistant is not available; I answered by rules.)"
 STOPPED = "(The assistant stopped before it finished.)"
+CUT = "(I stopped here: the answer became too long.)"
 KEY = "sk-spec-0123456789"
 
 
@@ -49,6 +51,23 @@ class ModelCase(HostCase):
         self.assertEqual(lines[-1], "[DONE]")
         return [json.loads(line) for line in lines[:-1]]
 
+    @contextlib.contextmanager
+    def open(self, message):
+        """A stream as it comes: until(part) reads on, and gives all that has come once the part is there."""
+        body = json.dumps({"message": message, "stream": True}).encode()
+        with socket.create_connection(("127.0.0.1", self.host.base), timeout=120) as s:
+            s.sendall(f"POST /api/{self.user}/chat HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token(self.user)}\r\n"
+                      f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+            got = bytearray()
+
+            def until(part):
+                while part not in got:
+                    chunk = s.recv(4096)
+                    self.assertTrue(chunk, got)
+                    got.extend(chunk)
+                return bytes(got)
+            yield until
+
     def tasks(self, query=""):
         return self.host.get("/api/tasks" + query, token=token(self.user)).json
 
@@ -75,7 +94,7 @@ class Model(ModelCase):
         self.assertEqual(request["path"], "/v1/chat/completions")
         self.assertEqual(request["headers"]["Authorization"], "Bearer " + KEY)
         body = request["body"]
-        self.assertEqual((body["model"], body["stream"]), ("spec-model", True))
+        self.assertEqual((body["model"], body["stream"], body["max_tokens"]), ("spec-model", True, 2000))
         self.assertEqual({tool["function"]["name"] for tool in body["tools"]},
                          {"add_task", "list_tasks", "search_tasks", "get_task", "update_task", "complete_task", "delete_task",
                           "set_reminder", "list_reminders"})
@@ -105,22 +124,10 @@ class Model(ModelCase):
             reply.event("[DONE]")
             reply.end()
         self.model.script(step)
-        body = json.dumps({"message": "tell me", "stream": True}).encode()
-        with socket.create_connection(("127.0.0.1", self.host.base), timeout=120) as s:
-            s.sendall(f"POST /api/{self.user}/chat HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token(self.user)}\r\n"
-                      f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
-            got = b""
-            while b"First " not in got:
-                chunk = s.recv(4096)
-                self.assertTrue(chunk, got)
-                got += chunk
-            self.assertNotIn(b"second", got)    # the server has not said it yet
+        with self.open("tell me") as until:
+            self.assertNotIn(b"second", until(b"First "))    # the server has not said it yet
             gate.set()
-            while b"[DONE]" not in got:
-                chunk = s.recv(4096)
-                self.assertTrue(chunk, got)
-                got += chunk
-        self.assertIn(b'"First second."', got)
+            self.assertIn(b'"First second."', until(b"[DONE]"))
 
     def test_a_stream_is_tools_text_and_the_whole_reply(self):
         self.model.script(calls(("add_task", {"title": "milk"}), content="Let me see."), text("Added", " milk."))
@@ -150,15 +157,8 @@ class Model(ModelCase):
             reply.delta({}, "stop")
             reply.end()
         self.model.script(step)
-        body = json.dumps({"message": "tell me", "stream": True}).encode()
-        with socket.create_connection(("127.0.0.1", self.host.base), timeout=120) as s:
-            s.sendall(f"POST /api/{self.user}/chat HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token(self.user)}\r\n"
-                      f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
-            got = b""
-            while b"I am " not in got:
-                chunk = s.recv(4096)
-                self.assertTrue(chunk, got)
-                got += chunk
+        with self.open("tell me") as until:
+            until(b"I am ")
         gate.set()
         self.assertEqual(wait_until(self.history, what="the turn is stored")[-1]["content"], "I am done.")
 
@@ -339,6 +339,82 @@ class Styles(ModelCase):
         self.model.script(calls(("list_tasks", {})), text("None."))
         self.say("anything there?")
         self.assertEqual(self.metric("model_tokens_total") - before, 18)
+
+
+def cut_off(*pieces, **more):
+    """A server that keeps to the number of tokens."""
+    def step(reply, _):
+        reply.head()
+        for piece in pieces:
+            reply.delta({"content": piece})
+        reply.delta(more, "length")
+        reply.event("[DONE]")
+        reply.end()
+    return step
+
+
+def stuck(start, piece):
+    def step(reply, _):
+        reply.head()
+        reply.delta({"content": start})
+        while reply.wait(0):
+            reply.delta({"content": piece})
+    return step
+
+
+class Long(ModelCase):
+    """Answers that would have no end."""
+
+    def test_one_that_was_cut_off_is_given_as_far_as_it_went(self):
+        before = self.metric('outcome="cut"')
+        self.model.script(cut_off("One thing, ", "another"))
+        self.assertEqual(self.say("what is there?")["message"], f"One thing, another\n\n{CUT}")
+        self.assertEqual(self.metric('outcome="cut"'), before + 1)
+
+    def test_one_that_was_cut_off_before_it_said_anything_is_none(self):
+        self.model.script(cut_off())
+        self.assertTrue(self.say("Add buy milk")["message"].endswith(INSTEAD))
+        self.assertEqual(self.titles(), ["buy milk"])
+
+    def test_a_call_that_was_cut_off_does_nothing(self):
+        call = {"index": 0, "id": "a", "type": "function", "function": {"name": "add_task", "arguments": '{"title": "mil'}}
+        self.model.script(cut_off(tool_calls=[call]), text("That did not work."))
+        self.assertEqual((self.say("put milk there")["message"], self.titles()), ("That did not work.", []))
+        self.assertFalse(results(self.model.bodies[1])[0]["ok"])
+
+    def test_one_that_repeats_itself_ends_where_it_began_to(self):
+        before = self.metric('outcome="repeats"')
+        self.model.script(calls(("add_task", {"title": "milk"})), stuck("I added it", " at once,"))
+        reply = self.say("put milk there")
+        self.assertEqual(reply["message"], f'I added it at once,…\n\nAdded "milk".\n\n{STOPPED}')
+        self.assertEqual(self.metric('outcome="repeats"'), before + 1)
+
+    def test_what_was_shown_of_it_stays_and_is_not_much(self):
+        self.model.script(stuck("Sure: ", "and so on "))
+        events = self.events("what is there?")
+        message = "".join(event["data"] for event in events if event["type"] == "content")
+        self.assertTrue(message.startswith("Sure: and so on and so on"))
+        self.assertTrue(message.endswith("\n\n" + STOPPED))
+        self.assertLess(len(message), 1000)
+        self.assertEqual(events[-1]["data"]["message"], message)
+
+    def test_a_long_list_is_no_repetition(self):
+        lines = "".join(f"{i}. Water the plants, Monday at 9\n" for i in range(1, 100))
+        self.model.script(text(*[lines[at:at + 50] for at in range(0, len(lines), 50)]))
+        self.assertEqual(self.say("what is there?")["message"], lines)
+
+
+class Unlimited(ModelCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.host.stop()
+        cls.host.env["OPENAI_MAX_TOKENS"] = "0"
+        cls.host.start()
+
+    def test_the_servers_own_limit_holds(self):
+        self.say("hello")
+        self.assertEqual([name for name in self.model.bodies[0] if "tokens" in name], [])
 
 
 def drip(reply, _):

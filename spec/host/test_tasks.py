@@ -194,6 +194,26 @@ class Change(HostCase):
         self.assert_problem(self.put(task, {"title": "b"}, headers={"If-Match": '"1"'}), 412)
         self.assert_problem(self.put(task, {"title": "b"}, headers={"If-Match": "junk"}), 412)
 
+    def test_if_match_takes_a_list_and_compares_strongly(self):
+        task = self.create()
+        for good in ('"7", "1"', '*', '"x,y","3"', ' "9" , W/"1", "4"'):
+            reply = self.put(task, {"title": "t" + good}, headers={"If-Match": good})
+            self.assertEqual(reply.status, 200, good)
+        version = reply.headers["etag"]
+        for bad in ("W/" + version, '"7", "8"', version.strip('"'), version + ' "5"', '"04"', '"4.0"', '" 4"', "*, " + version, ","):
+            self.assert_problem(self.put(task, {"title": "b"}, headers={"If-Match": bad}), 412)
+            self.assert_problem(self.host.call("DELETE", "/api/tasks/" + task["id"], headers={"If-Match": bad}), 412)
+            self.assert_problem(self.host.call("PATCH", f"/api/tasks/{task['id']}/complete", headers={"If-Match": bad}), 412)
+        self.assertEqual(self.host.get("/api/tasks/" + task["id"]).headers["etag"], version)
+
+    def test_if_none_match_takes_a_list_and_compares_weakly(self):
+        path = "/api/tasks/" + self.create()["id"]
+        for known in ('"1"', 'W/"1"', '"7", "1"', '"x,y" , W/"1"', "*"):
+            reply = self.host.get(path, headers={"If-None-Match": known})
+            self.assertEqual((reply.status, reply.body, reply.headers["etag"]), (304, b"", '"1"'), known)
+        for other in ('"2"', '"11"', "1", '"7", W/"8"', "junk"):
+            self.assertEqual(self.host.get(path, headers={"If-None-Match": other}).status, 200, other)
+
     def test_many_at_once_are_all_counted(self):
         task = self.create()
         statuses = []
@@ -247,7 +267,7 @@ class Foreign(HostCase):
         task = self.create(user="bob")
         missing = "00000000-0000-4000-8000-000000000000"
         for method, tail, body in [("GET", "", None), ("PUT", "", {"title": "x"}),
-                                   ("DELETE", "", None), ("PATCH", "/complete", None)]:
+                                   ("DELETE", "", None), ("PATCH", "/complete", None), ("POST", "/restore", None)]:
             with self.subTest(method=method):
                 foreign = self.host.call(method, f"/api/tasks/{task['id']}{tail}", body)
                 absent = self.host.call(method, f"/api/tasks/{missing}{tail}", body)

@@ -100,6 +100,14 @@ describe("openai_stream", function()
     assert.equal("hi", message.content)
   end)
 
+  local function counting(last)
+    local events = {}
+    for i = 1, last do
+      events[i] = event({ content = i .. ", " })
+    end
+    return table.concat(events)
+  end
+
   local WRONG = {
     { "broken", event({ content = "half" }) },
     { "broken", "" },
@@ -121,7 +129,7 @@ describe("openai_stream", function()
     { "error", '{"error":"no"}' },
     { "too_large", "data: " .. ("x"):rep(300000) },
     { "too_large", '{"a":"' .. ("x"):rep(300000) },
-    { "too_large", event({ content = ("x"):rep(1000) }):rep(20) },
+    { "too_large", counting(4000) },
     { "too_large", event(call(0, "a", "add_task", ("x"):rep(1000))):rep(70) },
   }
   for i, case in ipairs(WRONG) do
@@ -139,5 +147,26 @@ describe("openai_stream", function()
     end
     local _, reason = read(table.concat(events))
     assert.equal("too_large", reason)
+  end)
+
+  it("tells when an answer was cut off at its limit", function()
+    assert.is_true(read(event({ content = "Half an" }) .. event({}, "length") .. DONE).cut)
+    assert.is_false(read(event({ content = "All of it." }) .. event({}, "stop") .. DONE).cut)
+  end)
+
+  it("ends an answer that goes on with the same words, and tells what is too much of it", function()
+    local text = event({ content = "Sure. " }) .. event({ content = "and so on " }):rep(500)
+    local message, reason, said = read(text, 1000)
+    assert.is_nil(message)
+    assert.equal("repeats", reason)
+    assert.is_true(#table.concat(said) < 1000)
+  end)
+
+  it("does so in an answer that is not streamed", function()
+    local answer = openai_stream.new(function() end)
+    assert(answer:feed(json.encode({ choices = json.list({ { message = { content = "Sure: ("
+      .. ("and so on "):rep(500) } } }) })))
+    assert.same({ nil, "repeats" }, { answer:finish() })
+    assert.equal(4990, answer.surplus)
   end)
 end)

@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 
 URL, TOKEN, OTHER = os.environ["MCP_URL"], os.environ["MCP_TOKEN"], os.environ["MCP_OTHER_TOKEN"]
 TOOLS = ["add_task", "list_tasks", "search_tasks", "get_task", "update_task", "complete_task", "delete_task",
-         "set_reminder", "list_reminders"]
+         "set_reminder", "list_reminders", "undo"]
 
 STATUSES = []    # of the HTTP answers
 
@@ -63,7 +63,7 @@ async def lists_the_tools(connect, _):
             Draft202012Validator.check_schema(tool["input_schema"])
             Draft202012Validator.check_schema(tool["output_schema"])
         equal([t["name"] for t in tools if t["read_only"]], ["list_tasks", "search_tasks", "get_task", "list_reminders"])
-        equal([t["name"] for t in tools if t["destructive"]], ["update_task", "delete_task"])
+        equal([t["name"] for t in tools if t["destructive"]], ["update_task", "delete_task", "undo"])
 
 
 async def leads_a_task_through_its_life(connect, _):

@@ -10,7 +10,7 @@ const require = createRequire(MCP_MODULES + "/");
 const load = (name) => import(pathToFileURL(require.resolve(name)));
 
 const TOOLS = ["add_task", "list_tasks", "search_tasks", "get_task", "update_task", "complete_task", "delete_task",
-  "set_reminder", "list_reminders"];
+  "set_reminder", "list_reminders", "undo"];
 const statuses = []; // of the HTTP answers
 
 async function libraries() {
@@ -69,7 +69,7 @@ const cases = {
       const { tools } = await client.listTools();
       assert.deepEqual(tools.map((tool) => tool.name), TOOLS);
       assert.deepEqual(tools.filter((tool) => tool.annotations.destructiveHint).map((tool) => tool.name),
-        ["update_task", "delete_task"]);
+        ["update_task", "delete_task", "undo"]);
       assert.deepEqual(tools.filter((tool) => tool.annotations.readOnlyHint).map((tool) => tool.name),
         ["list_tasks", "search_tasks", "get_task", "list_reminders"]);
     });

@@ -51,7 +51,7 @@ end
 
 -- The task service, in memory and no more exact than these specs need.
 function memory.tasks()
-  local self = { items = {}, queries = {}, next_id = 1 }
+  local self = { items = {}, deleted = {}, queries = {}, next_id = 1 }
 
   local function find(user, id)
     for place, task in ipairs(self.items) do
@@ -161,8 +161,18 @@ function memory.tasks()
     if not task then
       return nil, place
     end
-    table.remove(self.items, place)
+    self.deleted[id] = table.remove(self.items, place)
     return { deleted = true, id = id }
+  end
+
+  function self.restore(user, id)
+    local task = self.deleted[id]
+    if task and task.user_id == user then
+      self.deleted[id] = nil
+      task.version = task.version + 2
+      table.insert(self.items, task)
+    end
+    return self.get(user, id)
   end
 
   return self

@@ -100,6 +100,20 @@ spec("the history says what happened to a task, the latest first", async ({ visi
   assert.match(entries[1], /^Created/);
 });
 
+spec("the history goes on where a task was deleted and brought back", async ({ visit }) => {
+  const user = newUser();
+  const task = await user.add("Draft");
+  await user.remove(task);
+  await user.call("POST", `/api/tasks/${task.id}/restore`);
+  await eventually("all in the audit log", async () => (await user.call("GET", `/api/tasks/${task.id}/history`)).entries.length === 3);
+  const page = await visit({ user });
+  const details = await openDetails(page, "Draft");
+  await details.getByText("History", { exact: true }).click();
+  await details.getByRole("listitem").first().waitFor();
+  const entries = await details.getByRole("listitem").allTextContents();
+  ["Brought back", "Deleted", "Created"].forEach((word, i) => assert.ok(entries[i].startsWith(word), entries[i]));
+});
+
 spec("a press beside the dialog closes it", async ({ visit }) => {
   const user = newUser();
   await user.add("Here");

@@ -1,7 +1,7 @@
 // What changes in other tabs and on other devices, and the stream that tells of it.
 import assert from "node:assert/strict";
 import { FAILED_CALLS, addTask, canOpenOffline, checkbox, connection, eventually, live, misses, newTab, newUser, row, shows, spec,
-  titles } from "./support.mjs";
+  titles, toast } from "./support.mjs";
 
 const NAMES = ["Apples", "Bread", "Cherries", "Dates", "Eggs", "Flour"];
 const now = (page) => page.evaluate(() => performance.timeOrigin + performance.now());
@@ -35,6 +35,12 @@ spec("what one device changes shows on another (goal: within 200 ms)", async ({ 
   await row(here, "Cherries").hover();
   await row(here, "Cherries").getByRole("button", { name: "Delete: Cherries" }).click();
   await misses(there, "Cherries");
+  await toast(here, "Deleted “Cherries”").getByRole("button", { name: "Undo" }).click();
+  await shows(there, "Cherries");
+  await row(here, "Cherries").locator(".waiting").waitFor({ state: "detached" });
+  await row(there, "Cherries").hover(); // and the other may delete it again
+  await row(there, "Cherries").getByRole("button", { name: "Delete: Cherries" }).click();
+  await misses(here, "Cherries");
   await eventually("the same in both", async () => JSON.stringify(await titles(here)) === JSON.stringify(await titles(there)));
 });
 

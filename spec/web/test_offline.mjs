@@ -25,6 +25,21 @@ const kept = (page, user, count) => eventually("the browser's own copy", () => p
   };
 }), [user.name, count]));
 
+const ready = async (page, user, count) => {
+  await canOpenOffline(page);
+  await kept(page, user, count);
+};
+
+// A page of somebody with one task, and then no network.
+async function openOffline(visit) {
+  const user = newUser();
+  const task = await user.add("Title");
+  const page = await visit({ user, expected });
+  await shows(page, "Title");
+  await offline(page);
+  return { user, task, page };
+}
+
 async function rename(page, from, to) {
   await row(page, from).getByRole("button", { name: from, exact: true }).click();
   await page.getByRole("textbox", { name: "Title" }).fill(to);
@@ -37,8 +52,7 @@ spec("the page opens without a network and shows what it knew", async ({ visit }
   await user.add({ title: "Readable", description: "Also the notes" });
   const page = await visit({ user, expected });
   await shows(page, "Readable");
-  await canOpenOffline(page);
-  await kept(page, user, 1);
+  await ready(page, user, 1);
   await offline(page);
   await page.reload();
   await shows(page, "Readable");
@@ -53,8 +67,7 @@ spec("the page opens where the server is gone", async ({ visit, system: start })
   await user.add("Readable");
   const page = await visit({ user, expected });
   await shows(page, "Readable");
-  await canOpenOffline(page);
-  await kept(page, user, 1);
+  await ready(page, user, 1);
   await system.kill();
   await page.reload();
   await shows(page, "Readable");
@@ -67,8 +80,7 @@ spec("changes made offline are kept over a reload, and sent once when the networ
   for (const title of ["To complete", "To rename", "To delete"]) await user.add(title);
   const page = await visit({ user, expected });
   await shows(page, "To delete");
-  await canOpenOffline(page);
-  await kept(page, user, 3);
+  await ready(page, user, 3);
   await offline(page);
   await addTask(page, "Added offline");
   await shows(page, "Added offline");
@@ -94,11 +106,7 @@ spec("changes made offline are kept over a reload, and sent once when the networ
 });
 
 spec("a field that was changed elsewhere too is told, and one's own value can be had", async ({ visit }) => {
-  const user = newUser();
-  const task = await user.add("Title");
-  const page = await visit({ user, expected });
-  await shows(page, "Title");
-  await offline(page);
+  const { user, task, page } = await openOffline(visit);
   await rename(page, "Title", "My title");
   await user.change(task, { title: "Their title" });
   await online(page);
@@ -111,11 +119,7 @@ spec("a field that was changed elsewhere too is told, and one's own value can be
 });
 
 spec("other fields that changed elsewhere are joined without a word", async ({ visit }) => {
-  const user = newUser();
-  const task = await user.add("Title");
-  const page = await visit({ user, expected });
-  await shows(page, "Title");
-  await offline(page);
+  const { user, task, page } = await openOffline(visit);
   await rename(page, "Title", "My title");
   await user.change(task, { priority: "high", tags: ["theirs"] });
   await online(page);
@@ -126,11 +130,7 @@ spec("other fields that changed elsewhere are joined without a word", async ({ v
 });
 
 spec("a change of what was deleted elsewhere is told and dropped", async ({ visit }) => {
-  const user = newUser();
-  const task = await user.add("Title");
-  const page = await visit({ user, expected });
-  await shows(page, "Title");
-  await offline(page);
+  const { user, task, page } = await openOffline(visit);
   await rename(page, "Title", "My title");
   await user.remove(task);
   await online(page);
@@ -139,11 +139,7 @@ spec("a change of what was deleted elsewhere is told and dropped", async ({ visi
 });
 
 spec("what was changed elsewhere is not deleted unseen", async ({ visit }) => {
-  const user = newUser();
-  const task = await user.add("Title");
-  const page = await visit({ user, expected });
-  await shows(page, "Title");
-  await offline(page);
+  const { user, task, page } = await openOffline(visit);
   await row(page, "Title").hover();
   await row(page, "Title").getByRole("button", { name: "Delete: Title" }).click();
   await misses(page, "Title");
@@ -157,11 +153,7 @@ spec("what was changed elsewhere is not deleted unseen", async ({ visit }) => {
 });
 
 spec("a change that was not sent yet can be undone without a network", async ({ visit }) => {
-  const user = newUser();
-  await user.add("Title");
-  const page = await visit({ user, expected });
-  await shows(page, "Title");
-  await offline(page);
+  const { user, page } = await openOffline(visit);
   await addTask(page, "A mistake");
   await toast(page, "Added “A mistake”").getByRole("button", { name: "Undo" }).click();
   await misses(page, "A mistake");

@@ -55,7 +55,7 @@ spec("a deleted task comes back with all it had", async ({ visit }) => {
   const user = newUser();
   const fields = { title: "Dentist", description: "Bring the card", priority: "high", due_date: noonDate(3, 9), tags: ["health"],
     recurrence_rule: "MONTHLY", reminder_offset_minutes: 60 };
-  await user.add(fields);
+  const { id } = await user.add(fields);
   const page = await visit({ user });
   await row(page, "Dentist").hover();
   await row(page, "Dentist").getByRole("button", { name: "Delete: Dentist" }).click();
@@ -64,7 +64,8 @@ spec("a deleted task comes back with all it had", async ({ visit }) => {
   await toast(page, "Deleted “Dentist”").getByRole("button", { name: "Undo" }).click();
   await shows(page, "Dentist");
   const task = await eventually("it is back on the server", () => user.one("Dentist"));
-  for (const [name, value] of Object.entries(fields)) assert.deepEqual(task[name], value, name);
+  for (const [name, value] of Object.entries({ id, ...fields })) assert.deepEqual(task[name], value, name);
+  await row(page, "Dentist").locator(".waiting").waitFor({ state: "detached" });
 });
 
 spec("a title is edited in its place; Enter saves, Escape leaves it as it was", async ({ visit }) => {

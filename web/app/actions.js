@@ -5,8 +5,6 @@ import { timezone } from "./dates.js";
 import { toast } from "./toast.js";
 
 const KEPT = 50;
-const FIELDS = ["title", "description", "status", "priority", "due_date", "tags", "reminder_offset_minutes",
-  "recurrence_rule", "timezone", "repeat_from"];
 const undos = [];
 
 /** Takes back the last change. */
@@ -115,9 +113,6 @@ export function remove(id) {
   const { op } = queue.add({ kind: "delete", id });
   reversible(`Deleted ${quoted(task)}`, () => {
     if (queue.cancel(op)) return;
-    const fields = Object.fromEntries(FIELDS.map((name) => [name, task[name]])
-      .filter(([, value]) => value !== null && value !== undefined));
-    if (reminderPassed(task.due_date, task.reminder_offset_minutes)) delete fields.reminder_offset_minutes;
-    add(fields);
+    queue.add({ kind: "restore", id, fields: task });
   });
 }

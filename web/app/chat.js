@@ -8,7 +8,7 @@ import { opens } from "./task.js";
 
 const IDEAS = ["What is due this week?", "Add buy milk tomorrow at 9am #home", "Every Monday 9am standup", "What is overdue?"];
 const ACTS = { add_task: ["plus", "Added"], update_task: ["note", "Changed"], complete_task: ["done", "Completed"],
-  delete_task: ["trash", "Deleted"], set_reminder: ["bell", "Reminder set"], undo: ["repeat", "Undone"] };
+  delete_task: ["trash", "Deleted"], restore_task: ["repeat", "Brought back"], set_reminder: ["bell", "Reminder set"], undo: ["repeat", "Undone"] };
 
 let user = "";
 let conversation = null;

@@ -53,6 +53,7 @@ function inWords(name, value) {
 }
 
 function entryText(entry, before) {
+  if (entry.event_type === "task.created" && entry.version > 1) return "Brought back";
   if (entry.event_type !== "task.updated") return EVENTS[entry.event_type] ?? entry.event_type;
   const names = Object.keys(NAMES).filter((name) => before && JSON.stringify(before[name] ?? null) !== JSON.stringify(entry.payload?.[name] ?? null));
   return names.length ? names.map((name) => `${NAMES[name][0].toUpperCase()}${NAMES[name].slice(1)}: ${inWords(name, before[name])} → ${inWords(name, entry.payload[name])}`).join("; ")

@@ -85,7 +85,7 @@ function onEvent({ id, event, data }) {
   if (!data) return;
   const { event_type, payload, task_id } = JSON.parse(data);
   if (event_type === "reminder.sent") handlers.onReminder({ id: task_id, title: payload.task_title, due: payload.due_at });
-  else if (payload.action === "deleted") store.forget(task_id);
+  else if (payload.action === "deleted") store.forget(task_id, payload.task?.version);
   else if (payload.task) store.hear(payload.task);
 }
 

@@ -60,6 +60,12 @@ async function remove(op) {
   return {};
 }
 
+async function restore(op) {
+  const { data } = await call("POST", url(op.id) + "/restore");
+  store.accept(data);
+  return { task: data };
+}
+
 // Whichever tab sends: the user sees it in the tab they look at.
 function show({ key, text, label, change }) {
   told.set(key, toast(text, { kind: "problem", label, action: () => {
@@ -80,11 +86,13 @@ function withBase(change) {
   return { ...change, base: Object.fromEntries(Object.keys(change.fields).map((name) => [name, task?.[name] ?? null])) };
 }
 
-const SEND = { create, update, complete, delete: remove };
+const SEND = { create, update, complete, delete: remove, restore };
 
 function giveUp(op, error) {
   const title = store.get(op.id)?.title ?? op.fields?.title ?? "A task";
-  if (error.status === 404) {
+  if (error.status === 404 && op.kind === "restore") {
+    tell(op.seq, `“${title}” cannot be brought back any more.`);
+  } else if (error.status === 404) {
     store.forget(op.id);
     tell(op.seq, `“${title}” was deleted elsewhere; the change was dropped.`);
   } else {

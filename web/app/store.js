@@ -5,9 +5,9 @@
  * @typedef {object} Task  as the API gives it, and `waiting`: it has changes that were not sent
  * @typedef {object} Op  a change not yet sent
  * @property {string} seq  order, and key in the database
- * @property {"create"|"update"|"complete"|"delete"} kind
+ * @property {"create"|"update"|"complete"|"delete"|"restore"} kind
  * @property {string} id  of the task; of one made here, a name until the server gives its id
- * @property {Object<string, any>} [fields]  what a create or update sets
+ * @property {Object<string, any>} [fields]  what a create or update sets, or a restore brings back
  * @property {Object<string, any>} [base]  the values of these fields before
  * @property {number} [version]  of the task it was made on
  * @property {string} [key]  Idempotency-Key of a create
@@ -16,7 +16,7 @@
 const ECHO_MS = 2000;
 
 const known = new Map(); // id -> task, as the server said
-const gone = new Set(); // ids that were deleted: a late event must not bring them back
+const gone = new Map(); // id -> version, of the deleted: a late event of it must not bring them back
 const real = new Map(); // name of a task made here -> the server's id
 const names = new Map(); // and back
 const held = []; // new tasks of the stream, while creates of this browser are not answered
@@ -35,17 +35,21 @@ export const realId = (id) => real.get(id) ?? id;
 /** A name of the task that stays the same when the server gives it an id. @param {string} id */
 export const keyOf = (id) => names.get(id) ?? id;
 
+function base(tasks, op, id) {
+  if (op.kind === "create") return { ...EMPTY, id, created_at: new Date(Number(op.seq.slice(0, 13))).toISOString() };
+  return tasks.get(id) ?? (op.kind === "restore" ? op.fields : undefined);
+}
+
 function apply(tasks, op) {
   const id = realId(op.id);
-  const task = op.kind === "create"
-    ? { ...EMPTY, id, created_at: new Date(Number(op.seq.slice(0, 13))).toISOString() } : tasks.get(id);
+  const task = base(tasks, op, id);
   if (!task) return;
   if (op.kind === "delete") {
     tasks.delete(id);
     return;
   }
-  const fields = op.kind === "complete" ? { status: "completed" } : op.fields;
-  tasks.set(id, { ...task, ...fields, waiting: true,
+  const fields = op.kind === "complete" ? { status: "completed" } : op.kind === "restore" ? {} : op.fields;
+  tasks.set(id, { ...task, ...fields, id, waiting: true,
     is_recurring: Boolean("recurrence_rule" in fields ? fields.recurrence_rule : task.recurrence_rule) });
 }
 
@@ -100,10 +104,12 @@ export function keepIn(fn) {
   keep = fn;
 }
 
+const isGone = (task) => gone.get(task.id) >= task.version;
+
 /** Takes what the server says of a task, unless something newer is known. @param {Task} task */
 export function accept(task) {
   const have = known.get(task.id);
-  if (gone.has(task.id) || have && have.version >= task.version) return;
+  if (isGone(task) || have && have.version >= task.version) return;
   known.set(task.id, task);
   touched?.add(task.id);
   save(task.id);
@@ -123,12 +129,15 @@ export function hear(task) {
   setTimeout(release, ECHO_MS);
 }
 
-/** @param {string} id */
-export function forget(id) {
-  gone.add(realId(id));
-  if (!known.delete(realId(id))) return;
-  touched?.add(realId(id));
-  save(realId(id));
+/** @param {string} name @param {number} [version]  its last one, where that is known: a newer one has come back */
+export function forget(name, version) {
+  const id = realId(name);
+  const have = known.get(id)?.version ?? 0;
+  if (have > (version ?? have)) return;
+  gone.set(id, Math.max(gone.get(id) ?? 0, version ?? have));
+  if (!known.delete(id)) return;
+  touched?.add(id);
+  save(id);
   changed();
 }
 
@@ -149,7 +158,7 @@ export function replace(tasks) {
   const late = touched ?? new Set();
   touched = null;
   known.clear();
-  for (const task of tasks) if (!gone.has(task.id) && !late.has(task.id)) known.set(task.id, task);
+  for (const task of tasks) if (!isGone(task) && !late.has(task.id)) known.set(task.id, task);
   for (const task of kept) known.set(task.id, task);
   keep?.([...known.values()], [], true);
   changed();

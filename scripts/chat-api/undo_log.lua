@@ -1,0 +1,63 @@
+-- A user's changes that were made outside of a conversation, by programs that keep none: what takes
+-- each of them back (undo_steps), the newest first to go.
+local db = require("host.db")
+local json = require("lib.json")
+local log = require("host.log")
+local store = require("lib.store")
+local time = require("host.time")
+
+local undo_log = {}
+
+local KEPT = 20 -- of a user
+
+local ADD = "WITH old AS (DELETE FROM chat.undo WHERE user_id = $1 AND id <= (SELECT id"
+  .. " FROM chat.undo WHERE user_id = $1 ORDER BY id DESC OFFSET " .. KEPT - 1 .. " LIMIT 1))"
+  .. " INSERT INTO chat.undo (user_id, step) VALUES ($1, $2)"
+-- Of two that take at once each gets another one.
+local TAKE = "DELETE FROM chat.undo WHERE id = (SELECT id FROM chat.undo WHERE user_id = $1"
+  .. " ORDER BY id DESC LIMIT 1 FOR UPDATE SKIP LOCKED) AND made_at > $2::timestamptz"
+  .. " RETURNING id::text AS id, step"
+local GIVE_BACK = "INSERT INTO chat.undo (id, user_id, step) OVERRIDING SYSTEM VALUE"
+  .. " VALUES ($1::bigint, $2, $3) ON CONFLICT DO NOTHING"
+
+---@class undo_log.Entry
+---@field id string
+---@field step undo_steps.Step
+
+---Keeps steps, the oldest first. Their changes are made: where they cannot be kept, the log says
+---so.
+---@param user string
+---@param steps undo_steps.Step[]
+function undo_log.add(user, steps)
+  for _, step in ipairs(steps) do
+    local rows, err = db.execute(ADD, user, json.encode(step))
+    if not rows then
+      log.warn("a change cannot be undone", { error = store.problem(err).detail })
+    end
+  end
+end
+
+---Takes the user's newest step out; nil without a problem: there is none.
+---@param user string
+---@param since_ms integer  only if it was made later
+---@return undo_log.Entry|nil
+---@return Problem|nil problem
+function undo_log.take(user, since_ms)
+  local rows, err = db.execute(TAKE, user, time.format(since_ms))
+  if not rows then
+    return nil, store.problem(err)
+  end
+  return rows[1] and { id = rows[1].id, step = json.decode(rows[1].step) } or nil
+end
+
+---Puts a step back in its place that could not be taken back.
+---@param user string
+---@param entry undo_log.Entry
+function undo_log.give_back(user, entry)
+  local rows, err = db.execute(GIVE_BACK, entry.id, user, json.encode(entry.step))
+  if not rows then
+    log.warn("a change cannot be undone", { error = store.problem(err).detail })
+  end
+end
+
+return undo_log
