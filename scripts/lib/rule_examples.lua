@@ -14,8 +14,8 @@ local time = require("host.time")
 
 local rule_examples = {}
 
--- On a machine that is taken away for a moment (an overcommitted host counts that as CPU time of the
--- thread) a good call may go over its budget: so many of a file's may be made once more.
+-- A good call may go over its budget where the machine is taken away for a moment, which an
+-- overcommitted one counts as the thread's CPU time: so many of a file may be made once more.
 local SECOND_TRIES = 8
 
 local EXAMPLE = shape.record({ name = shape.string({ min = 1, max = 200, one_line = true }),
