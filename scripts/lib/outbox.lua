@@ -120,10 +120,10 @@ end
 -- Where reading begins. Rows that were deleted stay in table and index while anybody holds an old
 -- snapshot, and reading from the beginning would pass all of them in every round.
 --
--- An id is settled when nobody can still commit it. Rows come after their transaction has its own id
--- (xid), so at a mark all that have an outbox id below the highest one seen have a lower xid than
--- the mark's, and are at their end once no transaction that runs has one. Below the lowest row and
--- below what is settled there is nothing, but for a row that an operator retries, which the
+-- An id is settled when nobody can still commit it. Rows come after their transaction has its own
+-- id (xid), so at a mark all that have an outbox id below the highest one seen have a lower xid
+-- than the mark's, and are at their end once no transaction that runs has one. Below the lowest row
+-- and below what is settled there is nothing, but for a row that an operator retries, which the
 -- next whole read finds; as it does where buckets were gained.
 local XIDS = "SELECT pg_current_xact_id()::text AS mine,"
   .. " pg_snapshot_xmin(pg_current_snapshot())::text AS oldest"
