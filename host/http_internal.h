@@ -49,6 +49,7 @@ struct http_server {
     size_t connection_count, busy_count, exchange_count, stream_count;
     size_t large_count;    // requests with a body over body_limit
     size_t accepted_count; // since the start
+    int vain;              // times in a row that a connection was there and none was accepted
     uv_poll_t *poll;
     uv_prepare_t *prepare;
     uv_idle_t *busy; // keeps the loop from sleeping while libmicrohttpd has work left

@@ -28,6 +28,7 @@ enum {
     CROWD_ASKS = 256, // of the kernel, in such a look
     SETTLED_MS = 20,  // of an idle connection that may be closed
     SWEEP_MS = 1000,
+    MAX_VAIN = 16,  // tries in a row to accept a connection
     MAX_TURNS = 32, // of libmicrohttpd in one turn of the loop
     MAX_LARGE = 8,  // requests with a body over body_limit: what they hold must stay little
 };
@@ -226,7 +227,8 @@ static void on_readable(uv_poll_t *poll, int status, int events) {
     if (memory_is_short())
         make_room(server);
     // Without a descriptor for its first connection libmicrohttpd would try for ever.
-    if (had == 0 && server->accepted_count == accepted)
+    server->vain = had == 0 && server->accepted_count == accepted ? server->vain + 1 : 0;
+    if (server->vain > MAX_VAIN)
         uv_poll_stop(poll); // until on_sweep
 }
 
@@ -250,6 +252,7 @@ static void on_sweep(uv_timer_t *timer) {
     for (struct connection *c = server->connections; c; c = c->next)
         if (is_late(c, now))
             shutdown(c->fd, SHUT_RDWR);
+    server->vain = 0;
     uv_poll_start(server->poll, UV_READABLE, on_readable);
     turn(server);
 }
