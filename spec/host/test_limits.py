@@ -172,6 +172,7 @@ class Allocations(Case):
         self.program = self.start(("chat-api", "audit-service"), **self.faulty.env)
         self.ended, self.answers = 0, {}
         self.read = 0    # of the log: what earlier lives have written
+        self.started()
 
     def back(self):
         """Starts it again when it has ended as it should."""
@@ -186,6 +187,11 @@ class Allocations(Case):
         self.faulty.set(fail_at=0)
         self.read = len(self.program.log_text())
         self.program.start()
+        self.started()
+
+    def started(self):
+        """It answers a moment before; what fails then is no request's."""
+        wait_until(lambda: '"started"' in self.program.log_text()[self.read:], 30, "its start")
 
     def may_end(self):
         try:
