@@ -90,12 +90,13 @@ function BACK.added(tasks, user, step)
   return tasks.delete(user, step.id)
 end
 
--- A reminder that is over by now is not set again.
+-- A reminder that would be over by now is left out.
 function BACK.changed(tasks, user, step)
-  local task, why = tasks.update(user, step.id, step.before)
-  if not task and why.status == 422 and step.before.reminder_offset_minutes then
-    step.before.reminder_offset_minutes = nil
-    task, why = tasks.update(user, step.id, step.before)
+  local before = step.before
+  local task, why = tasks.update(user, step.id, before)
+  if not task and why.status == 422 and (before.due_date or before.reminder_offset_minutes) then
+    before.reminder_offset_minutes = null
+    task, why = tasks.update(user, step.id, before)
   end
   if task and step.next_id then
     tasks.delete(user, step.next_id)
@@ -116,11 +117,10 @@ undo_steps.TOOLS = { added = "delete_task", changed = "update_task", deleted = "
 ---@param step undo_steps.Step
 ---@return table|nil result   the task, or of one that was added {deleted, id}
 ---@return Problem|nil problem  404: it is not there any more
----@return_overload table, nil
----@return_overload nil, Problem
+---@return boolean|nil later      with a problem: another try may do it
 function undo_steps.take_back(tasks, user, step)
   local result, why = BACK[step.what](tasks, user, step)
-  return result, why
+  return result, why, why and why.status >= 500
 end
 
 return undo_steps

@@ -135,6 +135,16 @@ describe("a conversation", function()
       assert.are.equal(2, #tasks.items)
     end)
 
+    it("goes on where something can never be taken back", function()
+      said("add one apple", "rename one apple to two pears")
+      function tasks.update()
+        return nil, { status = 422, detail = "title must not be blank" }
+      end
+      assert.is_truthy(said("undo"):find("title must not be blank", 1, true))
+      assert.are.equal('Taken back: "one apple" is off your list again.', said("undo"))
+      assert.are.equal("", titles())
+    end)
+
     describe("where another program changed something", function()
       local entry, given_back
 

@@ -496,6 +496,40 @@ class Undo(McpCase):
         self.refused('"Second" is not there any more')
         self.assertEqual(self.do("undo")["title"], "First")
 
+    def sql(self, text):
+        return postgres().sql(text, self.host.database)
+
+    def edit_step(self, old, new):
+        """The user's newest step, as time or an operator's rules make another of it."""
+        self.sql(f"UPDATE chat.undo SET step = replace(step, '{old}', '{new}') WHERE id = (SELECT max(id) FROM chat.undo WHERE user_id = '{self.user}')")
+
+    def test_a_due_date_whose_reminder_is_over_by_now_comes_back_without_it(self):
+        task = self.do("add_task", title="Call", due_date="2031-01-05T15:00:00Z", reminder_offset_minutes=5)
+        self.do("update_task", task_id=task["id"], due_date="2032-01-05T15:00:00Z")
+        self.edit_step("2031-01-05", "2021-01-05")
+        undone = self.do("undo")["task"]
+        self.assertEqual((undone["due_date"], undone["reminder_offset_minutes"]), ("2021-01-05T15:00:00.000Z", None))
+
+    def test_what_can_never_be_taken_back_is_said_and_the_change_before_is_next(self):
+        self.do("add_task", title="First")
+        task = self.do("add_task", title="Second")
+        self.do("update_task", task_id=task["id"], title="Third")
+        self.edit_step('"title":"Second"}', '"title":""}')
+        self.refused('The change of "Second" cannot be undone: title must be')
+        self.assertEqual((self.do("undo")["title"], self.titles()), ("Second", ["First"]))
+
+    def test_what_cannot_be_taken_back_now_stays_in_its_place(self):
+        self.do("add_task", title="Milk")
+        self.say("add bread")
+        self.sql(f"CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''no''; END';"
+                 f" CREATE TRIGGER refuse BEFORE DELETE ON chat.task FOR EACH ROW WHEN (OLD.user_id = '{self.user}') EXECUTE FUNCTION refuse()")
+        try:
+            self.refused("")
+        finally:
+            self.sql("DROP TRIGGER refuse ON chat.task; DROP FUNCTION refuse")
+        self.assertEqual(self.say("undo"), 'Taken back: "bread" is off your list again.')
+        self.assertEqual((self.do("undo")["title"], self.titles()), ("Milk", []))
+
     def test_takes_no_arguments(self):
         self.refused("task_id is not known", task_id="x")
 
