@@ -12,8 +12,8 @@ local FIELDS = { "title", "description", "status", "priority", "due_date", "tags
 ---@field what "added"|"changed"|"deleted"
 ---@field id string           of the task
 ---@field title string        as it was
----@field before table|nil    of a change: the fields that it changed, as they were
----@field next_id string|nil  of a completion: the next occurrence that it brought
+---@field before table|nil  of a change: the fields that it changed, as they were
+---@field completed boolean|nil  it was a completion, which may bring a next occurrence
 
 local function same(a, b)
   if type(a) == "table" and type(b) == "table" then
@@ -56,7 +56,8 @@ function undo_steps.watch(tasks, steps)
     local after, why = tasks.update(user, id, input, options)
     local changed = before and after and differences(before, after)
     if changed and next(changed) then
-      note({ what = "changed", id = id, title = before.title, before = changed })
+      note({ what = "changed", id = id, title = before.title, before = changed,
+        completed = changed.status and after.status == "completed" or nil })
     end
     return after, why
   end
@@ -65,9 +66,8 @@ function undo_steps.watch(tasks, steps)
     local before = tasks.get(user, id)
     local answer, why = tasks.complete(user, id)
     if before and answer and before.status ~= "completed" then
-      local following = answer.next_task
       note({ what = "changed", id = id, title = before.title, before = { status = before.status },
-        next_id = following ~= null and following and following.id or nil })
+        completed = true })
     end
     return answer, why
   end
@@ -90,6 +90,15 @@ function BACK.added(tasks, user, step)
   return tasks.delete(user, step.id)
 end
 
+-- The open next occurrence of a task goes; the problem where it could not.
+local function remove_next(tasks, user, id)
+  local following, why = tasks.next_of(user, id)
+  if following and following.status ~= "completed" then
+    why = select(2, tasks.delete(user, following.id))
+  end
+  return why and why.status ~= 404 and why or nil
+end
+
 -- A reminder that would be over by now is left out.
 function BACK.changed(tasks, user, step)
   local before = step.before
@@ -98,8 +107,9 @@ function BACK.changed(tasks, user, step)
     before.reminder_offset_minutes = null
     task, why = tasks.update(user, step.id, before)
   end
-  if task and step.next_id then
-    tasks.delete(user, step.next_id)
+  local failed = task and step.completed and remove_next(tasks, user, step.id)
+  if failed then
+    return nil, failed
   end
   return task, why
 end
