@@ -151,8 +151,6 @@ local function reminder_of(before, after, now_ms)
   return had and "clear" or "keep"
 end
 
----@alias task_store.Result table[]|nil, host.db.Error|nil  rows.affected is 0: nothing was written
-
 ---@param task table
 ---@param change task_events.Change
 ---@return host.db.Rows|nil rows
