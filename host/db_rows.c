@@ -63,11 +63,10 @@ long db_rows_affected(const struct db_rows *rows) {
 // Migrations.
 
 enum { LOCK_TRIES = 120, LOCK_PAUSE_MS = 300 };
-
 enum { LOCKED = 1 }; // beside 0 and -1: a lock was not had in time
 
-static int run_sql(PGconn *pg, const char *sql, const char *what, struct err *err) {
-    PGresult *result = PQexec(pg, sql);
+// Frees the result.
+static int check(PGconn *pg, PGresult *result, const char *what, struct err *err) {
     ExecStatusType status = PQresultStatus(result);
     const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     bool locked = state && strcmp(state, "55P03") == 0;
@@ -81,6 +80,10 @@ static int run_sql(PGconn *pg, const char *sql, const char *what, struct err *er
     return locked ? LOCKED : -1;
 }
 
+static int run_sql(PGconn *pg, const char *sql, const char *what, struct err *err) {
+    return check(pg, PQexec(pg, sql), what, err);
+}
+
 static int read_whole(const char *path, struct buf *out, struct err *err) {
     FILE *file = fopen(path, "rb");
     if (!file)
@@ -89,8 +92,9 @@ static int read_whole(const char *path, struct buf *out, struct err *err) {
     size_t got;
     while ((got = fread(chunk, 1, sizeof chunk, file)) > 0)
         buf_add(out, chunk, got);
+    bool failed = ferror(file) != 0;
     fclose(file);
-    return 0;
+    return failed ? err_set(err, "cannot read %s", path) : 0;
 }
 
 static void digest_hex(const struct buf *text, char hex[65]) {
@@ -124,11 +128,14 @@ static int run_file(PGconn *pg, const char *sql, const char *const name_and_dige
     int status = run_sql(pg, "BEGIN; SET LOCAL lock_timeout = 200", what, err);
     if (status == 0)
         status = run_sql(pg, sql, what, err);
-    if (status == 0) {
-        PQclear(PQexecParams(pg, "INSERT INTO public.todo_migration (name, digest) VALUES ($1, $2)",
-                             2, NULL, name_and_digest, NULL, NULL, 0));
+    if (status == 0) // COMMIT does not fail after a statement that has: it rolls back
+        status = check(
+            pg,
+            PQexecParams(pg, "INSERT INTO public.todo_migration (name, digest) VALUES ($1, $2)", 2,
+                         NULL, name_and_digest, NULL, NULL, 0),
+            what, err);
+    if (status == 0)
         status = run_sql(pg, "COMMIT", what, err);
-    }
     if (status != 0)
         PQclear(PQexec(pg, "ROLLBACK"));
     return status;

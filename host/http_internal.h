@@ -47,25 +47,28 @@ struct http_server {
     struct connection *connections, *oldest; // the newest first
     struct http_stream *streams;
     size_t connection_count, busy_count, exchange_count, stream_count;
-    size_t large_count; // requests with a body over body_limit
+    size_t large_count;    // requests with a body over body_limit
+    size_t accepted_count; // since the start
+    int vain;              // times in a row that a connection was there and none was accepted
     uv_poll_t *poll;
     uv_prepare_t *prepare;
     uv_idle_t *busy; // keeps the loop from sleeping while libmicrohttpd has work left
     struct http_exchange *late, **late_tail; // the soonest first
     uv_timer_t *pause;                       // until then
     uv_timer_t *sweep;
-    uv_timer_t *crowd; // runs while there are more than max_connections
+    uv_timer_t *crowd; // runs while there are more than max_connections, or memory is short
 };
 
 // Adds headers to a response; one with CR or LF in it is left out and logged.
 void http_add_headers(struct MHD_Response *response, const struct http_header *headers,
-                      size_t count, bool close);
+                      size_t count);
 
-// Hands the answer of an exchange to libmicrohttpd, or drops it when the client has left.
+// Hands the answer of an exchange to libmicrohttpd, or drops it when the client has left. While the
+// server drains it closes the connection.
 void http_give(struct http_exchange *exchange, int status, struct MHD_Response *response);
 
 // Answers a request that no script is asked about with a problem (RFC 9457), and closes. detail
 // NULL: the status says enough.
 enum MHD_Result http_refuse(struct http_exchange *exchange, int status, const char *detail);
-// The same for a body that is too large, once it is being read.
-enum MHD_Result http_refuse_in_body(struct http_exchange *exchange, const char *detail);
+// The same once the body is being read.
+enum MHD_Result http_refuse_in_body(struct http_exchange *exchange, int status, const char *detail);

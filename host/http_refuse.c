@@ -16,17 +16,13 @@ static const char *sentence(int status) {
     }
 }
 
-static struct MHD_Response *problem(int status, const char *detail) {
-    struct buf text = {0};
-    buf_addf(&text, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d,\"detail\":",
+static void add_problem(struct buf *text, int status, const char *detail) {
+    buf_addf(text, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d,\"detail\":",
              MHD_get_reason_phrase_for((unsigned)status), status);
-    buf_add_json(&text, detail, strlen(detail));
-    buf_addc(&text, '}');
-    struct MHD_Response *response =
-        xtaken(MHD_create_response_from_buffer(text.len, text.data, MHD_RESPMEM_MUST_FREE));
-    MHD_add_response_header(response, "Content-Type", "application/problem+json");
-    MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
-    return response;
+    if (!detail)
+        detail = sentence(status);
+    buf_add_json(text, detail, strlen(detail));
+    buf_addc(text, '}');
 }
 
 static void tell_refused(const struct http_exchange *exchange, int status) {
@@ -37,9 +33,14 @@ static void tell_refused(const struct http_exchange *exchange, int status) {
 
 enum MHD_Result http_refuse(struct http_exchange *exchange, int status, const char *detail) {
     tell_refused(exchange, status);
-    struct MHD_Response *response = problem(status, detail ? detail : sentence(status));
+    struct buf text = {0};
+    add_problem(&text, status, detail);
+    struct MHD_Response *response =
+        xtaken(MHD_create_response_from_buffer(text.len, text.data, MHD_RESPMEM_MUST_FREE));
+    MHD_add_response_header(response, "Content-Type", "application/problem+json");
+    MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
     struct http_header headers[HTTP_MAX_GRANT];
-    http_add_headers(response, headers, http_grant(exchange, headers), false);
+    http_add_headers(response, headers, http_grant(exchange, headers));
     MHD_add_response_header(response, "Connection", "close");
     if (status == 503)
         MHD_add_response_header(response, "Retry-After", "1");
@@ -50,17 +51,16 @@ enum MHD_Result http_refuse(struct http_exchange *exchange, int status, const ch
 
 // Once a body is being read libmicrohttpd takes no answer any more, so this one goes out by hand;
 // nothing else has been sent for this request, and the connection ends with it.
-enum MHD_Result http_refuse_in_body(struct http_exchange *exchange, const char *detail) {
-    tell_refused(exchange, 413);
+enum MHD_Result http_refuse_in_body(struct http_exchange *exchange, int status,
+                                    const char *detail) {
+    tell_refused(exchange, status);
     struct buf text = {0}, head = {0};
-    buf_adds(&text, "{\"type\":\"about:blank\",\"title\":\"Content Too Large\",\"status\":413,"
-                    "\"detail\":");
-    buf_add_json(&text, detail, strlen(detail));
-    buf_addc(&text, '}');
+    add_problem(&text, status, detail);
     buf_addf(&head,
-             "HTTP/1.1 413 Content Too Large\r\nContent-Type: application/problem+json\r\n"
-             "Content-Length: %zu\r\nConnection: close\r\n",
-             text.len);
+             "HTTP/1.1 %d %s\r\nContent-Type: application/problem+json\r\n"
+             "X-Content-Type-Options: nosniff\r\nContent-Length: %zu\r\nConnection: close\r\n%s",
+             status, MHD_get_reason_phrase_for((unsigned)status), text.len,
+             status == 503 ? "Retry-After: 1\r\n" : "");
     struct http_header headers[HTTP_MAX_GRANT];
     size_t count = http_grant(exchange, headers);
     for (size_t i = 0; i < count; i++)

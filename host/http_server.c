@@ -23,10 +23,12 @@ enum {
     HEAD_MS = 10000,
     BODY_MS = 30000,
     WRITE_MS = 30000,
-    PAUSE_MS = 100,  // before a refusal that would be asked for again at once
-    CROWD_MS = 20,   // between looks for idle connections, while there are too many
-    SETTLED_MS = 20, // of an idle connection that may be closed for a new one
+    PAUSE_MS = 100,   // before a refusal that would be asked for again at once
+    CROWD_MS = 20,    // between looks for idle connections, while there are too many
+    CROWD_ASKS = 256, // of the kernel, in such a look
+    SETTLED_MS = 20,  // of an idle connection that may be closed
     SWEEP_MS = 1000,
+    MAX_VAIN = 16,  // tries in a row to accept a connection
     MAX_TURNS = 32, // of libmicrohttpd in one turn of the loop
     MAX_LARGE = 8,  // requests with a body over body_limit: what they hold must stay little
 };
@@ -78,11 +80,14 @@ static uint64_t bytes_received(int fd) {
     return tcp_state_of(fd).bytes_received;
 }
 
-// The client has gone in the middle of a request. libmicrohttpd does not notice when the end came
+static bool is_unfinished(const struct connection *connection) {
+    return connection->phase == HEAD || connection->phase == BODY;
+}
+
+// The client of an unfinished request has gone. libmicrohttpd does not notice when the end came
 // together with the last bytes.
 static bool was_left(const struct connection *connection) {
-    return (connection->phase == HEAD || connection->phase == BODY) &&
-           tcp_state_of(connection->fd).base.tcpi_state == TCP_CLOSE_WAIT;
+    return tcp_state_of(connection->fd).base.tcpi_state == TCP_CLOSE_WAIT;
 }
 
 static void describe_peer(struct connection *connection, const struct sockaddr *address) {
@@ -104,30 +109,46 @@ static bool has_work(struct http_server *server) {
 }
 
 // With an external loop a resumed connection wakes nobody, and one epoll event can leave work
-// behind.
+// behind. Once memory is short, on_crowd comes before more is read.
 static void turn(struct http_server *server) {
     for (int i = 0; i < MAX_TURNS; i++) {
         server->resumed = false;
         MHD_run(server->daemon);
-        if (!has_work(server))
+        if (!has_work(server) || (memory_is_short() && !server->quiesced))
             return;
     }
 }
 
-// New connections take the place of the oldest ones that do nothing, or whose client has gone.
+static bool may_be_closed(const struct connection *connection, uint64_t now, int *asks) {
+    if (now - connection->since < SETTLED_MS)
+        return false;
+    if (connection->phase == IDLE || (connection->phase == HEAD && memory_is_short()))
+        return true;
+    return is_unfinished(connection) && (*asks)-- > 0 && was_left(connection);
+}
+
+// New connections take the place of the oldest idle ones, and of those whose client has gone. While
+// memory is short all idle ones go, and those with half a head: each holds a pool.
 static void on_crowd(uv_timer_t *timer) {
     struct http_server *server = timer->data;
     uint64_t now = uv_now(server->loop);
-    size_t most = server->options.max_connections, left = server->connection_count;
-    for (struct connection *c = server->oldest; c && left > most; c = c->prev) {
-        if (now - c->since < SETTLED_MS || (c->phase != IDLE && !was_left(c)))
-            continue;
-        shutdown(c->fd, SHUT_RDWR);
-        left--;
-    }
+    turn(server); // whose request has come by now is not idle
+    size_t most = memory_is_short() ? 0 : server->options.max_connections;
+    size_t left = server->connection_count;
+    int asks = CROWD_ASKS;
+    for (struct connection *c = server->oldest; c && left > most; c = c->prev)
+        if (may_be_closed(c, now, &asks)) {
+            shutdown(c->fd, SHUT_RDWR);
+            left--;
+        }
     turn(server);
-    if (server->connection_count <= most)
+    if (!memory_is_short() && server->connection_count <= server->options.max_connections)
         uv_timer_stop(timer);
+}
+
+static void make_room(struct http_server *server) {
+    if (!uv_is_active((uv_handle_t *)server->crowd))
+        uv_timer_start(server->crowd, on_crowd, 0, CROWD_MS);
 }
 
 static void add_connection(struct http_server *server, struct connection *made) {
@@ -135,8 +156,9 @@ static void add_connection(struct http_server *server, struct connection *made) 
     *(made->next ? &made->next->prev : &server->oldest) = made;
     server->connections = made;
     memory_add(POOL_BYTES);
+    server->accepted_count++;
     if (++server->connection_count > server->options.max_connections)
-        uv_timer_start(server->crowd, on_crowd, 0, CROWD_MS);
+        make_room(server);
 }
 
 static void remove_connection(struct http_server *server, struct connection *gone) {
@@ -199,7 +221,15 @@ static bool is_late(struct connection *connection, uint64_t now) {
 static void on_readable(uv_poll_t *poll, int status, int events) {
     (void)status;
     (void)events;
-    turn(poll->data);
+    struct http_server *server = poll->data;
+    size_t had = server->connection_count, accepted = server->accepted_count;
+    turn(server);
+    if (memory_is_short())
+        make_room(server);
+    // Without a descriptor for its first connection libmicrohttpd would try for ever.
+    server->vain = had == 0 && server->accepted_count == accepted ? server->vain + 1 : 0;
+    if (server->vain > MAX_VAIN)
+        uv_poll_stop(poll); // until on_sweep
 }
 
 static void on_busy(uv_idle_t *idle) {
@@ -222,6 +252,8 @@ static void on_sweep(uv_timer_t *timer) {
     for (struct connection *c = server->connections; c; c = c->next)
         if (is_late(c, now))
             shutdown(c->fd, SHUT_RDWR);
+    server->vain = 0;
+    uv_poll_start(server->poll, UV_READABLE, on_readable);
     turn(server);
 }
 
@@ -234,10 +266,13 @@ static void *on_target(void *user, const char *target, struct MHD_Connection *mh
     exchange->mhd = mhd;
     exchange->connection = connection_of(mhd);
     exchange->target = xstrdup(target);
+    memory_add(POOL_BYTES); // written to now, if not before
     if (exchange->connection && exchange->connection->phase == IDLE)
         set_phase(exchange->connection, HEAD);
     return exchange;
 }
+
+static const char MEMORY_IS_SHORT[] = "Memory is short";
 
 static size_t limit_of(const struct http_server *server, const char *target) {
     const char *path = server->options.large_path;
@@ -249,12 +284,6 @@ static size_t limit_of(const struct http_server *server, const char *target) {
 static enum MHD_Result begin(struct http_exchange *exchange, const char *method,
                              const char *version) {
     struct http_server *server = exchange->server;
-    if (!http_is_probe(exchange->target)) {
-        if (server->busy_count > server->options.max_connections)
-            return http_refuse(exchange, 503, NULL);
-        if (memory_is_short())
-            return http_refuse(exchange, 503, "Memory is short");
-    }
     struct http_fields fields;
     http_fields_gather(exchange->mhd, &fields);
     const union MHD_ConnectionInfo *size =
@@ -272,6 +301,12 @@ static enum MHD_Result begin(struct http_exchange *exchange, const char *method,
         return http_refuse(exchange, 400, "A header is folded or holds a NUL");
     if (verdict.status)
         return http_refuse(exchange, verdict.status, verdict.reason);
+    if (verdict.has_body || !http_is_probe(exchange->target)) {
+        if (server->busy_count > server->options.max_connections)
+            return http_refuse(exchange, 503, NULL);
+        if (memory_is_short())
+            return http_refuse(exchange, 503, MEMORY_IS_SHORT);
+    }
     exchange->body_limit = server->options.body_limit;
     if (verdict.content_length > server->options.body_limit) {
         if (server->large_count == MAX_LARGE)
@@ -289,7 +324,11 @@ static enum MHD_Result take_body(struct http_exchange *exchange, const char *byt
         return MHD_NO;
     if (exchange->body.len + *len > exchange->body_limit) {
         exchange->closing = true;
-        return http_refuse_in_body(exchange, "The body is too large");
+        return http_refuse_in_body(exchange, 413, NULL);
+    }
+    if (memory_is_short()) {
+        exchange->closing = true;
+        return http_refuse_in_body(exchange, 503, MEMORY_IS_SHORT);
     }
     buf_add(&exchange->body, bytes, *len);
     memory_add(*len);
@@ -395,14 +434,12 @@ static bool is_clean(const char *text) {
 }
 
 void http_add_headers(struct MHD_Response *response, const struct http_header *headers,
-                      size_t count, bool close) {
+                      size_t count) {
     for (size_t i = 0; i < count; i++) {
         if (!is_clean(headers[i].name) || !is_clean(headers[i].value) ||
             MHD_add_response_header(response, headers[i].name, headers[i].value) != MHD_YES)
             log_event(LOG_WARN, "reply header left out", "name", headers[i].name, NULL);
     }
-    if (close)
-        MHD_add_response_header(response, "Connection", "close");
 }
 
 size_t http_grant(const struct http_exchange *exchange,
@@ -421,6 +458,8 @@ void http_give(struct http_exchange *exchange, int status, struct MHD_Response *
         free_exchange(exchange);
         return;
     }
+    if (exchange->server->draining)
+        MHD_add_response_header(response, "Connection", "close");
     exchange->response = response;
     if (exchange->suspended) {
         exchange->suspended = false;
@@ -429,18 +468,17 @@ void http_give(struct http_exchange *exchange, int status, struct MHD_Response *
     }
 }
 
-static struct MHD_Response *make_response(const struct http_exchange *exchange,
-                                          const struct http_header *headers, size_t header_count,
+static struct MHD_Response *make_response(const struct http_header *headers, size_t header_count,
                                           const char *body, size_t body_len) {
     struct MHD_Response *response = xtaken(
         MHD_create_response_from_buffer(body_len, (void *)(uintptr_t)body, MHD_RESPMEM_MUST_COPY));
-    http_add_headers(response, headers, header_count, exchange->server->draining);
+    http_add_headers(response, headers, header_count);
     return response;
 }
 
 void http_reply(struct http_exchange *exchange, int status, const struct http_header *headers,
                 size_t header_count, const char *body, size_t body_len) {
-    http_give(exchange, status, make_response(exchange, headers, header_count, body, body_len));
+    http_give(exchange, status, make_response(headers, header_count, body, body_len));
 }
 
 static void on_pause_over(uv_timer_t *timer) {
@@ -460,7 +498,7 @@ static void on_pause_over(uv_timer_t *timer) {
 void http_reply_later(struct http_exchange *exchange, int status, const struct http_header *headers,
                       size_t header_count, const char *body, size_t body_len) {
     struct http_server *server = exchange->server;
-    exchange->late_response = make_response(exchange, headers, header_count, body, body_len);
+    exchange->late_response = make_response(headers, header_count, body, body_len);
     exchange->late_status = status;
     exchange->late_at = uv_now(server->loop) + PAUSE_MS;
     if (!server->late)

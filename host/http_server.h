@@ -2,9 +2,9 @@
 // head (http_check.h), and hands it over by value; the owner answers at once or later, exactly
 // once. What libmicrohttpd 0.9.75 leaves open is closed here: a front check on the raw head,
 // deadlines for slow heads, bodies and readers, a connection limit that answers 503, as do requests
-// while memory is short (memory.h); /health, /ready and /metrics are answered all the same. Loop
-// thread only. libmicrohttpd is used behind this header alone: here, in http_refuse.c,
-// http_fields.c and http_stream.c.
+// while memory is short (memory.h), when idle connections and half heads are closed; /health,
+// /ready and /metrics without a body are answered all the same. Loop thread only. libmicrohttpd is
+// used behind this header alone: here, in http_refuse.c, http_fields.c and http_stream.c.
 #pragma once
 
 #include <stdbool.h>

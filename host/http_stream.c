@@ -72,7 +72,7 @@ struct http_stream *http_reply_stream(struct http_exchange *exchange, int status
     exchange->stream = exchange->mhd ? stream : NULL;
     struct MHD_Response *response = xtaken(MHD_create_response_from_callback(
         MHD_SIZE_UNKNOWN, 4096, on_stream_read, stream, on_stream_freed));
-    http_add_headers(response, headers, header_count, exchange->server->draining);
+    http_add_headers(response, headers, header_count);
     http_give(exchange, status, response);
     return stream;
 }

@@ -135,6 +135,7 @@ static int command_services(int count, char **words) {
 }
 
 // Commands whose meaning is the scripts': lib/commands.lua.
+
 // What the scripts know how to do. It answers with what it prints, and does not log but for debug.
 static int execute(const struct config *config, const char *name, enum config_needs needs,
                    const struct api_service *services, int service_count, int count, char **words) {

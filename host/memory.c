@@ -18,12 +18,12 @@ enum { STEP = 64 };       // a part of the limit, after which it is looked at on
 
 // The files of a version of control groups.
 struct version {
-    const char *limit, *used, *cache;
+    const char *limit, *used, *inactive, *active; // the last two: lines of memory.stat
 };
 
 static const struct version VERSIONS[] = {
-    {"memory.max", "memory.current", "inactive_file"},
-    {"memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"},
+    {"memory.max", "memory.current", "inactive_file", "active_file"},
+    {"memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file", "total_active_file"},
 };
 enum { VERSION_COUNT = sizeof VERSIONS / sizeof *VERSIONS };
 
@@ -55,17 +55,18 @@ static double read_number(const char *name) {
     return value;
 }
 
-// 0: it is not told.
+// Of files, which the kernel drops before it ends a process, those in use as well. 0: it is not
+// told.
 static double read_cache(void) {
     char key[64];
-    double value = 0;
+    double value, sum = 0;
     FILE *file = open_file("memory.stat");
-    bool found = false;
-    while (file && !found && fscanf(file, "%63s %lf", key, &value) == 2)
-        found = strcmp(key, version->cache) == 0;
+    while (file && fscanf(file, "%63s %lf", key, &value) == 2)
+        if (strcmp(key, version->inactive) == 0 || strcmp(key, version->active) == 0)
+            sum += value;
     if (file)
         fclose(file);
-    return found ? value : 0;
+    return sum;
 }
 
 static bool use(const char *folder, const char *below) {
@@ -111,13 +112,6 @@ static bool use_own(void) {
     return found;
 }
 
-int memory_init(const char *folder, struct err *err) {
-    atomic_store(&is_short, false);
-    if (folder ? use(folder, "") : use_own())
-        return 0;
-    return folder ? err_set(err, "MEMORY_CGROUP: no memory limit in %s", folder) : 0;
-}
-
 double memory_limit(void) {
     double machine = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
     return version ? fmin(machine, read_number(version->limit)) : machine;
@@ -138,6 +132,15 @@ static void look(void) {
     atomic_store(&is_short, now);
     atomic_store(&added, 0);
     atomic_store(&step, limit > 0 ? (size_t)(limit / STEP) : SIZE_MAX);
+}
+
+int memory_init(const char *folder, struct err *err) {
+    atomic_store(&is_short, false);
+    bool found = folder ? use(folder, "") : use_own();
+    if (folder && !found)
+        return err_set(err, "MEMORY_CGROUP: no memory limit in %s", folder);
+    look(); // so that memory_add knows the limit from the start
+    return 0;
 }
 
 // What was freed goes back to the kernel, or the shortage would have no end.

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "memory.h"
+
 enum { MAX_LABELS = 6, MAX_BUCKETS = 20, MAX_FAMILIES = 256, MAX_SERIES = 1000, SLOTS = 64 };
 
 struct metric {

@@ -33,8 +33,6 @@ static bool is_module_name(const char *name) {
 static int read_all(int fd, const char *name, char *text, size_t size, struct err *err) {
     for (size_t len = 0; len < size;) {
         ssize_t got = TEMP_FAILURE_RETRY(read(fd, text + len, size - len));
-        if (got < 0 && errno == EINTR)
-            continue;
         if (got < 0)
             return err_set(err, "%s cannot be read: %s", name, strerror(errno));
         if (got == 0)

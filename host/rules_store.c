@@ -67,8 +67,6 @@ static int open_folder(const char *state_folder, bool make, struct err *err) {
 static int write_all(int fd, const char *bytes, size_t len) {
     while (len > 0) {
         ssize_t done = TEMP_FAILURE_RETRY(write(fd, bytes, len));
-        if (done < 0 && errno == EINTR)
-            continue;
         if (done < 0)
             return -1;
         bytes += done;

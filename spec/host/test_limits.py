@@ -46,12 +46,12 @@ def own_group():
 
 
 class Memory(Case):
-    def group(self, limit, used, cache=0):
-        """A folder that reads as a group's."""
+    def group(self, limit, used, inactive=0, active=0):
+        """A folder that reads as a group's. What is used comes last, so that none of it is seen without its cache."""
         if not hasattr(self, "folder"):
             self.folder = tempfile.mkdtemp(prefix="todo-spec-group-")
             self.addCleanup(shutil.rmtree, self.folder)
-        for name, value in (("memory.max", limit), ("memory.current", used), ("memory.stat", f"anon 1\ninactive_file {cache}\nactive_file 2")):
+        for name, value in (("memory.max", limit), ("memory.stat", f"anon 1\ninactive_file {inactive}\nactive_file {active}"), ("memory.current", used)):
             with open(os.path.join(self.folder, "new"), "w") as file:
                 file.write(f"{value}\n")
             os.rename(os.path.join(self.folder, "new"), os.path.join(self.folder, name))
@@ -62,7 +62,7 @@ class Memory(Case):
         wait_until(lambda: '"started"' in host.log_text(), 20, "its watch")
         short = lambda: '\nprocess_memory_short 1\n' in host.get("/metrics", token=None).body.decode()  # noqa: E731
         self.assertEqual(host.post("/api/tasks", {"title": "t"}).status, 201)
-        self.group(1000 * MIB, 900 * MIB, cache=150 * MIB)    # what the kernel can take back does not count
+        self.group(1000 * MIB, 990 * MIB, inactive=150 * MIB, active=150 * MIB)    # what the kernel can take back does not count
         time.sleep(0.3)
         self.assertEqual(host.post("/api/tasks", {"title": "t"}).status, 201)
         self.group(1000 * MIB, 810 * MIB)
@@ -91,41 +91,62 @@ class Memory(Case):
         self.assertIn("no memory limit in /tmp", host.log_text())
 
     @unittest.skipIf(SANITIZED, "its memory is the sanitizer's")
-    def test_unfinished_bodies_do_not_get_it_killed(self):
+    def test_clients_do_not_get_it_killed(self):
         """They hold more than the group may have: without a refusal the kernel ends the process."""
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if hard < 8192:
+            self.skipTest("too few descriptors")
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
         made = own_group()
         if not made:
             self.skipTest("no control group can be made here")
         folder, limit = made
-        host, held = None, []
+        host = None
+        more = f"Host: a\r\nAuthorization: Bearer {token()}\r\nContent-Type: application/json\r\nContent-Length: 65000\r\n\r\n".encode()
+        body = b"x" * 64000
+        floods = {
+            "bodies": (1000, b"POST /api/tasks HTTP/1.1\r\n" + more + body),
+            "bodies, all heads first": (1000, b"POST /api/tasks HTTP/1.1\r\n" + more, body),
+            "bodies for a probe": (1000, b"POST /health HTTP/1.1\r\n" + more + body),
+            "connections that rest": (3000, b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n"),
+            "heads": (3000, b"GET /api/tasks HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 15000),
+        }
         try:
             with open(os.path.join(folder, limit), "w") as file:
-                file.write(str(96 * MIB))
+                file.write(str(64 * MIB))
             host = self.start(start=False)
             host.before = lambda: self.enter(folder)
             host.start()
             wait_until(lambda: '"started"' in host.log_text(), 20, "its watch")
-            head = f"POST /api/tasks HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token()}\r\nContent-Type: application/json\r\nContent-Length: 65000\r\n\r\n"
-            for _ in range(1500):
-                s = socket.create_connection(("127.0.0.1", host.base), timeout=20)
-                held.append(s)
-                try:
-                    s.sendall(head.encode() + b"x" * 64000)
-                except OSError:
-                    pass    # it was refused
-                self.assertIsNone(host.process.poll(), host.log_text()[-2000:])
-            self.assertIn("memory is short", host.log_text())
-            self.assertEqual(host.get("/health", token=None).status, 200)
-            for s in held:
-                s.close()
-            wait_until(lambda: host.post("/api/tasks", {"title": "t"}).status == 201, 30, "room again")
+            for name, (count, *parts) in floods.items():
+                with self.subTest(name):
+                    before = len(host.log_text())
+                    self.flood(host, count, parts)
+                    self.assertIn("memory is short", host.log_text()[before:])
+                    wait_until(lambda: host.post("/api/tasks", {"title": "t"}).status == 201, 40, "room again")
             host.stop()
         finally:
-            for s in held:
-                s.close()
             if host and host.process and host.process.poll() is None:
                 host.kill()
             wait_until(lambda: not os.path.exists(folder) or not self.remove_group(folder), 10, "the group's end")
+
+    def flood(self, host, count, parts):
+        """So many connections, each of which sends all parts but finishes nothing; one part is sent on all before the next."""
+        held = []
+        try:
+            for part in parts:
+                for n in range(count):
+                    try:
+                        if part is parts[0]:
+                            held.append(socket.create_connection(("127.0.0.1", host.base), timeout=20))
+                        held[n].sendall(part)
+                    except OSError:
+                        self.assertIsNone(host.process.poll(), host.log_text()[-2000:])    # else it was refused
+            self.assertEqual(host.get("/health", token=None).status, 200, host.log_text()[-2000:])
+        finally:
+            for s in held:
+                s.close()
 
     def enter(self, folder):
         with open(os.path.join(folder, "cgroup.procs"), "w") as file:
@@ -329,8 +350,14 @@ class Descriptors(Case):
         host = self.start()
         self.assertEqual(host.post("/api/tasks", {"title": "t"}).status, 201)
         pid, most = host.process.pid, resource.prlimit(host.process.pid, resource.RLIMIT_NOFILE)
-        used = max(int(n) for n in os.listdir(f"/proc/{pid}/fd")) + 1
-        resource.prlimit(pid, resource.RLIMIT_NOFILE, (used, most[1]))
+        seen = []
+
+        def settled():
+            seen.append(set(os.listdir(f"/proc/{pid}/fd")))
+            return len(seen) > 5 and all(s == seen[-1] for s in seen[-6:])
+        wait_until(settled, 30, "the end of what it opens for a moment")
+        first = next(n for n in range(len(seen[-1]) + 1) if str(n) not in seen[-1])
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (first, most[1]))
         held = self.hold(host, 100, b"GET /api/tasks HTTP/1.1\r\nHost: a\r\n\r\n")
 
         def rests():

@@ -140,17 +140,39 @@ class Upgrade(Case):
             writers.stop()
         self.check(writers)
 
-    def test_a_migration_that_must_wait_makes_nobody_wait(self):
-        """A long read, such as a backup, holds the table; who stands behind the migration must not stand for long."""
-        host = self.start()
+    def hold(self, sql):
+        """A session in a transaction that has done this, which returns 0."""
         psql = subprocess.Popen(["psql", "-h", "127.0.0.1", "-p", str(postgres().port), "-U", "postgres", "-d", self.database, "-X", "-q", "-A", "-t"],
                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.addCleanup(psql.stdout.close)
         self.addCleanup(psql.wait)
         self.addCleanup(psql.stdin.close)
-        psql.stdin.write("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM chat.task;\n")
+        psql.stdin.write(f"BEGIN ISOLATION LEVEL REPEATABLE READ; {sql};\n")
         psql.stdin.flush()
         self.assertEqual(psql.stdout.readline().strip(), "0")
+        return psql
+
+    def test_a_migration_that_cannot_be_noted_is_tried_again(self):
+        """COMMIT says nothing when the note before it has failed: it takes the migration back."""
+        host = self.start(start=False)
+        psql = self.hold("LOCK TABLE public.todo_migration IN SHARE MODE; SELECT 0")
+        results = []
+        sql = self.scripts_of_next("CREATE TABLE chat.spec_next (id uuid PRIMARY KEY);")
+        migration = threading.Thread(target=lambda: results.append(host.run("migrate", SCRIPTS_DIR=sql)))
+        migration.start()
+        waits = lambda: self.sql("SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'public.todo_migration'::regclass") == "1"  # noqa: E731
+        for expected in (True, False, True):
+            wait_until(lambda expected=expected: waits() == expected, 20, "the note's second try")
+        psql.stdin.write("COMMIT;\n")
+        psql.stdin.flush()
+        migration.join(40)
+        self.assertEqual([r.returncode for r in results], [0], results)
+        self.assertEqual(self.sql("SELECT count(*) FROM chat.spec_next"), "0")
+
+    def test_a_migration_that_must_wait_makes_nobody_wait(self):
+        """A long read, such as a backup, holds the table; who stands behind the migration must not stand for long."""
+        host = self.start()
+        psql = self.hold("SELECT count(*) FROM chat.task")
         writers = Writers([host])
         results = []
         sql = self.scripts_of_next("ALTER TABLE chat.task ADD COLUMN spec_note text;")
