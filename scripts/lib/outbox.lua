@@ -35,7 +35,7 @@ local BREAKER = 5                 -- failures after which one batch alone tries 
 local COUNT_MS = 5000
 local STOP_MS = 2500              -- for the last round
 local LAG_BUCKETS = { 0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 300 }
-local SETTLE_MS = 5000            -- longer than a transaction that adds rows may last
+local SETTLE_MS = 200             -- between two looks at who may still add rows
 local WHOLE_MS = 10000            -- between two reads from the very beginning
 local EXACT = 10000               -- rows counted one by one
 local ROW_BYTES = 200              -- of a row beside its data
@@ -118,14 +118,33 @@ local function batches_of(rows)
 end
 
 -- Where reading begins. Rows that were deleted stay in table and index while anybody holds an old
--- snapshot, and reading from the beginning would pass all of them in every round. An id is settled
--- when a higher one was seen SETTLE_MS ago: whatever has it is committed, or never will be. Below
--- the lowest row and below what is settled there is nothing, but for a row that an operator
--- retries, which the next whole read finds; as it does where buckets were gained.
+-- snapshot, and reading from the beginning would pass all of them in every round.
+--
+-- An id is settled when nobody can still commit it. Rows come after their transaction has its own
+-- id (xid), so at a mark all that have an outbox id below the highest one seen have a lower xid
+-- than the mark's, and are at their end once no transaction that runs has one. Below the lowest row
+-- and below what is settled there is nothing, but for a row that an operator retries, which the
+-- next whole read finds; as it does where buckets were gained.
+local XIDS = "SELECT pg_current_xact_id()::text AS mine,"
+  .. " pg_snapshot_xmin(pg_current_snapshot())::text AS oldest"
+
 local function new_start()
-  local at, highest, mark, settled, owned = 0, 0, 0, 0, nil
-  local marked_ms, whole_ms = 0, 0 ---@type number, number
+  local at, highest, settled, owned = 0, 0, 0, nil ---@type integer, integer, integer, string|nil
+  local mark, marked_ms, whole_ms = { id = 0, xid = 0 }, 0, 0
   local start = {}
+
+  -- Before a read, so that it sees what has come to its end by now.
+  local function settle(now)
+    local rows = db.query(XIDS)
+    if not rows then
+      return
+    end
+    marked_ms = now
+    if tonumber(rows[1].oldest) >= mark.xid then
+      settled = mark.id
+      mark = { id = highest, xid = tonumber(rows[1].mine) }
+    end
+  end
 
   function start.next(buckets)
     local now, list = time.monotonic_ms(), {}
@@ -134,23 +153,21 @@ local function new_start()
     end
     table.sort(list)
     local key = table.concat(list, " ")
+    if now - marked_ms >= SETTLE_MS and highest > settled then
+      settle(now)
+    end
     if key ~= owned or now - whole_ms >= WHOLE_MS then
-      at, owned = 0, key
-      whole_ms = now
+      at, owned, whole_ms = 0, key, now
     end
     return string.format("%d", at)
   end
 
   -- `whole`: no topic was left out.
   function start.note(rows, whole)
-    local now, lowest = time.monotonic_ms(), nil
+    local lowest ---@type integer|nil
     for _, row in ipairs(rows) do
       highest = math.max(highest, row.id)
       lowest = math.min(lowest or row.id, row.id)
-    end
-    if now - marked_ms >= SETTLE_MS then
-      settled, mark = mark, highest --[[@as integer]]
-      marked_ms = now
     end
     if whole then
       at = math.min(lowest or settled, settled)

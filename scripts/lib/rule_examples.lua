@@ -14,6 +14,10 @@ local time = require("host.time")
 
 local rule_examples = {}
 
+-- A good call may go over its budget where the machine is taken away for a moment, which an
+-- overcommitted one counts as the thread's CPU time: so many of a file may be made once more.
+local SECOND_TRIES = 8
+
 local EXAMPLE = shape.record({ name = shape.string({ min = 1, max = 200, one_line = true }),
   call = shape.string({ min = 1, max = 100, one_line = true }), args = shape.list(shape.any()),
   result = shape.any() })
@@ -51,6 +55,18 @@ function rule_examples.check_args(name, args, count)
     if message then
       return message
     end
+  end
+end
+
+-- try, which makes up to so many calls again that went over their time.
+local function again(try, left)
+  return function(...)
+    local got, err = try(...)
+    if err and err.code == "budget" and left > 0 then
+      left = left - 1
+      got, err = try(...)
+    end
+    return got, err
   end
 end
 
@@ -104,6 +120,7 @@ function rule_examples.check(file, text, try)
   if not examples then
     return 0, { message }
   end
+  try = again(try, SECOND_TRIES)
   local failures, groups = {}, {}
   for i, example in ipairs(examples) do
     message = run(file, example, try)

@@ -176,12 +176,12 @@ class Up(unittest.TestCase):
         return said
 
     def everything(self):
-        """{KIND NAMESPACE/NAME: resourceVersion} of what the scripts make; what controllers and stand-ins write is in status."""
+        """{KIND NAMESPACE/NAME: generation or version} of what the scripts make; what controllers and stand-ins write is in status."""
         kinds = ("secrets,services,serviceaccounts,deployments.apps,statefulsets.apps,namespaces,roles,rolebindings,clusterroles,clusterrolebindings,"
                  "networkpolicies,poddisruptionbudgets,customresourcedefinitions,components.dapr.io,configurations.dapr.io,kafkas,kafkatopics,kafkanodepools,"
                  "configmaps,pods")
         found = json.loads(self.kube.kubectl("get", kinds, "--all-namespaces", "--output", "json"))["items"]
-        return {f"{i['kind']} {i['metadata'].get('namespace', '')}/{i['metadata']['name']}": i["metadata"]["resourceVersion"]
+        return {f"{i['kind']} {i['metadata'].get('namespace', '')}/{i['metadata']['name']}": i["metadata"].get("generation", i["metadata"]["resourceVersion"])
                 for i in found if i["metadata"].get("namespace") not in ("kube-system", "default")}
 
     def check_from_nothing_and_again(self):

@@ -4,14 +4,16 @@ import json
 import os
 import re
 import socket
+import subprocess
 import sys
 import threading
 import time
 import unittest
+import uuid
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
 from sidecar import Sidecar  # noqa: E402
-from system import Host, postgres, token, wait_until  # noqa: E402
+from system import PG_BIN, Host, postgres, token, wait_until  # noqa: E402
 
 
 class Relay(unittest.TestCase):
@@ -203,6 +205,28 @@ class Relay(unittest.TestCase):
             began = time.monotonic()
             self.write(10, 3, host)
             self.assertLess(time.monotonic() - began, 5)
+
+    def test_a_commit_that_hangs_is_not_overtaken_by_what_follows_it(self):
+        key = str(uuid.uuid4())
+        row = ("INSERT INTO chat.outbox (topic, key, version, event_id, event_type, data)"
+               f" VALUES ('task-events', '{key}', %d, gen_random_uuid(), 'task.updated', '{{\"version\":%d}}');\n")
+        url = postgres().url(self.host.database)
+        slow = subprocess.Popen([os.path.join(PG_BIN, "psql"), "-qAtX", url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        try:
+            slow.stdin.write("BEGIN;\n" + row % (1, 1) + "SELECT 'written';\n")
+            slow.stdin.flush()
+            self.assertEqual(slow.stdout.readline(), "written\n")
+            for _ in range(8):     # reading goes on meanwhile, and far beyond it
+                before = time.monotonic()
+                self.write(10, 1)
+                self.drained()
+                wait_until(lambda: time.monotonic() - before > 0.6, what="a look at what is settled")
+            slow.communicate("COMMIT;\n" + row % (2, 2), timeout=30)
+        finally:
+            slow.kill()
+            slow.wait()
+        self.drained()
+        self.assertEqual([e["data"]["version"] for k, e in self.sidecar.of("task-events") if k == key], [1, 2])
 
     def test_two_programs_share_the_work_and_keep_the_order(self):
         other = self.start_host(database=self.host.database)

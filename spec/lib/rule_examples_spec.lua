@@ -40,6 +40,38 @@ describe("the examples of", function()
   end)
 end)
 
+describe("a call that goes over its time", function()
+  local function checked(count, slow)
+    local examples, calls = json.list({}), 0
+    for i = 1, count do
+      examples[i] = example("retry", { "log", i }, 1000)
+    end
+    local _, failures = rule_examples.check("notify", json.encode(examples), function()
+      calls = calls + 1
+      if calls <= slow then
+        return nil, { code = "budget", message = "it takes more than 5 ms of CPU time" }
+      end
+      return 1000
+    end)
+    return failures, calls
+  end
+
+  it("is made once more", function()
+    local failures, calls = checked(1, 1)
+    assert.same({}, failures)
+    assert.equal(2, calls)
+  end)
+
+  it("fails when it does so again", function()
+    assert.same({ 'example 1 "mine": it takes more than 5 ms of CPU time' }, (checked(1, 2)))
+  end)
+
+  it("is not made again when many do", function()
+    local _, calls = checked(100, 1000)
+    assert.is_true(calls < 110)
+  end)
+end)
+
 describe("an example", function()
   it("that holds is counted", function()
     assert.equal(1, rule_examples.run("notify", RETRY))

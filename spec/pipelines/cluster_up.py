@@ -10,11 +10,10 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "support"))
-from system import ROOT, Host, postgres, token  # noqa: E402
+from system import ROOT, HostCase, token  # noqa: E402
 
 DIGEST = "registry.example/todo-chatbot@sha256:" + "0123456789abcdef" * 4
 PARTS = ["postgres", "redis", "strimzi", "dapr", "kafka", "dapr-components"]
@@ -39,19 +38,9 @@ def archive(path, word):
             tar.addfile(entry, io.BytesIO(data))
 
 
-class Up(unittest.TestCase):
+class Up(HostCase):
     script, words = "minikube-up", ()
-
-    @classmethod
-    def setUpClass(cls):
-        cls.host = Host(("--all",), env={"LOG_LEVEL": "error"})
-
-    @classmethod
-    def tearDownClass(cls):
-        try:
-            cls.host.stop()
-        finally:
-            postgres().sql(f"DROP DATABASE IF EXISTS {cls.host.database} WITH (FORCE)")
+    services, env = ("--all",), {"LOG_LEVEL": "error"}
 
     def setUp(self):
         self.fake = tempfile.mkdtemp(prefix="todo-spec-up-")

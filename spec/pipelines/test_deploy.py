@@ -8,7 +8,7 @@ import tempfile
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
-from system import ROOT, Host, free_port, postgres, token  # noqa: E402
+from system import ROOT, HostCase, free_port, token  # noqa: E402
 
 IMAGE = "registry.example/todo-chatbot@sha256:" + "0123456789abcdef" * 4
 
@@ -49,17 +49,8 @@ esac
 """
 
 
-class Deploy(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.host = Host(("--all",), env={"LOG_LEVEL": "error"})
-
-    @classmethod
-    def tearDownClass(cls):
-        try:
-            cls.host.stop()
-        finally:
-            postgres().sql(f"DROP DATABASE IF EXISTS {cls.host.database} WITH (FORCE)")
+class Deploy(HostCase):
+    services, env = ("--all",), {"LOG_LEVEL": "error"}
 
     def setUp(self):
         self.fake = tempfile.mkdtemp(prefix="todo-spec-deploy-")
