@@ -129,8 +129,9 @@ local XIDS = "SELECT pg_current_xact_id()::text AS mine,"
   .. " pg_snapshot_xmin(pg_current_snapshot())::text AS oldest"
 
 local function new_start()
-  local at, highest, settled, owned = 0, 0, 0, nil ---@type integer, integer, integer, string|nil
-  local mark, marked_ms, whole_ms = { id = 0, xid = 0 }, 0, 0
+  local at, highest, settled, owned = 0, 0, 0, nil ---@type number, number, number, string|nil
+  local mark = { id = 0, xid = 0 } ---@type {id: number, xid: number}
+  local marked_ms, whole_ms = 0, 0 ---@type number, number
   local start = {}
 
   -- Before a read, so that it sees what has come to its end by now.
@@ -142,7 +143,7 @@ local function new_start()
     marked_ms = now
     if tonumber(rows[1].oldest) >= mark.xid then
       settled = mark.id
-      mark = { id = highest, xid = tonumber(rows[1].mine) }
+      mark = { id = highest, xid = tonumber(rows[1].mine) --[[@as number]] }
     end
   end
 
@@ -164,7 +165,7 @@ local function new_start()
 
   -- `whole`: no topic was left out.
   function start.note(rows, whole)
-    local lowest ---@type integer|nil
+    local lowest ---@type number|nil
     for _, row in ipairs(rows) do
       highest = math.max(highest, row.id)
       lowest = math.min(lowest or row.id, row.id)
