@@ -21,10 +21,10 @@ local worker = require("host.worker")
 
 local outbox = {}
 
-local BATCH = 100                 -- events in one bulk publish
+local BATCH = 50                  -- events in one bulk publish
 local BATCH_BYTES = 512 * 1024
 local LANES = 2                   -- bulk publishes at a time: more gain nothing, and crowd requests
-local ROUND = 200                 -- rows read at once; requests wait while they are taken in
+local ROUND = 100                 -- rows read at once; requests wait while they are taken in
 local POLL_MIN_MS, POLL_MAX_MS = 250, 1000
 -- Where buckets are shared, what one commits may be another process's to publish, who is not woken.
 local SHARED_MIN_MS, SHARED_MAX_MS = 15, 40

@@ -3,6 +3,7 @@ local components = require("sidecar.components")
 local crypto = require("host.crypto")
 local delivery = require("sidecar.delivery")
 local delivery_groups = require("sidecar.delivery_groups")
+local delivery_ids = require("sidecar.delivery_ids")
 local delivery_intake = require("sidecar.delivery_intake")
 local envelope = require("sidecar.envelope")
 local errors = require("sidecar.errors")
@@ -141,21 +142,23 @@ local function by_groups(groups, messages)
   return list
 end
 
--- Stores the parts side by side. Returns the error of one that was not taken.
+-- Stores the parts side by side. Returns the error of one that was not taken, and whether it is
+-- unknown what became of any.
 local function store_all(component, topic, now, parts)
-  local work, failure = {}, nil
+  local work, failure, unknown = {}, nil, false
   for i, part in ipairs(parts) do
     work[i] = function()
       local rows, err = store.insert(part.groups, component.name, topic, now, part.messages)
       part.stored = rows ~= nil
       failure = err or failure
-      if err and err.code ~= "unavailable" and err.code ~= "sql" then
+      if err and not store.is_known(err) then
+        unknown = true
         delivery_intake.look(part.groups) -- they may be there after all
       end
     end
   end
   fiber.all(work)
-  return failure
+  return failure, unknown
 end
 
 local function copy(message)
@@ -198,7 +201,8 @@ local function send(component, topic, messages)
     message.published, message.attempts = now, 0
   end
   local parts = by_groups(groups, messages)
-  local err = store_all(component, topic, now, parts)
+  local err, unknown = store_all(component, topic, now, parts)
+  delivery_ids.stored(first, unknown)
   offer_all(groups, parts)
   if err then
     return nil, err.message
