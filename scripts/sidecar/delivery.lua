@@ -6,7 +6,6 @@ local attempt = require("sidecar.attempt")
 local components = require("sidecar.components")
 local delivery_acks = require("sidecar.delivery_acks")
 local delivery_groups = require("sidecar.delivery_groups")
-local delivery_ids = require("sidecar.delivery_ids")
 local delivery_intake = require("sidecar.delivery_intake")
 local delivery_lanes = require("sidecar.delivery_lanes")
 local fiber = require("host.fiber")
@@ -35,6 +34,8 @@ local BULK_BYTES = 1024 * 1024 -- of one call, or a single larger message
 
 ---@type number
 local crowded_until = 0
+---@type number
+local next_id
 ---@type {deliveries: host.metrics.Counter, dead: host.metrics.Counter, pending: host.metrics.Gauge,
 ---held: host.metrics.Gauge}
 local count
@@ -60,10 +61,8 @@ local function dead_letter(group, message, subscription, why)
   local now = time.now_ms()
   local headers = record.dead_letter_headers(message, component)
   local id = delivery.reserve(1)
-  local moved, err = store.move(message, group.name, { app = group.app.id, topic = topic, id = id,
-    headers = headers, groups = names, reason = tostring(why), now = now })
-  delivery_ids.stored(id, err and not store.is_known(err))
-  if not moved then
+  if not store.move(message, group.name, { app = group.app.id, topic = topic, id = id,
+    headers = headers, groups = names, reason = tostring(why), now = now }) then
     delivery_intake.look(names) -- it may have been moved, the answer was lost
     return false
   end
@@ -253,12 +252,14 @@ function pump(group)
 end
 
 ---@param n integer  how many ids
----@return number    the first of them; delivery_ids.stored must be called with it
+---@return number    the first of them
 function delivery.reserve(n)
   if n >= BURST then
     crowded_until = time.monotonic_ms() + CROWD_MS
   end
-  return delivery_ids.reserve(n)
+  local first = next_id
+  next_id = next_id + n
+  return first
 end
 
 ---An app has come up, or its subscriptions have changed.
@@ -327,7 +328,7 @@ function delivery.start()
     last = store.last_id()
   end
   -- Ids grow over restarts too, also when the table is empty.
-  delivery_ids.begin(math.max(last + 1, time.now_ms() * 1000))
+  next_id = math.max(last + 1, time.now_ms() * 1000)
   ---@type any
   local counts = store.count()
   while not counts do

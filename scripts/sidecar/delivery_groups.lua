@@ -12,7 +12,7 @@ delivery_groups.all = {} -- by name
 
 -- The group of an app and a topic, and where it is a broadcast of a replica. Its lanes, what is
 -- ready and what is held are changed by delivery_lanes; behind, missed and reading by
--- delivery_intake; first and whole_ms by delivery_ids; running by delivery.
+-- delivery_intake; running by delivery.
 local function group_of(app, replica, pubsub, topic)
   local owner = replica and app.id .. "@" .. replica.port or app.id
   local key = subscriptions.key(pubsub, topic)

@@ -5,7 +5,6 @@
 -- takes messages from the table alone, oldest first, until a read finds none. There is no cursor:
 -- rows may be committed in another order than that of their ids.
 local delivery_groups = require("sidecar.delivery_groups")
-local delivery_ids = require("sidecar.delivery_ids")
 local delivery_lanes = require("sidecar.delivery_lanes")
 local fiber = require("host.fiber")
 local log = require("host.log")
@@ -53,16 +52,11 @@ end
 local function read_once(group, source)
   source.missed = false
   local lane = source ~= group and source.name or nil
-  local without = not lane and lanes_behind(group) or nil
-  local first, settled = delivery_ids.first_of(group)
-  local rows = store.read(group.name, first, held_ids(group), lane and LANE_READ or READ_ROWS,
-    without, lane)
+  local rows = store.read(group.name, held_ids(group), lane and LANE_READ or READ_ROWS,
+    not lane and lanes_behind(group) or nil, lane)
   if not rows then
     fiber.sleep(DATABASE_RETRY_MS)
     return
-  end
-  if without and #without == 0 then
-    delivery_ids.note(group, settled, rows)
   end
   if #rows == 0 and not source.missed then
     source.behind = false

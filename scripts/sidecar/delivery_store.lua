@@ -14,13 +14,12 @@ local INSERT = "INSERT INTO sidecar.delivery (grp, id, pubsub, topic, key, value
   .. " CROSS JOIN unnest($1::text[]) AS g"
 local READ = "SELECT id, pubsub, topic, key, value, encoding, headers, expires_ms, published_ms,"
   .. " attempts, retry_ms FROM (SELECT d.*, sum(octet_length(value)) OVER (ORDER BY id)"
-  .. " - octet_length(value) AS before FROM sidecar.delivery AS d WHERE d.grp = $1"
-  .. " AND d.id >= $4::bigint %s"
+  .. " - octet_length(value) AS before FROM sidecar.delivery AS d WHERE d.grp = $1 %s"
   -- Not a join: the scan stays in the order of the index, and the list is hashed.
   .. " AND d.id NOT IN (SELECT unnest($2::text[]::bigint[]))"
   .. " ORDER BY id LIMIT $3::integer) AS w WHERE before < " .. WINDOW_BYTES .. " ORDER BY id"
-local NOT_OF = "AND (d.key IS NULL OR d.key <> ALL ($5::text[]))"
-local ONLY_OF = "AND d.key = $5"
+local NOT_OF = "AND (d.key IS NULL OR d.key <> ALL ($4::text[]))"
+local ONLY_OF = "AND d.key = $4"
 local READ_ALL, READ_BUT, READ_LANE = READ:format(""), READ:format(NOT_OF), READ:format(ONLY_OF)
 -- Row by row through the whole key. PostgreSQL takes a queue for small long after it has grown, and
 -- would else read all of a group and compare each row with each id.
@@ -70,29 +69,22 @@ function delivery_store.insert(groups, pubsub, topic, published_ms, messages)
     int(published_ms), expires)
 end
 
----@param err host.db.Error
----@return boolean  it is certain that nothing has happened
-function delivery_store.is_known(err)
-  return err.code == "unavailable" or err.code == "sql"
-end
-
----The oldest messages of a group from an id on, without those in `held`.
+---The oldest messages of a group, without those in `held`.
 ---@param group string
----@param first number  no message that is wanted has a lower id
 ---@param held string[]
 ---@param limit integer
 ---@param without string[]|nil  keys to leave out
 ---@param lane string|nil       this key alone
 ---@return host.db.Rows|nil
 ---@return host.db.Error|nil
-function delivery_store.read(group, first, held, limit, without, lane)
+function delivery_store.read(group, held, limit, without, lane)
   if lane then
-    return db.query(READ_LANE, group, held, limit, int(first), lane)
+    return db.query(READ_LANE, group, held, limit, lane)
   end
   if without and #without > 0 then
-    return db.query(READ_BUT, group, held, limit, int(first), without)
+    return db.query(READ_BUT, group, held, limit, without)
   end
-  return db.query(READ_ALL, group, held, limit, int(first))
+  return db.query(READ_ALL, group, held, limit)
 end
 
 ---@param ids_of table<string, string[]>  by group

@@ -3,7 +3,6 @@ local components = require("sidecar.components")
 local crypto = require("host.crypto")
 local delivery = require("sidecar.delivery")
 local delivery_groups = require("sidecar.delivery_groups")
-local delivery_ids = require("sidecar.delivery_ids")
 local delivery_intake = require("sidecar.delivery_intake")
 local envelope = require("sidecar.envelope")
 local errors = require("sidecar.errors")
@@ -142,23 +141,21 @@ local function by_groups(groups, messages)
   return list
 end
 
--- Stores the parts side by side. Returns the error of one that was not taken, and whether it is
--- unknown what became of any.
+-- Stores the parts side by side. Returns the error of one that was not taken.
 local function store_all(component, topic, now, parts)
-  local work, failure, unknown = {}, nil, false
+  local work, failure = {}, nil
   for i, part in ipairs(parts) do
     work[i] = function()
       local rows, err = store.insert(part.groups, component.name, topic, now, part.messages)
       part.stored = rows ~= nil
       failure = err or failure
-      if err and not store.is_known(err) then
-        unknown = true
+      if err and err.code ~= "unavailable" and err.code ~= "sql" then
         delivery_intake.look(part.groups) -- they may be there after all
       end
     end
   end
   fiber.all(work)
-  return failure, unknown
+  return failure
 end
 
 local function copy(message)
@@ -201,8 +198,7 @@ local function send(component, topic, messages)
     message.published, message.attempts = now, 0
   end
   local parts = by_groups(groups, messages)
-  local err, unknown = store_all(component, topic, now, parts)
-  delivery_ids.stored(first, unknown)
+  local err = store_all(component, topic, now, parts)
   offer_all(groups, parts)
   if err then
     return nil, err.message
