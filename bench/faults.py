@@ -60,8 +60,8 @@ def accepted(host, before):
     return events.bound_of(before, route(host, name, "/api/tasks"), 0.99) * 1000
 
 
-def metrics(host, service="chat-api"):
-    reply = host.get("/metrics", token=None, port=host.port_of(service))
+def metrics(host):
+    reply = host.get("/metrics", token=None)
     if reply.status != 200:
         raise RuntimeError(f"/metrics is {reply.status}")
     return reply.body.decode()
@@ -148,52 +148,25 @@ def dequeue_rate(host, rows=10000):
     return rows / (time.monotonic() - began)
 
 
-def delivered(host):
-    return sum(float(v) for v in re.findall(r'^sidecar_deliveries_total{[^}]*app="audit-service",topic="task-events",outcome="ack"} (\S+)$', metrics(host, "sidecar"), re.M))
-
-
-def delivery_rate(host, rows=10000):
-    """Events a second that come through to the audit log, of a queue that is filled at once."""
-    before, began = delivered(host), time.monotonic()
-    events.sql(host, "INSERT INTO chat.outbox (topic, key, version, event_id, event_type, data) SELECT 'task-events', id, 1, id, 'task.created',"
-               " json_build_object('event_id', id, 'event_type', 'task.created', 'timestamp', '2026-01-01T10:00:00.000Z', 'user_id', 'nobody', 'task_id', id,"
-               f" 'payload', json_build_object('id', id, 'title', repeat('x', 200), 'version', 1)) FROM (SELECT gen_random_uuid() AS id FROM generate_series(1, {rows})) AS made")
-    system.wait_until(lambda: delivered(host) - before >= rows, 120, "all delivered")
-    return rows / (time.monotonic() - began)
-
-
-def rates(host):
-    """Of the relay alone, and of all up to the consumer."""
-    return [sorted(measure_rate(host) for _ in range(3))[1] for measure_rate in (dequeue_rate, delivery_rate)]
-
-
-def dead_rows(host, table):
-    schema, name = table.split(".")
-    return int(events.sql(host, "SELECT pg_stat_force_next_flush(); SELECT n_dead_tup FROM pg_stat_user_tables"
-                          f" WHERE schemaname = '{schema}' AND relname = '{name}'").split()[-1])
-
-
 def measure_held(figures, say):
     host = events.start_all()
     session = None
     try:
         events.paced(host.base, 5, rate=HELD_RATE)
         system.wait_until(lambda: events.pending(host) == 0, 60, "quiet")
-        free, free_delivery = rates(host)
+        free = sorted(dequeue_rate(host) for _ in range(3))[1]
         session = subprocess.Popen(["psql", "-X", "-q", "-h", "127.0.0.1", "-p", str(system.postgres().port), "-U", "postgres", "-d", host.database],
                                    stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
         session.stdin.write("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM chat.task;\n")
         session.stdin.flush()
         time.sleep(1)
         events.paced(host.base, HELD_SECONDS, rate=HELD_RATE)
-        system.wait_until(lambda: events.pending(host) == 0, 60, "quiet")
-        dead, dead_deliveries = dead_rows(host, "chat.outbox"), dead_rows(host, "sidecar.delivery")
-        held, held_delivery = rates(host)
+        system.wait_until(lambda: int(events.sql(host, "SELECT count(*) FROM chat.outbox")) == 0, 60, "quiet")
+        dead = int(events.sql(host, "SELECT pg_stat_force_next_flush(); SELECT n_dead_tup FROM pg_stat_user_tables WHERE schemaname = 'chat' AND relname = 'outbox'").split()[-1])
+        held = sorted(dequeue_rate(host) for _ in range(3))[1]
         figures.update({"dequeue_per_s": round(free), "held_seconds": HELD_SECONDS, "held_dead_rows": dead, "held_dequeue_per_s": round(held),
-                        "held_dequeue_ratio": round(held / free, 2), "delivery_per_s": round(free_delivery), "held_dead_deliveries": dead_deliveries,
-                        "held_delivery_per_s": round(held_delivery), "held_delivery_ratio": round(held_delivery / free_delivery, 2)})
-        say(f"  a held snapshot of {HELD_SECONDS} s, {dead} dead rows: published {held:,.0f} events/s, {free:,.0f} without;"
-            f" {dead_deliveries} of the sidecar: delivered {held_delivery:,.0f}/s, {free_delivery:,.0f} without")
+                        "held_dequeue_ratio": round(held / free, 2)})
+        say(f"  a held snapshot of {HELD_SECONDS} s, {dead} dead rows: {held:,.0f} events/s, {free:,.0f} without")
     finally:
         if session:
             session.stdin.close()
