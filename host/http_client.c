@@ -61,8 +61,11 @@ struct watch {
     curl_socket_t fd;
 };
 
+// With memory of its own libcurl 7.88 goes on after a failed allocation with an entry of a socket
+// that it has taken apart, and divides by its zero slots.
 static void init_curl(void) {
-    curl_global_init(CURL_GLOBAL_DEFAULT);
+    if (curl_global_init_mem(CURL_GLOBAL_DEFAULT, xmalloc, free, xrealloc, xstrdup, xcalloc) != 0)
+        out_of_memory();
 }
 
 // The address is known here for certain: whatever name led to it, it is what will be connected to.

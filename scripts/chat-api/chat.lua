@@ -121,7 +121,7 @@ end
 
 ---@class chat.Parts
 ---@field tasks table          chat-api/tasks: create, list, get, update, complete, delete,
----                           restore
+---                           restore, next_of
 ---@field conversations table  chat-api/conversations: open, save, recent
 ---@field calendar table       host.calendar
 ---@field clock fun(): integer milliseconds since 1970

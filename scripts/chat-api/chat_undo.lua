@@ -30,16 +30,16 @@ end
 
 local SAID = { added = "undone_added", changed = "undone_changed", deleted = "undone_deleted" }
 
--- One step back; true unless there was trouble.
+-- One step back; false where another try may do it.
 local function take_back(turn, step, tell)
   local tool = undo_steps.TOOLS[step.what]
-  local result, why = undo_steps.take_back(turn.tasks, turn.user, step)
+  local result, why, later = undo_steps.take_back(turn.tasks, turn.user, step)
   if not result and why.status == 404 then
     chat_turn.say(turn, "undone_gone", { title = step.title })
     return true
   elseif not result then
     chat_turn.fail(turn, tool, why)
-    return false
+    return not later
   end
   chat_turn.record(turn, tool, result)
   if step.what == "added" then

@@ -44,16 +44,19 @@ function mcp_undo.run(user, args)
     return nil, why or problem.not_found("There is nothing to undo")
   end
   local step = entry.step
-  local result, failed = undo_steps.take_back(tasks, user, step)
+  local result, failed, later = undo_steps.take_back(tasks, user, step)
   if result then
     return { message = SAID[step.what]:format(step.title), change = step.what, title = step.title,
       task = step.what ~= "added" and result or null }
-  elseif failed.status == 404 then
-    return nil, problem.not_found(json.encode(step.title) .. " is not there any more, so the last"
-      .. " change cannot be undone; call undo again for the one before")
+  elseif later then
+    undo_log.give_back(user, entry)
+    return nil, failed
   end
-  undo_log.give_back(user, entry)
-  return nil, failed
+  local title = json.encode(step.title)
+  local said = failed.status == 404
+    and title .. " is not there any more, so the last change cannot be undone"
+    or "The change of " .. title .. " cannot be undone: " .. failed.detail
+  return nil, problem.new(failed.status, said .. "; call undo again for the one before")
 end
 
 return mcp_undo

@@ -87,9 +87,9 @@ local function add_own(session, text)
   add_text(session, text)
 end
 
--- Takes bytes off the end, as far as nobody has read them.
+-- Takes bytes off the end, where nobody has read them and all of them were added.
 local function take_off(session, bytes)
-  if not session.turn.stream then
+  if not session.turn.stream and session.size <= MAX_TEXT then
     local text = table.concat(session.texts)
     session.texts = { words.cut(text, #text - bytes) }
   end

@@ -67,6 +67,19 @@ function task_reads.get(user, id)
   return (json.decode(text))
 end
 
+---The next occurrence that a task's completion has brought; nil without a problem: there is none.
+---@param user string
+---@param id string  a UUID
+---@return table|nil task
+---@return Problem|nil problem
+function task_reads.next_of(user, id)
+  local rows, err = task_store.find_child(user, id)
+  if not rows then
+    return nil, store.problem(err)
+  end
+  return rows[1] and task_fields.from_row(rows[1])
+end
+
 -- Rows in the order of the page, one more than asked for when there are more.
 ---@return host.db.Rows|nil
 ---@return host.db.Error|nil

@@ -52,7 +52,7 @@ local UPDATE = "WITH t AS (UPDATE chat.task SET title = $3, description = $4, st
 local DELETE = "WITH t AS (DELETE FROM chat.task WHERE id = $1::uuid AND user_id = $2"
   .. " AND version = $3::integer RETURNING id, version + 1 AS version, version > 1 AS is_parent),"
   .. " p AS (INSERT INTO chat.departed_parent (task_id, user_id) SELECT id, $2 FROM t"
-  .. " WHERE is_parent ON CONFLICT DO NOTHING),"
+  .. " WHERE is_parent ON CONFLICT (task_id) DO UPDATE SET departed_at = now()),"
   .. " d AS (INSERT INTO chat.deleted_task (task_id, user_id, version, task)"
   .. " SELECT id, $2, version - 1, $13 FROM t ON CONFLICT (task_id) DO UPDATE SET version ="
   .. " EXCLUDED.version, task = EXCLUDED.task, user_id = EXCLUDED.user_id, deleted_at = now())"
@@ -150,8 +150,6 @@ local function reminder_of(before, after, now_ms)
   end
   return had and "clear" or "keep"
 end
-
----@alias task_store.Result table[]|nil, host.db.Error|nil  rows.affected is 0: nothing was written
 
 ---@param task table
 ---@param change task_events.Change

@@ -20,7 +20,7 @@ local uuid = require("lib.uuid")
 local tasks = {}
 
 -- Chat and tools are handed one table of all that they may do with tasks.
-tasks.get, tasks.list = task_reads.get, task_reads.list
+tasks.get, tasks.list, tasks.next_of = task_reads.get, task_reads.list, task_reads.next_of
 tasks.reminders, tasks.usual_timezone = task_reads.reminders, task_reads.usual_timezone
 
 -- How often a change is decided anew because another one came between.
@@ -344,14 +344,11 @@ local function child_text(user, id, wait_ms)
   local ends_ms = time.monotonic_ms() + wait_ms
   local made = live.expect(id)
   while true do
-    local rows, err = task_store.find_child(user, id)
+    local child, why = task_reads.next_of(user, id)
     local left_ms = ends_ms - time.monotonic_ms()
-    if not rows or rows[1] or left_ms < 1 then
+    if child or why or left_ms < 1 then
       live.forget(id, made)
-      if not rows then
-        return nil, store.problem(err)
-      end
-      return rows[1] and task_fields.encode(task_fields.from_row(rows[1])) or "null"
+      return child and task_fields.encode(child) or not why and "null" or nil
     end
     made:wait(math.ceil(math.min(left_ms, CHILD_POLL_MS)))
   end

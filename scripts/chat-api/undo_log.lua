@@ -16,13 +16,14 @@ local ADD = "WITH old AS (DELETE FROM chat.undo WHERE user_id = $1 AND id <= (SE
 -- Of two that take at once each gets another one.
 local TAKE = "DELETE FROM chat.undo WHERE id = (SELECT id FROM chat.undo WHERE user_id = $1"
   .. " ORDER BY id DESC LIMIT 1 FOR UPDATE SKIP LOCKED) AND made_at > $2::timestamptz"
-  .. " RETURNING id::text AS id, step"
-local GIVE_BACK = "INSERT INTO chat.undo (id, user_id, step) OVERRIDING SYSTEM VALUE"
-  .. " VALUES ($1::bigint, $2, $3) ON CONFLICT DO NOTHING"
+  .. " RETURNING id::text AS id, step, made_at::text AS made_at"
+local GIVE_BACK = "INSERT INTO chat.undo (id, user_id, step, made_at) OVERRIDING SYSTEM VALUE"
+  .. " VALUES ($1::bigint, $2, $3, $4::timestamptz) ON CONFLICT DO NOTHING"
 
 ---@class undo_log.Entry
 ---@field id string
 ---@field step undo_steps.Step
+---@field made_at string
 
 ---Keeps steps, the oldest first. Their changes are made: where they cannot be kept, the log says
 ---so.
@@ -47,14 +48,15 @@ function undo_log.take(user, since_ms)
   if not rows then
     return nil, store.problem(err)
   end
-  return rows[1] and { id = rows[1].id, step = json.decode(rows[1].step) } or nil
+  local row = rows[1]
+  return row and { id = row.id, step = json.decode(row.step), made_at = row.made_at } or nil
 end
 
----Puts a step back in its place that could not be taken back.
+---Puts a step back in its place that could not be taken back now.
 ---@param user string
 ---@param entry undo_log.Entry
 function undo_log.give_back(user, entry)
-  local rows, err = db.execute(GIVE_BACK, entry.id, user, json.encode(entry.step))
+  local rows, err = db.execute(GIVE_BACK, entry.id, user, json.encode(entry.step), entry.made_at)
   if not rows then
     log.warn("a change cannot be undone", { error = store.problem(err).detail })
   end

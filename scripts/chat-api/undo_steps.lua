@@ -12,8 +12,8 @@ local FIELDS = { "title", "description", "status", "priority", "due_date", "tags
 ---@field what "added"|"changed"|"deleted"
 ---@field id string           of the task
 ---@field title string        as it was
----@field before table|nil    of a change: the fields that it changed, as they were
----@field next_id string|nil  of a completion: the next occurrence that it brought
+---@field before table|nil  of a change: the fields that it changed, as they were
+---@field completed boolean|nil  it was a completion, which may bring a next occurrence
 
 local function same(a, b)
   if type(a) == "table" and type(b) == "table" then
@@ -56,7 +56,8 @@ function undo_steps.watch(tasks, steps)
     local after, why = tasks.update(user, id, input, options)
     local changed = before and after and differences(before, after)
     if changed and next(changed) then
-      note({ what = "changed", id = id, title = before.title, before = changed })
+      note({ what = "changed", id = id, title = before.title, before = changed,
+        completed = changed.status and after.status == "completed" or nil })
     end
     return after, why
   end
@@ -65,9 +66,8 @@ function undo_steps.watch(tasks, steps)
     local before = tasks.get(user, id)
     local answer, why = tasks.complete(user, id)
     if before and answer and before.status ~= "completed" then
-      local following = answer.next_task
       note({ what = "changed", id = id, title = before.title, before = { status = before.status },
-        next_id = following ~= null and following and following.id or nil })
+        completed = true })
     end
     return answer, why
   end
@@ -90,15 +90,26 @@ function BACK.added(tasks, user, step)
   return tasks.delete(user, step.id)
 end
 
--- A reminder that is over by now is not set again.
-function BACK.changed(tasks, user, step)
-  local task, why = tasks.update(user, step.id, step.before)
-  if not task and why.status == 422 and step.before.reminder_offset_minutes then
-    step.before.reminder_offset_minutes = nil
-    task, why = tasks.update(user, step.id, step.before)
+-- The open next occurrence of a task goes; the problem where it could not.
+local function remove_next(tasks, user, id)
+  local following, why = tasks.next_of(user, id)
+  if following and following.status ~= "completed" then
+    why = select(2, tasks.delete(user, following.id))
   end
-  if task and step.next_id then
-    tasks.delete(user, step.next_id)
+  return why and why.status ~= 404 and why or nil
+end
+
+-- A reminder that would be over by now is left out.
+function BACK.changed(tasks, user, step)
+  local before = step.before
+  local task, why = tasks.update(user, step.id, before)
+  if not task and why.status == 422 and (before.due_date or before.reminder_offset_minutes) then
+    before.reminder_offset_minutes = null
+    task, why = tasks.update(user, step.id, before)
+  end
+  local failed = task and step.completed and remove_next(tasks, user, step.id)
+  if failed then
+    return nil, failed
   end
   return task, why
 end
@@ -116,11 +127,10 @@ undo_steps.TOOLS = { added = "delete_task", changed = "update_task", deleted = "
 ---@param step undo_steps.Step
 ---@return table|nil result   the task, or of one that was added {deleted, id}
 ---@return Problem|nil problem  404: it is not there any more
----@return_overload table, nil
----@return_overload nil, Problem
+---@return boolean|nil later      with a problem: another try may do it
 function undo_steps.take_back(tasks, user, step)
   local result, why = BACK[step.what](tasks, user, step)
-  return result, why
+  return result, why, why and why.status >= 500
 end
 
 return undo_steps

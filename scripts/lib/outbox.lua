@@ -21,10 +21,10 @@ local worker = require("host.worker")
 
 local outbox = {}
 
-local BATCH = 100                 -- events in one bulk publish
+local BATCH = 50                  -- events in one bulk publish
 local BATCH_BYTES = 512 * 1024
 local LANES = 2                   -- bulk publishes at a time: more gain nothing, and crowd requests
-local ROUND = 200                 -- rows read at once; requests wait while they are taken in
+local ROUND = 100                 -- rows read at once; requests wait while they are taken in
 local POLL_MIN_MS, POLL_MAX_MS = 250, 1000
 -- Where buckets are shared, what one commits may be another process's to publish, who is not woken.
 local SHARED_MIN_MS, SHARED_MAX_MS = 15, 40
@@ -129,8 +129,9 @@ local XIDS = "SELECT pg_current_xact_id()::text AS mine,"
   .. " pg_snapshot_xmin(pg_current_snapshot())::text AS oldest"
 
 local function new_start()
-  local at, highest, settled, owned = 0, 0, 0, nil ---@type integer, integer, integer, string|nil
-  local mark, marked_ms, whole_ms = { id = 0, xid = 0 }, 0, 0
+  local at, highest, settled, owned = 0, 0, 0, nil ---@type number, number, number, string|nil
+  local mark = { id = 0, xid = 0 } ---@type {id: number, xid: number}
+  local marked_ms, whole_ms = 0, 0 ---@type number, number
   local start = {}
 
   -- Before a read, so that it sees what has come to its end by now.
@@ -142,7 +143,7 @@ local function new_start()
     marked_ms = now
     if tonumber(rows[1].oldest) >= mark.xid then
       settled = mark.id
-      mark = { id = highest, xid = tonumber(rows[1].mine) }
+      mark = { id = highest, xid = tonumber(rows[1].mine) --[[@as number]] }
     end
   end
 
@@ -164,7 +165,7 @@ local function new_start()
 
   -- `whole`: no topic was left out.
   function start.note(rows, whole)
-    local lowest ---@type integer|nil
+    local lowest ---@type number|nil
     for _, row in ipairs(rows) do
       highest = math.max(highest, row.id)
       lowest = math.min(lowest or row.id, row.id)

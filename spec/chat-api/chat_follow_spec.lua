@@ -135,6 +135,29 @@ describe("a conversation", function()
       assert.are.equal(2, #tasks.items)
     end)
 
+    it("takes the next one of a series away, at another try where it could not", function()
+      said("add water plants", "complete water plants")
+      local first, delete = tasks.items[1], tasks.delete
+      tasks.create("ann", { title = "the next", parent_task_id = first.id })
+      function tasks.delete()
+        return nil, { status = 503, detail = "The database is not available right now" }
+      end
+      assert.is_truthy(said("undo"):find("not available", 1, true))
+      tasks.delete = delete
+      assert.is_truthy(said("undo"):find("water plants", 1, true))
+      assert.are.equal("water plants", titles())
+    end)
+
+    it("goes on where something can never be taken back", function()
+      said("add one apple", "rename one apple to two pears")
+      function tasks.update()
+        return nil, { status = 422, detail = "title must not be blank" }
+      end
+      assert.is_truthy(said("undo"):find("title must not be blank", 1, true))
+      assert.are.equal('Taken back: "one apple" is off your list again.', said("undo"))
+      assert.are.equal("", titles())
+    end)
+
     describe("where another program changed something", function()
       local entry, given_back
 

@@ -286,6 +286,14 @@ class Allocations(Case):
         self.assertEqual({e["data"]["task_id"] for _, e in self.sidecar.of("task-events")}, set(rows.values()))
         self.program.stop()
 
+    def test_libcurl_takes_memory_by_the_host_alone(self):
+        """Which ends the program where there is none; libcurl 7.88 crashes a moment later."""
+        published = len(self.sidecar.of("task-events"))
+        self.assertEqual(self.program.post("/api/tasks", {"title": "t"}).status, 201)
+        wait_until(lambda: len(self.sidecar.of("task-events")) > published, 20, "a call by libcurl")
+        self.assertEqual(self.faulty.curl, 0)
+        self.program.stop()
+
     def test_every_route_is_answered_or_the_program_ends_with_a_reason(self):
         failed = 0
         for make, call in self.routes():

@@ -8,7 +8,7 @@ import sys
 import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
-from system import HostCase, postgres, token  # noqa: E402
+from system import HostCase, postgres, token, wait_until  # noqa: E402
 
 MODERN = "2026-07-28"
 LEGACY = ["2025-11-25", "2025-06-18", "2025-03-26"]
@@ -496,6 +496,41 @@ class Undo(McpCase):
         self.refused('"Second" is not there any more')
         self.assertEqual(self.do("undo")["title"], "First")
 
+    def sql(self, text):
+        return postgres().sql(text, self.host.database)
+
+    def edit_step(self, name, value):
+        """What a field was before the user's newest change: as time makes another of it, or an operator's rules."""
+        self.sql(f"UPDATE chat.undo SET step = jsonb_set(step::jsonb, '{{before,{name}}}', '\"{value}\"')::text"
+                 f" WHERE id = (SELECT max(id) FROM chat.undo WHERE user_id = '{self.user}')")
+
+    def test_a_due_date_whose_reminder_is_over_by_now_comes_back_without_it(self):
+        task = self.do("add_task", title="Call", due_date="2031-01-05T15:00:00Z", reminder_offset_minutes=5)
+        self.do("update_task", task_id=task["id"], due_date="2032-01-05T15:00:00Z")
+        self.edit_step("due_date", "2021-01-05T15:00:00Z")
+        undone = self.do("undo")["task"]
+        self.assertEqual((undone["due_date"], undone["reminder_offset_minutes"]), ("2021-01-05T15:00:00.000Z", None))
+
+    def test_what_can_never_be_taken_back_is_said_and_the_change_before_is_next(self):
+        self.do("add_task", title="First")
+        task = self.do("add_task", title="Second")
+        self.do("update_task", task_id=task["id"], title="Third")
+        self.edit_step("title", "")
+        self.refused('The change of "Second" cannot be undone: title must be')
+        self.assertEqual((self.do("undo")["title"], self.titles()), ("Second", ["First"]))
+
+    def test_what_cannot_be_taken_back_now_stays_in_its_place(self):
+        self.do("add_task", title="Milk")
+        self.say("add bread")
+        self.sql(f"CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''no''; END';"
+                 f" CREATE TRIGGER refuse BEFORE DELETE ON chat.task FOR EACH ROW WHEN (OLD.user_id = '{self.user}') EXECUTE FUNCTION refuse()")
+        try:
+            self.refused("")
+        finally:
+            self.sql("DROP TRIGGER refuse ON chat.task; DROP FUNCTION refuse")
+        self.assertEqual(self.say("undo"), 'Taken back: "bread" is off your list again.')
+        self.assertEqual((self.do("undo")["title"], self.titles()), ("Milk", []))
+
     def test_takes_no_arguments(self):
         self.refused("task_id is not known", task_id="x")
 
@@ -532,6 +567,23 @@ class Undo(McpCase):
     def test_what_the_chat_did_is_the_chats(self):
         self.say("add bread")
         self.refused("nothing to undo")
+
+
+class UndoOfSeries(McpCase):
+    services = ("--all",)
+
+    def test_a_completion_is_taken_back_with_the_next_one_that_it_brought(self):
+        for name, arguments in (("complete_task", {}), ("update_task", {"status": "completed"})):
+            with self.subTest(name):
+                user = name
+
+                def open_ones():
+                    return [task["id"] for task in self.tool("list_tasks", {}, user=user)["structuredContent"]["tasks"]]
+                task = self.tool("add_task", {"title": "Bins", "due_date": "2031-01-05T15:00:00Z", "recurrence_rule": "WEEKLY"}, user=user)["structuredContent"]
+                self.tool(name, {"task_id": task["id"], **arguments}, user=user)
+                wait_until(lambda: open_ones() and task["id"] not in open_ones(), 30, "the next one")
+                self.assertEqual(self.tool("undo", user=user)["structuredContent"]["task"]["status"], "pending")
+                self.assertEqual(open_ones(), [task["id"]])
 
 
 class Floods(McpCase):

@@ -398,6 +398,11 @@ class Long(ModelCase):
         self.assertLess(len(message), 1000)
         self.assertEqual(events[-1]["data"]["message"], message)
 
+    def test_what_was_said_before_stays_whole(self):
+        said = "".join(f"{i} is a number. " for i in range(2000))[:16300]
+        self.model.script(calls(("add_task", {"title": "milk"}), content=said), stuck("", "and so on "))
+        self.assertEqual(self.say("put milk there")["message"][:len(said)], said)
+
     def test_a_long_list_is_no_repetition(self):
         lines = "".join(f"{i}. Water the plants, Monday at 9\n" for i in range(1, 100))
         self.model.script(text(*[lines[at:at + 50] for at in range(0, len(lines), 50)]))

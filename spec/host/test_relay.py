@@ -74,6 +74,19 @@ class Relay(unittest.TestCase):
         self.assertEqual(by_key, {i: list(range(1, changes + 2)) for i in ids})
         self.assertEqual(len({e["id"] for _, e in self.sidecar.of("task-updates")}), len(ids) * (changes + 1))
 
+    def test_a_backlog_is_not_read_anew_in_every_round(self):
+        """Also where plans were made, and are kept, while PostgreSQL took the queue for small."""
+        fetched = lambda: int(postgres().sql("SELECT idx_tup_fetch FROM pg_stat_user_tables WHERE schemaname = 'chat' AND relname = 'outbox'",  # noqa: E731
+                                             self.host.database))
+        self.write(1, 20)
+        self.drained()
+        rows, before = 20000, fetched()
+        postgres().sql("INSERT INTO chat.outbox (topic, key, version, event_id, event_type, data) SELECT 'spec-topic', gen_random_uuid(), 1, gen_random_uuid(),"
+                       f" 'task.updated', '{{}}' FROM generate_series(1, {rows})", self.host.database)
+        self.drained(60)
+        time.sleep(1.5)    # what sessions have counted is told once a second
+        self.assertLess(fetched() - before, 20 * rows)
+
     def test_publishes_all_in_order_per_task(self):
         trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
         self.host.post("/api/tasks", {"title": "traced"}, headers={"traceparent": trace}, token=token("tracer"))

@@ -121,6 +121,15 @@ class Restore(RestoreCase):
         self.assertEqual(self.restore(task).json["reminder_offset_minutes"], 60)
         self.assertEqual(self.sql(f"SELECT count(*) FROM chat.reminder WHERE task_id = '{task['id']}'"), "0")
 
+    def test_one_that_is_deleted_again_is_remembered_as_a_parent_from_then_on(self):
+        task = self.create()
+        self.host.call("PATCH", f"/api/tasks/{task['id']}/complete")
+        self.delete(task)
+        self.restore(task)
+        self.sql(f"UPDATE chat.departed_parent SET departed_at = now() - interval '7 days' WHERE task_id = '{task['id']}'")
+        self.delete(task)
+        self.assertEqual(self.sql(f"SELECT departed_at > now() - interval '1 day' FROM chat.departed_parent WHERE task_id = '{task['id']}'"), "t")
+
     def test_nobody_keeps_it_for_ever(self):
         old, new = self.create(), self.create()
         self.delete(old)

@@ -135,13 +135,18 @@ class Series(unittest.TestCase):
 
     def test_a_completion_brings_the_next_one_when_it_comes_in_time(self):
         self.answer_completions()
+        in_time = 0
         for _ in range(20):     # two workers: the one that makes it is often not the one that waits
             task = self.create()
             answer = self.complete(task)
             self.assertEqual(answer["completed_task"]["status"], "completed")
-            self.assertEqual(answer["next_task"]["parent_task_id"], task["id"])
+            wait_until(lambda: self.children(task["id"]), 30, "the next one")     # a slow machine may need more than the answer waits
             again = self.complete(task)
-            self.assertEqual((again["completed_task"]["version"], again["next_task"]["id"]), (2, answer["next_task"]["id"]))
+            self.assertEqual((again["completed_task"]["version"], again["next_task"]["parent_task_id"]), (2, task["id"]))
+            if answer["next_task"]:
+                in_time += 1
+                self.assertEqual(answer["next_task"], again["next_task"])
+        self.assertGreater(in_time, 0)
 
     def test_a_completion_is_answered_without_the_next_one_when_that_is_late(self):
         task = self.create()

@@ -4,6 +4,7 @@ import datetime
 import http.client
 import json
 import os
+import select
 import shutil
 import socket
 import tempfile
@@ -147,15 +148,16 @@ class Traffic:
         self.cluster.sql("ALTER TABLE audit.audit_log_away RENAME TO audit_log")
 
     def crowd(self, count):
-        """More connections than the service takes."""
+        """More connections than the service takes, with a request under way on each; how many of them it refuses."""
         address = ("127.0.0.1", self.cluster.host_ports["chat-api"])
         crowd = []
         try:
             for _ in range(count):
                 one = socket.create_connection(address, timeout=20)
                 crowd.append(one)
-                one.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
-            return [one.recv(12) for one in crowd].count(b"HTTP/1.1 503")
+                one.sendall(b"POST /api/tasks HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{")
+            answered = select.select(crowd, [], [], 5)[0]
+            return [one.recv(12) for one in answered].count(b"HTTP/1.1 503")
         finally:
             for one in crowd:
                 one.close()

@@ -17,13 +17,14 @@
 
 enum { DESCRIPTORS = 4096, EARLY_BYTES = 1048576, SMALL_BUFFER = 4608 };
 
-struct control { // the spec writes and reads it as eight int64
+struct control { // the spec writes and reads it as nine int64
     _Atomic int64_t allocations; // since the spec set it to 0
     _Atomic int64_t fail_at;     // which of them fails; 0: none
     _Atomic int64_t failed;      // how many have
     _Atomic int64_t one_in;      // so many reads and writes go wrong; 0: none
     _Atomic int64_t interrupted, later, shortened; // how many did
     _Atomic int64_t accepted;    // connections whose buffers were made small
+    _Atomic int64_t curl;        // allocations that libcurl has made itself
 };
 
 static struct control nothing, *control = &nothing;
@@ -81,10 +82,19 @@ static int is_early(const void *memory) {
     return (const char *)memory >= early && (const char *)memory < early + EARLY_BYTES;
 }
 
+static void note_caller(const void *caller) {
+    Dl_info info;
+    busy++;
+    if (dladdr(caller, &info) && info.dli_fname && strstr(info.dli_fname, "/libcurl"))
+        atomic_fetch_add(&control->curl, 1);
+    busy--;
+}
+
 void *malloc(size_t size) {
     if (busy || !ready)
         return take_early(size);
     NEXT(malloc)
+    note_caller(__builtin_return_address(0));
     return fails() ? NULL : next(size);
 }
 
@@ -92,6 +102,7 @@ void *calloc(size_t count, size_t size) {
     if (busy || !ready)
         return take_early(count * size);
     NEXT(calloc)
+    note_caller(__builtin_return_address(0));
     return fails() ? NULL : next(count, size);
 }
 

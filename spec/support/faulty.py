@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-FIELDS = ("allocations", "fail_at", "failed", "one_in", "interrupted", "later", "shortened", "accepted")
+FIELDS = ("allocations", "fail_at", "failed", "one_in", "interrupted", "later", "shortened", "accepted", "curl")
 
 _library = None
 

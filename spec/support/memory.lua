@@ -110,6 +110,14 @@ function memory.tasks()
     return copy(task)
   end
 
+  function self.next_of(user, id)
+    for _, task in ipairs(self.items) do
+      if task.user_id == user and task.parent_task_id == id then
+        return copy(task)
+      end
+    end
+  end
+
   function self.list(user, query)
     table.insert(self.queries, query)
     local items = {}

@@ -114,6 +114,27 @@ spec("the history goes on where a task was deleted and brought back", async ({ v
   ["Brought back", "Deleted", "Created"].forEach((word, i) => assert.ok(entries[i].startsWith(word), entries[i]));
 });
 
+spec("a due date is taken back without its reminder when that is over by then", async ({ visit }) => {
+  const user = newUser();
+  const due_date = new Date(Math.floor(Date.now() / 60000) * 60000 + 40 * 60000).toISOString();
+  await user.add({ title: "Bins", due_date, reminder_offset_minutes: 30 });
+  const page = await visit({ user });
+  const details = await openDetails(page, "Bins");
+  await details.getByLabel("Due date", { exact: true }).fill(dayOf(noonDate(3, 15)));
+  await details.getByRole("button", { name: "Save" }).click();
+  await eventually("the new date on the server", async () => (await user.one("Bins")).due_date !== due_date);
+  await page.evaluate(() => {
+    const { now } = Date;
+    Date.now = () => now() + 15 * 60000;
+  });
+  await toast(page, "Changed “Bins”").getByRole("button", { name: "Undo" }).click();
+  const task = await eventually("the date before", async () => {
+    const found = await user.one("Bins");
+    return found.due_date === due_date && found;
+  });
+  assert.equal(task.reminder_offset_minutes, null);
+});
+
 spec("a press beside the dialog closes it", async ({ visit }) => {
   const user = newUser();
   await user.add("Here");

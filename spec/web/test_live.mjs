@@ -18,6 +18,37 @@ const seen = (page, text) => page.evaluate((wanted) => new Promise((resolve, rej
   observer.observe(list, { childList: true, subtree: true });
 }), text);
 
+// The stream and the completed tasks come when they may.
+function holdStart() {
+  const { fetch } = window;
+  window.held = {};
+  window.fetch = (url, options) => {
+    const part = ["/api/events", "status=completed"].find((text) => String(url).includes(text));
+    if (!part || window.held[part] === "free") return fetch(url, options);
+    return new Promise((go) => {
+      window.held[part] = async () => {
+        window.held[part] = "free";
+        go(await fetch(url, options));
+      };
+    });
+  };
+}
+
+spec("what changes elsewhere while the page loads is not missed", async ({ visit }) => {
+  const user = newUser();
+  const task = await user.add("Gone soon");
+  const page = await visit({ user, init: holdStart, ready: false });
+  await shows(page, "Gone soon");
+  await page.waitForFunction(() => window.held["/api/events"] && window.held["status=completed"]);
+  const late = await user.add("Late");
+  await user.remove(task);
+  for (const { id } of [late, task]) await eventually("it was told", async () => (await user.call("GET", `/api/tasks/${id}/history`)).entries.length > 0);
+  await page.evaluate(() => window.held["/api/events"]().then(() => window.held["status=completed"]()));
+  await live(page);
+  await shows(page, "Late");
+  await misses(page, "Gone soon");
+});
+
 spec("what one device changes shows on another (goal: within 200 ms)", async ({ visit }) => {
   const user = newUser();
   const [here, there] = [await visit({ user }), await visit({ user })];

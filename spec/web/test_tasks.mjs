@@ -95,6 +95,21 @@ spec("completing a task of a series brings the next one", async ({ visit }) => {
   assert.deepEqual(open.map((task) => task.due_date), [noonDate(2, 9)]);
 });
 
+spec("Undo of a completion in a series opens the same task, and completing it goes on with the series", async ({ visit }) => {
+  const user = newUser();
+  const first = await user.add({ title: "Standup", due_date: noonDate(1, 9), recurrence_rule: "DAILY" });
+  const page = await visit({ user });
+  const open = async () => (await user.tasks("status=active")).map(({ id, due_date }) => [id === first.id, due_date]);
+  await checkbox(page, "Standup").click();
+  await eventually("the next one", async () => JSON.stringify(await open()) === JSON.stringify([[false, noonDate(2, 9)]]));
+  await toast(page, "Completed “Standup”").getByRole("button", { name: "Undo" }).click();
+  await eventually("the first one alone", async () => JSON.stringify(await open()) === JSON.stringify([[true, noonDate(1, 9)]]));
+  await row(page, "Standup").getByText("Tomorrow, 09:00").waitFor();
+  await row(page, "Standup").locator(".waiting").waitFor({ state: "detached" });
+  await checkbox(page, "Standup").click();
+  await eventually("a next one again", async () => JSON.stringify(await open()) === JSON.stringify([[false, noonDate(2, 9)]]));
+});
+
 spec("text that looks like HTML stays text (S34)", async ({ visit }) => {
   const user = newUser();
   const evil = "<img src=/evil onerror=\"document.title='owned'\"><b>bold</b>";

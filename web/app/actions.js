@@ -68,7 +68,10 @@ export function edit(id, fields, text) {
   reversible(text ?? `Changed ${quoted({ ...task, ...fields })}`, () => {
     if (queue.cancel(op)) return;
     // A reminder whose time has passed cannot be set again.
-    if (reminderPassed(before.due_date, before.reminder_offset_minutes)) before.reminder_offset_minutes = null;
+    const { due_date, reminder_offset_minutes } = { ...store.get(id), ...before };
+    if (("due_date" in before || "reminder_offset_minutes" in before) && reminderPassed(due_date, reminder_offset_minutes)) {
+      before.reminder_offset_minutes = null;
+    }
     change(id, before);
   });
 }
@@ -92,11 +95,8 @@ export function complete(id) {
   reversible(`Completed ${quoted(task)}`, async () => {
     if (queue.cancel(op)) return;
     const next = await nextOf(task, (await done).next);
-    if (!next) return void change(id, { status: task.status });
-    // A series has one next per task, once: so that the series goes on, its next one takes this one's place.
-    change(next.id, { due_date: task.due_date,
-      ...(reminderPassed(task.due_date, next.reminder_offset_minutes) && { reminder_offset_minutes: null }) });
-    queue.add({ kind: "delete", id });
+    change(id, { status: task.status });
+    if (next) queue.add({ kind: "delete", id: next.id });
   });
 }
 

@@ -136,8 +136,11 @@ async function listen() {
     const answer = await open("/api/events", { signal: abort.signal,
       headers: lastId ? { "Last-Event-ID": lastId } : {} });
     if (!answer.ok) throw new Refused(answer.status, "no stream");
-    // Without an id to go on from, what happened before the stream was open is not in it.
-    if (!lastId) await refresh();
+    // Without an id to go on from, what happened before the stream was open is not in it, nor in what is being read.
+    if (!lastId) {
+      await reading?.catch(() => {});
+      await refresh();
+    }
     failures = 0;
     become("live");
     await readEvents(answer.body, onEvent, heard);
