@@ -47,6 +47,15 @@ def rules():
     return found
 
 
+def groups():
+    """The names of the groups of rules, those that record before those that ask what was recorded."""
+    found = []
+    for path in RULES:
+        with open(path) as f:
+            found += yaml.safe_load(f)["groups"]
+    return [group["name"] for group in sorted(found, key=lambda group: any("alert" in rule for rule in group["rules"]))]
+
+
 def alerts():
     return [rule for rule in rules() if "alert" in rule]
 

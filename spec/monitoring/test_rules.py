@@ -160,7 +160,7 @@ class Rules(unittest.TestCase):
         expression = f'count by (alertname) (ALERTS{{alertstate="firing"{hidden}}})'
         wanted = [{"labels": f'{{alertname="{alert}"}}', "value": 1}] if fires else []
         interval = STEPS.get(at, "15s")
-        test = {"rule_files": chart.RULES, "evaluation_interval": interval,
+        test = {"rule_files": chart.RULES, "evaluation_interval": interval, "group_eval_order": chart.groups(),
                 "tests": [{"interval": interval, "input_series": [{"series": name, "values": values} for name, values in series.items()],
                            "promql_expr_test": [{"expr": expression, "eval_time": at, "exp_samples": wanted}]}]}
         with tempfile.NamedTemporaryFile("w", suffix=".yml") as f:
