@@ -15,6 +15,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "spec", "support"))
 sys.path.insert(0, HERE)
 import events  # noqa: E402
+import reload  # noqa: E402
 import system  # noqa: E402
 
 SECONDS = int(os.environ.get("BENCH_FAULTS_SECONDS", "10"))
@@ -96,7 +97,7 @@ def measure_overload(figures, say):
         say(f"  {OVERLOAD} times the connections: {over['goodput']:,.0f}/s of {peak['goodput']:,.0f}/s; {over['refused']} refused;"
             f" accepted p99 <= {over_p99:g} ms, at the peak {peak_p99:g} ms")
     finally:
-        stop(host)
+        reload.end_host(host)
 
 
 def measure_idle(figures, say):
@@ -116,7 +117,7 @@ def measure_idle(figures, say):
     finally:
         for s in held:
             s.close()
-        stop(host)
+        reload.end_host(host)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
@@ -171,16 +172,7 @@ def measure_held(figures, say):
         if session:
             session.stdin.close()
             session.wait()
-        stop(host)
-
-
-def stop(host):
-    try:
-        host.stop()
-    finally:
-        if host.process.poll() is None:
-            host.kill()
-        system.postgres().sql(f"DROP DATABASE IF EXISTS {host.database} WITH (FORCE)")
+        reload.end_host(host)
 
 
 def measure(figures, say):
