@@ -1,11 +1,28 @@
-// What http_server.c, http_refuse.c and http_stream.c know of each other, and nobody else does.
+// What http_server.c, http_connection.c, http_refuse.c and http_stream.c know of each other, and
+// nobody else does.
 #pragma once
 
 #include <microhttpd.h>
+#include <netinet/in.h>
 
 #include "http_server.h"
 
-struct connection;
+enum {
+    HTTP_POOL_BYTES = 18 * 1024, // per connection, all of it touched; a head of HTTP_MAX_HEAD fits
+};
+
+enum http_phase { IDLE, HEAD, BODY, HANDLING, WRITING, STREAMING };
+
+// One accepted socket.
+struct connection {
+    struct connection *prev, *next;
+    struct http_server *server;
+    int fd;
+    enum http_phase phase;
+    uint64_t since;        // loop time at which the phase began
+    uint64_t bytes_before; // received when it was first seen idle; UINT64_MAX: not seen yet
+    char remote[INET6_ADDRSTRLEN];
+};
 
 struct http_exchange {
     struct http_server *server;
@@ -58,6 +75,19 @@ struct http_server {
     uv_timer_t *sweep;
     uv_timer_t *crowd; // runs while there are more than max_connections, or memory is short
 };
+
+// Lets libmicrohttpd do what there is to do.
+void http_turn(struct http_server *server);
+
+// Of libmicrohttpd: a connection has come or gone.
+void http_on_connection(void *user, struct MHD_Connection *mhd, void **context,
+                        enum MHD_ConnectionNotificationCode code);
+struct connection *http_connection_of(struct MHD_Connection *mhd);
+void http_set_phase(struct connection *connection, enum http_phase phase);
+// Closes those that take too long for their phase, or whose client has left.
+void http_end_late(struct http_server *server);
+// Closes idle ones from now on, until there are no more than max_connections and memory is enough.
+void http_make_room(struct http_server *server);
 
 // Adds headers to a response; one with CR or LF in it is left out and logged.
 void http_add_headers(struct MHD_Response *response, const struct http_header *headers,

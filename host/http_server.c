@@ -1,10 +1,6 @@
 #include "http_internal.h"
 
-#include <arpa/inet.h>
 #include <assert.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,32 +14,12 @@
 #include "memory.h"
 
 enum {
-    POOL_BYTES = 18 * 1024, // per connection, all of it touched; a head of HTTP_MAX_HEAD fits
     IDLE_SECONDS = 75,
-    HEAD_MS = 10000,
-    BODY_MS = 30000,
-    WRITE_MS = 30000,
-    PAUSE_MS = 100,   // before a refusal that would be asked for again at once
-    CROWD_MS = 20,    // between looks for idle connections, while there are too many
-    CROWD_ASKS = 256, // of the kernel, in such a look
-    SETTLED_MS = 20,  // of an idle connection that may be closed
+    PAUSE_MS = 100, // before a refusal that would be asked for again at once
     SWEEP_MS = 1000,
     MAX_VAIN = 16,  // tries in a row to accept a connection
     MAX_TURNS = 32, // of libmicrohttpd in one turn of the loop
     MAX_LARGE = 8,  // requests with a body over body_limit: what they hold must stay little
-};
-
-enum phase { IDLE, HEAD, BODY, HANDLING, WRITING, STREAMING };
-
-// One accepted socket.
-struct connection {
-    struct connection *prev, *next;
-    struct http_server *server;
-    int fd;
-    enum phase phase;
-    uint64_t since;        // loop time at which the phase began
-    uint64_t bytes_before; // received when it was first seen idle; UINT64_MAX: not seen yet
-    char remote[INET6_ADDRSTRLEN];
 };
 
 bool http_is_probe(const char *target) {
@@ -52,52 +28,6 @@ bool http_is_probe(const char *target) {
         if (strcmp(target, PROBES[i]) == 0)
             return true;
     return false;
-}
-
-// Connections.
-
-static void set_phase(struct connection *connection, enum phase phase) {
-    connection->server->busy_count += (size_t)(phase != IDLE) - (size_t)(connection->phase != IDLE);
-    connection->phase = phase;
-    connection->since = uv_now(connection->server->loop);
-}
-
-// The kernel's struct goes on where glibc's ends (linux/tcp.h, since 4.1).
-struct tcp_state {
-    struct tcp_info base;
-    uint64_t pacing_rate, max_pacing_rate, bytes_acked, bytes_received;
-};
-
-static struct tcp_state tcp_state_of(int fd) {
-    struct tcp_state state = {0};
-    socklen_t len = sizeof state;
-    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &state, &len) != 0)
-        return (struct tcp_state){0};
-    return state;
-}
-
-static uint64_t bytes_received(int fd) {
-    return tcp_state_of(fd).bytes_received;
-}
-
-static bool is_unfinished(const struct connection *connection) {
-    return connection->phase == HEAD || connection->phase == BODY;
-}
-
-// The client of an unfinished request has gone. libmicrohttpd does not notice when the end came
-// together with the last bytes.
-static bool was_left(const struct connection *connection) {
-    return tcp_state_of(connection->fd).base.tcpi_state == TCP_CLOSE_WAIT;
-}
-
-static void describe_peer(struct connection *connection, const struct sockaddr *address) {
-    const void *ip = NULL;
-    if (address && address->sa_family == AF_INET)
-        ip = &((const struct sockaddr_in *)address)->sin_addr;
-    else if (address && address->sa_family == AF_INET6)
-        ip = &((const struct sockaddr_in6 *)address)->sin6_addr;
-    if (!ip || !inet_ntop(address->sa_family, ip, connection->remote, sizeof connection->remote))
-        snprintf(connection->remote, sizeof connection->remote, "unknown");
 }
 
 // Turning libmicrohttpd.
@@ -109,8 +39,8 @@ static bool has_work(struct http_server *server) {
 }
 
 // With an external loop a resumed connection wakes nobody, and one epoll event can leave work
-// behind. Once memory is short, on_crowd comes before more is read.
-static void turn(struct http_server *server) {
+// behind. Once memory is short, idle connections are closed before more is read.
+void http_turn(struct http_server *server) {
     for (int i = 0; i < MAX_TURNS; i++) {
         server->resumed = false;
         MHD_run(server->daemon);
@@ -119,113 +49,14 @@ static void turn(struct http_server *server) {
     }
 }
 
-static bool may_be_closed(const struct connection *connection, uint64_t now, int *asks) {
-    if (now - connection->since < SETTLED_MS)
-        return false;
-    if (connection->phase == IDLE || (connection->phase == HEAD && memory_is_short()))
-        return true;
-    return is_unfinished(connection) && (*asks)-- > 0 && was_left(connection);
-}
-
-// New connections take the place of the oldest idle ones, and of those whose client has gone. While
-// memory is short all idle ones go, and those with half a head: each holds a pool.
-static void on_crowd(uv_timer_t *timer) {
-    struct http_server *server = timer->data;
-    uint64_t now = uv_now(server->loop);
-    turn(server); // whose request has come by now is not idle
-    size_t most = memory_is_short() ? 0 : server->options.max_connections;
-    size_t left = server->connection_count;
-    int asks = CROWD_ASKS;
-    for (struct connection *c = server->oldest; c && left > most; c = c->prev)
-        if (may_be_closed(c, now, &asks)) {
-            shutdown(c->fd, SHUT_RDWR);
-            left--;
-        }
-    turn(server);
-    if (!memory_is_short() && server->connection_count <= server->options.max_connections)
-        uv_timer_stop(timer);
-}
-
-static void make_room(struct http_server *server) {
-    if (!uv_is_active((uv_handle_t *)server->crowd))
-        uv_timer_start(server->crowd, on_crowd, 0, CROWD_MS);
-}
-
-static void add_connection(struct http_server *server, struct connection *made) {
-    made->next = server->connections;
-    *(made->next ? &made->next->prev : &server->oldest) = made;
-    server->connections = made;
-    memory_add(POOL_BYTES);
-    server->accepted_count++;
-    if (++server->connection_count > server->options.max_connections)
-        make_room(server);
-}
-
-static void remove_connection(struct http_server *server, struct connection *gone) {
-    *(gone->prev ? &gone->prev->next : &server->connections) = gone->next;
-    *(gone->next ? &gone->next->prev : &server->oldest) = gone->prev;
-    server->busy_count -= gone->phase != IDLE;
-    // libmicrohttpd, at its limit, accepts again in the run after the one that has made room.
-    if (server->connection_count-- > server->options.max_connections)
-        server->resumed = true;
-    free(gone);
-}
-
-static void on_connection(void *user, struct MHD_Connection *mhd, void **context,
-                          enum MHD_ConnectionNotificationCode code) {
-    struct http_server *server = user;
-    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-        struct connection *made = xcalloc(1, sizeof *made);
-        made->server = server;
-        made->fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-        describe_peer(
-            made, MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr);
-        set_phase(made, IDLE);
-        add_connection(server, made);
-        *context = made;
-        return;
-    }
-    struct connection *gone = *context;
-    if (!gone)
-        return;
-    remove_connection(server, gone);
-    *context = NULL;
-}
-
-static struct connection *connection_of(struct MHD_Connection *mhd) {
-    return MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
-}
-
-static bool is_late(struct connection *connection, uint64_t now) {
-    uint64_t age = now - connection->since;
-    switch (connection->phase) {
-    case IDLE:
-        // Bytes have come since the last sweep saw it idle: a head has begun, and with it its
-        // deadline.
-        if (connection->bytes_before == UINT64_MAX)
-            connection->bytes_before = bytes_received(connection->fd);
-        else if (bytes_received(connection->fd) > connection->bytes_before)
-            set_phase(connection, HEAD);
-        return false;
-    case HEAD:
-        return age > HEAD_MS || (age > SWEEP_MS && was_left(connection));
-    case BODY:
-        return age > BODY_MS || (age > SWEEP_MS && was_left(connection));
-    case WRITING:
-        return age > WRITE_MS;
-    default:
-        return false;
-    }
-}
-
 static void on_readable(uv_poll_t *poll, int status, int events) {
     (void)status;
     (void)events;
     struct http_server *server = poll->data;
     size_t had = server->connection_count, accepted = server->accepted_count;
-    turn(server);
+    http_turn(server);
     if (memory_is_short())
-        make_room(server);
+        http_make_room(server);
     // Without a descriptor for its first connection libmicrohttpd would try for ever.
     server->vain = had == 0 && server->accepted_count == accepted ? server->vain + 1 : 0;
     if (server->vain > MAX_VAIN)
@@ -239,7 +70,7 @@ static void on_busy(uv_idle_t *idle) {
 static void on_prepare(uv_prepare_t *prepare) {
     struct http_server *server = prepare->data;
     if (has_work(server))
-        turn(server);
+        http_turn(server);
     if (has_work(server))
         uv_idle_start(server->busy, on_busy);
     else
@@ -248,13 +79,10 @@ static void on_prepare(uv_prepare_t *prepare) {
 
 static void on_sweep(uv_timer_t *timer) {
     struct http_server *server = timer->data;
-    uint64_t now = uv_now(server->loop);
-    for (struct connection *c = server->connections; c; c = c->next)
-        if (is_late(c, now))
-            shutdown(c->fd, SHUT_RDWR);
+    http_end_late(server);
     server->vain = 0;
     uv_poll_start(server->poll, UV_READABLE, on_readable);
-    turn(server);
+    http_turn(server);
 }
 
 // Requests.
@@ -264,11 +92,11 @@ static void *on_target(void *user, const char *target, struct MHD_Connection *mh
     struct http_exchange *exchange = xcalloc(1, sizeof *exchange);
     exchange->server = user;
     exchange->mhd = mhd;
-    exchange->connection = connection_of(mhd);
+    exchange->connection = http_connection_of(mhd);
     exchange->target = xstrdup(target);
-    memory_add(POOL_BYTES); // written to now, if not before
+    memory_add(HTTP_POOL_BYTES); // written to now, if not before
     if (exchange->connection && exchange->connection->phase == IDLE)
-        set_phase(exchange->connection, HEAD);
+        http_set_phase(exchange->connection, HEAD);
     return exchange;
 }
 
@@ -315,7 +143,7 @@ static enum MHD_Result begin(struct http_exchange *exchange, const char *method,
         exchange->large = true;
         exchange->body_limit = verdict.content_length;
     }
-    set_phase(exchange->connection, verdict.has_body ? BODY : HANDLING);
+    http_set_phase(exchange->connection, verdict.has_body ? BODY : HANDLING);
     return MHD_YES;
 }
 
@@ -355,12 +183,12 @@ static void dispatch(struct http_exchange *exchange, const char *method) {
     };
     exchange->dispatched = true;
     server->exchange_count++;
-    set_phase(exchange->connection, HANDLING);
+    http_set_phase(exchange->connection, HANDLING);
     server->options.on_request(server->options.user, exchange, &request);
 }
 
 static enum MHD_Result queue_answer(struct http_exchange *exchange) {
-    set_phase(exchange->connection, exchange->stream ? STREAMING : WRITING);
+    http_set_phase(exchange->connection, exchange->stream ? STREAMING : WRITING);
     enum MHD_Result result =
         MHD_queue_response(exchange->mhd, (unsigned)exchange->status, exchange->response);
     MHD_destroy_response(exchange->response);
@@ -414,7 +242,7 @@ static void on_completed(void *user, struct MHD_Connection *mhd, void **context,
         exchange->stream->mhd = NULL;
     if (exchange->connection) {
         exchange->connection->bytes_before = UINT64_MAX;
-        set_phase(exchange->connection, IDLE);
+        http_set_phase(exchange->connection, IDLE);
     }
     if (exchange->response)
         MHD_destroy_response(exchange->response);
@@ -543,9 +371,9 @@ int http_server_start(struct http_server **out, uv_loop_t *loop,
         MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_access,
         server, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
         MHD_OPTION_CONNECTION_LIMIT, http_server_hard_limit(options->max_connections),
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES, MHD_OPTION_CONNECTION_TIMEOUT,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_POOL_BYTES, MHD_OPTION_CONNECTION_TIMEOUT,
         (unsigned)IDLE_SECONDS, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_CONNECTION,
-        on_connection, server, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server,
+        http_on_connection, server, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server,
         MHD_OPTION_URI_LOG_CALLBACK, on_target, server, MHD_OPTION_END);
     if (!server->daemon) {
         close(fd);
@@ -581,7 +409,7 @@ void http_server_quiesce(struct http_server *server) {
     if (server->quiesced)
         return;
     server->quiesced = true;
-    turn(server); // whoever has connected already is let in
+    http_turn(server); // whoever has connected already is let in
     MHD_socket fd = MHD_quiesce_daemon(server->daemon);
     if (fd != MHD_INVALID_SOCKET)
         close(fd);
@@ -602,7 +430,7 @@ void http_server_stop(struct http_server *server) {
     uv_close((uv_handle_t *)server->pause, on_closed);
     for (struct connection *c = server->connections; c; c = c->next)
         shutdown(c->fd, SHUT_RDWR);
-    turn(server); // resumed connections must have left the list of suspended ones
+    http_turn(server); // resumed connections must have left the list of suspended ones
     MHD_stop_daemon(server->daemon);
     free(server);
 }
