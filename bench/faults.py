@@ -110,10 +110,11 @@ def measure_idle(figures, say):
         for _ in range(IDLE):
             held.append(socket.create_connection(("127.0.0.1", host.base), timeout=10))
         after = probes(host)
-        figures.update({"flood_connections": IDLE, "flood_health_p50_ms": round(events.percentile(after, 0.5), 2),
+        stay = int(sum(float(v) for v in re.findall(r"^http_server_connections{[^}]*} (\S+)$", metrics(host), re.M)))
+        figures.update({"flood_connections": IDLE, "flood_open": stay, "flood_health_p50_ms": round(events.percentile(after, 0.5), 2),
                         "flood_health_max_ms": round(after[-1], 1), "no_flood_health_max_ms": round(before[-1], 1),
                         "flood_rss_mb": round(events.rss_mb(host.process.pid), 1)})
-        say(f"  {IDLE} idle connections: /health p50 {figures['flood_health_p50_ms']} ms, max {after[-1]:.1f} ms; {figures['flood_rss_mb']} MB")
+        say(f"  {IDLE} idle connections, {stay} of them open: /health p50 {figures['flood_health_p50_ms']} ms, max {after[-1]:.1f} ms; {figures['flood_rss_mb']} MB")
     finally:
         for s in held:
             s.close()
