@@ -18,12 +18,13 @@ function chat_undo.keep(turn, steps)
     return
   end
   local turns = json.list(turn.state.undo or {})
-  turns[#turns + 1] = { steps = json.list(steps), at = turn.now_ms }
+  local after = turn.undo_log and turn.undo_log.newest(turn.user)
+  turns[#turns + 1] = { steps = json.list(steps), after = after }
   while #turns > MAX_TURNS or #turns > 1 and #json.encode(turns) > MAX_BYTES do
     table.remove(turns, 1)
   end
   if #json.encode(turns) > MAX_BYTES then
-    turns[1] = { count = #steps, at = turn.now_ms }
+    turns[1] = { count = #steps, after = after }
   end
   turn.state.undo = turns
 end
@@ -55,11 +56,11 @@ local function take_back(turn, step, tell)
 end
 
 -- What another program changed after the last turn that can be taken back, if anything.
-local function take_back_logged(turn, since_ms)
+local function take_back_logged(turn, after)
   if not turn.undo_log then
     return false
   end
-  local entry, why = turn.undo_log.take(turn.user, since_ms)
+  local entry, why = turn.undo_log.take(turn.user, after)
   if why then
     chat_turn.fail(turn, "undo", why)
     return true
@@ -93,7 +94,7 @@ end
 function chat_undo.run(turn)
   local turns = json.list(turn.state.undo or {})
   local last = turns[#turns]
-  if take_back_logged(turn, last and last.at or 0) then
+  if take_back_logged(turn, last and last.after) then
     return
   elseif not last then
     chat_turn.say(turn, "nothing_to_undo")

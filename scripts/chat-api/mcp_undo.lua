@@ -39,7 +39,7 @@ function mcp_undo.run(user, args)
   if message then
     return nil, problem.unprocessable("undo: " .. message)
   end
-  local entry, why = undo_log.take(user, 0)
+  local entry, why = undo_log.take(user)
   if not entry then
     return nil, why or problem.not_found("There is nothing to undo")
   end

@@ -4,7 +4,6 @@ local db = require("host.db")
 local json = require("lib.json")
 local log = require("host.log")
 local store = require("lib.store")
-local time = require("host.time")
 
 local undo_log = {}
 
@@ -13,9 +12,10 @@ local KEPT = 20 -- of a user
 local ADD = "WITH old AS (DELETE FROM chat.undo WHERE user_id = $1 AND id <= (SELECT id"
   .. " FROM chat.undo WHERE user_id = $1 ORDER BY id DESC OFFSET " .. KEPT - 1 .. " LIMIT 1))"
   .. " INSERT INTO chat.undo (user_id, step) VALUES ($1, $2)"
+local NEWEST = "SELECT coalesce(max(id), 0)::text AS id FROM chat.undo WHERE user_id = $1"
 -- Of two that take at once each gets another one.
 local TAKE = "DELETE FROM chat.undo WHERE id = (SELECT id FROM chat.undo WHERE user_id = $1"
-  .. " ORDER BY id DESC LIMIT 1 FOR UPDATE SKIP LOCKED) AND made_at > $2::timestamptz"
+  .. " ORDER BY id DESC LIMIT 1 FOR UPDATE SKIP LOCKED) AND id > $2::bigint"
   .. " RETURNING id::text AS id, step, made_at::text AS made_at"
 local GIVE_BACK = "INSERT INTO chat.undo (id, user_id, step, made_at) OVERRIDING SYSTEM VALUE"
   .. " VALUES ($1::bigint, $2, $3, $4::timestamptz) ON CONFLICT DO NOTHING"
@@ -38,13 +38,26 @@ function undo_log.add(user, steps)
   end
 end
 
+---How far the log of a user has come: what is added from now on is after it. The order is the
+---database's, so that it holds for all processes, whatever their clocks say.
+---@param user string
+---@return string|nil position  nil: it could not be read, and the log says so
+function undo_log.newest(user)
+  local rows, err = db.query(NEWEST, user)
+  if not rows then
+    log.warn("a change may be undone out of its order", { error = store.problem(err).detail })
+    return nil
+  end
+  return rows[1].id
+end
+
 ---Takes the user's newest step out; nil without a problem: there is none.
 ---@param user string
----@param since_ms integer  only if it was made later
+---@param after string|nil  a position: only if it was added since
 ---@return undo_log.Entry|nil
 ---@return Problem|nil problem
-function undo_log.take(user, since_ms)
-  local rows, err = db.execute(TAKE, user, time.format(since_ms))
+function undo_log.take(user, after)
+  local rows, err = db.execute(TAKE, user, after or "0")
   if not rows then
     return nil, store.problem(err)
   end

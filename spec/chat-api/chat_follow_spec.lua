@@ -159,14 +159,15 @@ describe("a conversation", function()
     end)
 
     describe("where another program changed something", function()
-      local entry, given_back
+      local entry, newest, given_back
 
       before_each(function()
         given_back = nil
         bot = chat.new({ tasks = tasks, conversations = conversations, calendar = memory.calendar,
           clock = function() return memory.NOW_MS end, undo_log = {
-            take = function(user, since_ms)
-              if entry and user == "ann" and entry.made_ms > since_ms then
+            newest = function(user) return user == "ann" and tostring(newest) or nil end,
+            take = function(user, after)
+              if entry and user == "ann" and entry.position > tonumber(after or 0) then
                 local taken = entry
                 entry = nil
                 return taken
@@ -175,7 +176,8 @@ describe("a conversation", function()
             give_back = function(_, back) given_back = back end,
           } })
         tasks.create("ann", { title = "their task" })
-        entry = { made_ms = memory.NOW_MS + 1,
+        newest = 7
+        entry = { position = 8,
           step = { what = "added", id = tasks.items[1].id, title = "their task" } }
       end)
 
@@ -188,7 +190,7 @@ describe("a conversation", function()
       end)
 
       it("takes back the chat's own first where that is newer", function()
-        entry.made_ms = memory.NOW_MS - 1
+        newest = 8
         assert.are.equal('Taken back: "buy milk" is off your list again.',
           said("add buy milk", "undo"))
         assert.is_truthy(said("undo"):find("another program", 1, true))
