@@ -140,6 +140,7 @@ class CheckerFails(unittest.TestCase):
         self.assert_found("I4", "was late", later)
         outage = [(at - 3, at + 4, "database")]
         self.assertEqual(self.found(later, outages=[*outage, *self.stalls]), [])
+        self.assertEqual(self.found(later, outages=[(at - 3, at + 4, "machine"), *self.stalls]), [])
         self.assert_found("I4", "was late", later.replace("20 s", "60 s"), outages=outage)
         self.assert_found("I4", "was late", later, outages=[(at + 10, at + 12, "database")])
 
