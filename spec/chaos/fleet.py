@@ -221,6 +221,20 @@ class Fleet:
         found = {name: usage(process.pid) for name, process in self.processes.items()}
         return {name: seen for name, seen in found.items() if seen}
 
+    def troubles(self, count=15):
+        """The last lines of each log that tell of trouble, for who cannot read the logs themselves."""
+        def is_trouble(line):
+            return not line.startswith("{") or '"level":"error"' in line or '"level":"warn"' in line
+        logs = {name: (os.path.join(self.folder, name + ".log"), is_trouble) for name in PROCESSES}
+        logs["PostgreSQL"] = (self.pg.log_path, lambda line: any(word in line for word in ("ERROR", "FATAL", "PANIC", "duration: ")))
+        parts = []
+        for name, (path, is_wanted) in logs.items():
+            if os.path.exists(path):
+                with open(path, errors="replace") as file:
+                    lines = [line.rstrip()[:400] for line in file if is_wanted(line)]
+                parts += [f"troubles of {name}, {len(lines)} lines, the last:"] + [f"    {line}" for line in lines[-count:]]
+        return "\n".join(parts)
+
     def stop(self):
         """Ends everything but the database; the names of those that did not end well."""
         self.stopping.set()

@@ -42,6 +42,9 @@ class CheckerFails(unittest.TestCase):
             for writer in writers:
                 writer.join(30)
             wait_until(lambda: not waiting(cls.fleet.sql), 90, lambda: f"it to be quiet: {waiting(cls.fleet.sql)}")
+        except BaseException:
+            print(cls.fleet.troubles(), flush=True)
+            raise
         finally:
             cls.bad_ends = cls.fleet.stop()
         # Of the machine alone: nothing was broken here.
