@@ -18,6 +18,7 @@ import subprocess
 import tempfile
 import time
 import unittest
+import weakref
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 HOST = os.environ.get("TODO_HOST", os.path.join(ROOT, "build", "todo-host"))
@@ -55,17 +56,29 @@ def _is_free(base, count):
     return True
 
 
-def free_ports(count):
+_owners = {}      # base -> who has its ports, as a function that gives None when that one is gone
+
+
+def free_ports(count, owner=None):
     """`count` ports in a row, with those 1,000 (inner ports) and 2,000 (the stand-in sidecar's) above them, that nobody listens on
-    and no other run will take. They lie below those that the kernel gives to connections."""
-    for base in _reserved:
-        if _is_free(base, count):
-            return base
+    and no other run will take. They lie below those that the kernel gives to connections. They are the owner's for as long as it is
+    there, also while it does not listen: with SO_REUSEPORT another one would get some of its connections later, and nobody would say so."""
+    def take(base):
+        _owners.pop(base, None)     # the newest is the last
+        _owners[base] = weakref.ref(owner) if owner is not None else lambda: True
+        return base
+    for base, there in _owners.items():
+        if there() is None and _is_free(base, count):
+            return take(base)
     bases = range(20000, 30700, 50)
     for i in range(len(bases)):
         base = bases[(i + os.getpid() * 7) % len(bases)]
         if base not in _reserved and _is_free(base, count) and _reserve(base):
-            return base
+            return take(base)
+    # All are somebody's: those of the one that has been there for longest, and has ended.
+    for base in _owners:
+        if _is_free(base, count):
+            return take(base)
     raise RuntimeError("no free ports")
 
 
@@ -202,13 +215,22 @@ class Reply:
         return json.loads(self.body)
 
 
+speakers = weakref.WeakSet()    # what has logs: objects whose `logs()` gives [(name, text)]
+
+
+def log_ends(most=4000):
+    """How the logs of all that runs end, for who reads of a failure."""
+    told = [(name, text[-most:].strip()) for one in list(speakers) for name, text in one.logs()]
+    return "".join(f"\n--- the log of {name} ends:\n{text}\n" for name, text in told if text)
+
+
 class Host:
     """A running todo-host with a database of its own. services=("--all",) runs every service with the stand-in sidecar, as `make run`
     does, unless env names another one."""
 
     def __init__(self, services=("chat-api",), database=None, env=None, start=True):
         self.database = database or new_database()
-        self.base = free_ports(8)
+        self.base = free_ports(8, self)
         self.ports = None
         self.env = {
             "PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"),
@@ -225,6 +247,7 @@ class Host:
         self.process = None
         self.before = None    # called in the new process before it is the program
         self.log = tempfile.TemporaryFile("w+b")
+        speakers.add(self)
         if start:
             self.migrate()
             self.start()
@@ -276,6 +299,11 @@ class Host:
     def log_text(self):
         self.log.seek(0)
         return self.log.read().decode(errors="replace")
+
+    def logs(self):
+        """While it runs, and when it ended by itself; not when it was stopped as it should be."""
+        ended_well = self.process is not None and self.process.poll() == 0
+        return [] if ended_well else [(f"todo-host {' '.join(self.services)} at {self.base}", self.log_text())]
 
     def kill(self):
         self.process.kill()
