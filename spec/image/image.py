@@ -130,6 +130,8 @@ class Service:
         self.log = tempfile.TemporaryFile("w+b")
         self.began = time.monotonic()
         self.process = subprocess.Popen(line, env={**own, **env}, stdout=self.log, stderr=self.log)
+        self.name = f"{' '.join(words)} for {arch}"
+        system.speakers.add(self)
 
     def pid(self):
         """The program's, outside of its namespace."""
@@ -139,8 +141,11 @@ class Service:
         return int(system.wait_until(child, what="the program's process")[0])
 
     def log_text(self):
-        self.log.seek(0)
-        return self.log.read().decode(errors="replace")
+        # Without a seek: the program writes at the place of this very file.
+        return os.pread(self.log.fileno(), os.fstat(self.log.fileno()).st_size, 0).decode(errors="replace")
+
+    def logs(self):
+        return [(self.name, self.log_text())] if self.process.poll() != 0 else []
 
     def get(self, port, path="/ready"):
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
