@@ -24,7 +24,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "support")]
 from api import Api  # noqa: E402
 from standins import Standins  # noqa: E402
-from system import ROOT, free_port, speakers, wait_until  # noqa: E402
+from system import ROOT, free_port, tellers, wait_until  # noqa: E402
 
 ADMIN = "admin-0123456789abcdef"      # the token of system:masters
 # Kinds of operators that no chart of ours makes, and whose definitions are large.
@@ -58,7 +58,7 @@ class Kube:
         self.env = {**os.environ, "KUBECONFIG": self.kubeconfig, "HELM_CACHE_HOME": self.folder + "/helm", "HELM_CONFIG_HOME": self.folder + "/helm",
                     "HELM_DATA_HOME": self.folder + "/helm", "KUBECACHEDIR": self.folder + "/kubectl",
                     "PATH": os.pathsep.join([self.tools + "/bin", self.charts_tools + "/bin", os.environ["PATH"]])}
-        speakers.add(self)
+        tellers.add(self)
         atexit.register(self.stop)
 
     # Processes.

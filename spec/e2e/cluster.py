@@ -17,7 +17,7 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "spec", "support"))
-from system import HOST, SECRET, Host, free_port, free_ports, new_database, postgres, speakers, token, wait_until  # noqa: E402,F401
+from system import HOST, SECRET, Host, free_port, free_ports, new_database, postgres, tellers, token, wait_until  # noqa: E402,F401
 
 CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "todo-chatbot")
 DAPR = os.environ.get("DAPR_DIR") or os.path.join(CACHE, "dapr-1.16.0")
@@ -58,7 +58,7 @@ class Cluster:
         self.dapr_env = {}      # more for each daprd
         self.dapr_words = []    # the same of its command line
         self.database = None
-        speakers.add(self)
+        tellers.add(self)
         atexit.register(self.stop)
 
     # Processes.
@@ -183,7 +183,7 @@ class Cluster:
     def start_service(self, app, env=None, replica=1):
         """A service and its daprd: the pair of them is a pod. All replicas have the same app-id."""
         if replica not in self.bases:
-            self.bases[replica] = free_ports(len(SERVICES), self)
+            self.bases[replica] = free_ports(len(SERVICES))
         base = self.bases[replica]
         dapr_http, dapr_grpc, internal, metrics = (free_port() for _ in range(4))
         name, offset = app if replica == 1 else f"{app}-{replica}", SERVICES.index(app)

@@ -20,7 +20,7 @@ class DaprRun(unittest.TestCase):
         cluster.start_redis()
         cluster.start_scheduler()
         cluster.database = new_database()
-        base = free_ports(len(SERVICES), cluster)
+        base = free_ports(len(SERVICES))
         cls.tree = cls.make_tree(base)
         for app in SERVICES:
             cluster.host_ports[app] = base + SERVICES.index(app)

@@ -127,11 +127,11 @@ class Service:
 
     def __init__(self, arch, words, env, state=True):
         line, own = command(arch, ("run", *words), state)
-        self.log = tempfile.TemporaryFile("w+b")
+        self.log = system.Log()
         self.began = time.monotonic()
         self.process = subprocess.Popen(line, env={**own, **env}, stdout=self.log, stderr=self.log)
         self.name = f"{' '.join(words)} for {arch}"
-        system.speakers.add(self)
+        system.tellers.add(self)
 
     def pid(self):
         """The program's, outside of its namespace."""
@@ -141,8 +141,7 @@ class Service:
         return int(system.wait_until(child, what="the program's process")[0])
 
     def log_text(self):
-        # Without a seek: the program writes at the place of this very file.
-        return os.pread(self.log.fileno(), os.fstat(self.log.fileno()).st_size, 0).decode(errors="replace")
+        return self.log.text()
 
     def logs(self):
         return [(self.name, self.log_text())] if self.process.poll() != 0 else []
