@@ -143,6 +143,7 @@ class Log:
 
 # For the report of a test that fails: the programs there are, what was answered last, and where their logs were when it began.
 _programs = weakref.WeakSet()
+tellers = weakref.WeakSet()     # what else has logs: `logs()` gives [(name, text)]
 _answers = collections.deque(maxlen=6)
 _began = weakref.WeakKeyDictionary()
 LAST_LINES, LAST_BYTES = 40, 12000
@@ -184,6 +185,7 @@ def what_happened():
             ended = program.process.poll() if program.process else None
             parts.append(f"log of {' '.join(program.services)} at {program.base}" +
                          ("" if ended is None else f", which ended with {ended}") + f":\n{_end_of(text)}")
+    parts += [f"log of {name}, its end:\n{_end_of(text)}" for one in list(tellers) for name, text in one.logs() if text]
     if _postgres:
         text = _postgres.log_text(_began.get(_postgres, 0))
         if text:
