@@ -139,8 +139,8 @@ class Service:
         return int(system.wait_until(child, what="the program's process")[0])
 
     def log_text(self):
-        self.log.seek(0)
-        return self.log.read().decode(errors="replace")
+        fd = self.log.fileno()    # whose place in the file is the program's, too
+        return os.pread(fd, os.fstat(fd).st_size, 0).decode(errors="replace")
 
     def get(self, port, path="/ready"):
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)

@@ -3,6 +3,8 @@ as a process, and a client that speaks plain sockets. Everything a test starts e
 
 import atexit
 import base64
+import collections
+import fcntl
 import hashlib
 import hmac
 import http.client
@@ -94,20 +96,25 @@ PATIENCE = float(os.environ.get("SPEC_PATIENCE", "4"))
 
 
 def wait_until(condition, seconds=15, what="condition"):
-    seconds *= PATIENCE
+    """What the condition returns once that is true. The time protects against hanging alone, so it is never short, and what
+    came true while this process stood still counts."""
+    seconds = max(seconds * PATIENCE, 60)
     end = time.monotonic() + seconds
-    while time.monotonic() < end:
+    while True:
+        over = time.monotonic() >= end
         value = condition()
         if value:
             return value
+        if over:
+            raise AssertionError(f"not within {seconds} s: {what}")
         time.sleep(0.02)
-    raise AssertionError(f"not within {seconds} s: {what}")
 
 
 class Postgres:
-    """A cluster of its own in a temporary folder, reached over loopback."""
+    """A cluster of its own in a temporary folder, reached over loopback. It waits for the disk only where `durable`: no spec
+    takes the machine's power away, and a commit that another's writing to the disk holds up is a 503."""
 
-    def __init__(self):
+    def __init__(self, durable=False):
         self.folder = tempfile.mkdtemp(prefix="todo-spec-pg-")
         self.data = os.path.join(self.folder, "data")
         self.port = None
@@ -116,10 +123,10 @@ class Postgres:
             entry = pwd.getpwnam("postgres")
             os.chown(self.folder, entry.pw_uid, entry.pw_gid)
         self._run("initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "-E", "UTF8",
-                  "--locale=C.UTF-8")
+                  "--locale=C.UTF-8", "--no-sync")
         with open(os.path.join(self.data, "postgresql.conf"), "a") as conf:
             conf.write(f"listen_addresses = '127.0.0.1'\nunix_socket_directories = '{self.folder}'\n"
-                       "shared_buffers = 32MB\nmax_connections = 60\n")
+                       "shared_buffers = 32MB\nmax_connections = 200\n" + ("" if durable else "fsync = off\n"))
         self.port = free_port()
         self.start()
         atexit.register(self.remove)
@@ -133,7 +140,7 @@ class Postgres:
         return done.stdout
 
     def start(self):
-        self._run("pg_ctl", "-D", self.data, "-w", "-t", "30", "-l",
+        self._run("pg_ctl", "-D", self.data, "-w", "-t", "120", "-l",
                   os.path.join(self.folder, "log"), "-o", f"-p {self.port}", "start")
 
     def stop(self, mode="fast"):
@@ -146,10 +153,33 @@ class Postgres:
     def url(self, database):
         return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
 
+    def log_text(self):
+        with open(os.path.join(self.folder, "log"), errors="replace") as log:
+            return log.read()
+
     def sql(self, text, database="postgres"):
         return self._run("psql", "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", "-d",
                          database, "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c",
                          text).strip()
+
+
+class Session:
+    """A session of psql in which `text` has been run, and which stays, with its transaction and its locks, until it is ended."""
+
+    def __init__(self, url, text):
+        self.process = subprocess.Popen([os.path.join(PG_BIN, "psql"), "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", url],
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process.stdin.write(text + "\nSELECT 'all of it has run';\n")
+        self.process.stdin.flush()
+        for line in self.process.stdout:
+            if line == "all of it has run\n":
+                return
+        raise RuntimeError(f"psql ended with {self.process.wait()} in: {text}")
+
+    def end(self, text=""):
+        self.process.communicate(text + "\n")
+        if self.process.returncode != 0:
+            raise RuntimeError(f"psql ended with {self.process.returncode} in: {text}")
 
 
 _postgres = None
@@ -202,6 +232,25 @@ class Reply:
         return json.loads(self.body)
 
 
+_hosts = []      # the programs of the test that runs, for what a failure tells
+
+
+def begin_test():
+    """What a failure tells begins here."""
+    _hosts[:] = [host for host in _hosts if host.process and host.process.poll() is None]
+    for host in _hosts:
+        host.calls.clear()
+        host.told = os.fstat(host.log.fileno()).st_size
+
+
+def what_happened():
+    """The last answers and lines of the log of each program since the test began, and of PostgreSQL."""
+    parts = [host.story() for host in _hosts]
+    if _postgres:
+        parts.append("--- PostgreSQL's log ends\n" + "\n".join(line[:400] for line in _postgres.log_text().splitlines()[-20:]))
+    return "\n" + "\n".join(parts) + "\n"
+
+
 class Host:
     """A running todo-host with a database of its own. services=("--all",) runs every service with the stand-in sidecar, as `make run`
     does, unless env names another one."""
@@ -225,13 +274,24 @@ class Host:
         self.process = None
         self.before = None    # called in the new process before it is the program
         self.log = tempfile.TemporaryFile("w+b")
+        # The program has the very same open file: it writes at the end, wherever this process has read.
+        fcntl.fcntl(self.log, fcntl.F_SETFL, fcntl.fcntl(self.log, fcntl.F_GETFL) | os.O_APPEND)
+        self.told = 0         # where in the log the test began
+        self.calls = collections.deque(maxlen=20)     # (method, path, what came of it)
         if start:
             self.migrate()
             self.start()
 
+    def environment(self, **more):
+        """Where nothing says which sidecar there is, nobody listens at its port, also not one that the machine has."""
+        env = {**self.env, **more}
+        if not any(name in env for name in ("SIDECAR_PORT", "DAPR_HTTP_PORT", "DAPR_HTTP_ENDPOINT")):
+            env["DAPR_HTTP_PORT"] = str(self.base + 2040)
+        return env
+
     def run(self, *words, **env):
-        return subprocess.run([HOST, *words], env={**self.env, **env}, cwd=ROOT, text=True,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
+        return subprocess.run([HOST, *words], env=self.environment(**env), cwd=ROOT, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=300)
 
     def ports_by_name(self):
         """Where the services listen, as `todo-host services` says."""
@@ -252,7 +312,9 @@ class Host:
             raise RuntimeError(done.stderr)
 
     def start(self, wait=True):
-        self.process = subprocess.Popen([HOST, "run", *self.services], env=self.env, cwd=ROOT, preexec_fn=self.before,
+        if self not in _hosts:
+            _hosts.append(self)
+        self.process = subprocess.Popen([HOST, "run", *self.services], env=self.environment(), cwd=ROOT, preexec_fn=self.before,
                                         stdout=subprocess.PIPE, stderr=self.log)
         if wait:
             self.wait_ready()
@@ -273,9 +335,17 @@ class Host:
                 return False
         wait_until(ready, seconds, "ready")
 
-    def log_text(self):
-        self.log.seek(0)
-        return self.log.read().decode(errors="replace")
+    def log_text(self, start=0):
+        fd = self.log.fileno()
+        return os.pread(fd, max(os.fstat(fd).st_size - start, 0), start).decode(errors="replace")
+
+    def story(self):
+        """What it was asked and what it logged since the test began."""
+        code = self.process.poll() if self.process else None
+        state = "runs" if code is None else f"ended with {code}"
+        return "\n".join([f"--- todo-host {' '.join(self.services)} on port {self.base} {state}; its last answers",
+                          *(f"{method} {path}: {what}" for method, path, what in list(self.calls)), "--- its log ends",
+                          *(line[:600] for line in self.log_text(self.told).splitlines()[-60:])])
 
     def kill(self):
         self.process.kill()
@@ -309,7 +379,12 @@ class Host:
         try:
             connection.request(method, path, body, head)
             reply = connection.getresponse()
-            return Reply(reply.status, reply.getheaders(), reply.read())
+            answer = Reply(reply.status, reply.getheaders(), reply.read())
+            self.calls.append((method, path, f"{answer.status} {answer.body[:300]}"))
+            return answer
+        except Exception as problem:
+            self.calls.append((method, path, repr(problem)))
+            raise
         finally:
             connection.close()
 
@@ -319,12 +394,16 @@ class Host:
     def post(self, path, body=None, **more):
         return self.call("POST", path, body, **more)
 
-    def raw(self, data, port=None, timeout=5, half_close=False):
-        """Sends bytes and returns all that comes back until the server closes or nothing comes."""
+    def raw(self, data, port=None, timeout=30, half_close=False):
+        """Sends bytes and returns all that comes back until the server closes or nothing comes. It may answer and close before
+        it has all."""
         with socket.create_connection(("127.0.0.1", port or self.base), timeout=timeout) as s:
-            s.sendall(data)
-            if half_close:
-                s.shutdown(socket.SHUT_WR)
+            try:
+                s.sendall(data)
+                if half_close:
+                    s.shutdown(socket.SHUT_WR)
+            except (BrokenPipeError, ConnectionResetError):
+                pass
             chunks = []
             try:
                 while True:
