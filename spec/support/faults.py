@@ -147,6 +147,7 @@ class Case(unittest.TestCase):
                 replies.append(self.deliver(host, topic, event, service))
             except OSError:
                 return False
+            self.assertIn(replies[-1].status, (200, 503), replies[-1].body)
             return replies[-1].status == 200
         wait_until(done, 30, "an answer")
         return replies[-1].json

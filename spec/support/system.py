@@ -118,6 +118,7 @@ class Postgres:
         self.folder = tempfile.mkdtemp(prefix="todo-spec-pg-")
         self.data = os.path.join(self.folder, "data")
         self.port = None
+        self.told = 0         # where in its log the test began
         self.user = "postgres" if os.getuid() == 0 else pwd.getpwuid(os.getuid()).pw_name
         if os.getuid() == 0:
             entry = pwd.getpwnam("postgres")
@@ -238,6 +239,8 @@ _hosts = []      # the programs of the test that runs, for what a failure tells
 def begin_test():
     """What a failure tells begins here."""
     _hosts[:] = [host for host in _hosts if host.process and host.process.poll() is None]
+    if _postgres:
+        _postgres.told = len(_postgres.log_text())
     for host in _hosts:
         host.calls.clear()
         host.told = os.fstat(host.log.fileno()).st_size
@@ -247,7 +250,7 @@ def what_happened():
     """The last answers and lines of the log of each program since the test began, and of PostgreSQL."""
     parts = [host.story() for host in _hosts]
     if _postgres:
-        parts.append("--- PostgreSQL's log ends\n" + "\n".join(line[:400] for line in _postgres.log_text().splitlines()[-20:]))
+        parts.append("--- PostgreSQL's log ends\n" + "\n".join(line[:400] for line in _postgres.log_text()[_postgres.told:].splitlines()[-30:]))
     return "\n" + "\n".join(parts) + "\n"
 
 
@@ -319,7 +322,7 @@ class Host:
         if wait:
             self.wait_ready()
 
-    def wait_ready(self, seconds=20):
+    def wait_ready(self, seconds=60):
         if self.services == ("--all",):
             ports = [port for port, _ in self.ports_by_name().values()]
         else:
