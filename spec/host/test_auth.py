@@ -124,7 +124,7 @@ class Jwks(HostCase):
         cls.env = {"JWT_SECRET": "", "JWKS_URL": cls.server.url}
         super().setUpClass()
         # Keys that could not be had in time are asked for again after a minute.
-        wait_until(lambda: cls.host.get("/api/tasks", headers={"Authorization": "Bearer " + cls.keys[0].token()}).status == 200, 30, "the keys")
+        wait_until(lambda: cls.host.get("/api/tasks", headers={"Authorization": "Bearer " + cls.keys[0].token()}).status == 200, 30, "the keys", pause=1)
 
     @classmethod
     def tearDownClass(cls):

@@ -464,7 +464,7 @@ class Database(Case):
     def test_a_database_that_swallows_everything_is_noticed_and_found_again(self):
         way = Proxy(postgres().port)
         self.addCleanup(way.stop)
-        host = self.start(DATABASE_URL=postgres().url(self.database).replace(str(postgres().port), str(way.port)))
+        host = self.start(DATABASE_URL=postgres().url(self.database).replace(f":{postgres().port}/", f":{way.port}/"))
         self.assertEqual(host.post("/api/tasks", {"title": "before"}).status, 201)
         way.way = "hole"
         self.assertEqual(host.post("/api/tasks", {"title": "meanwhile"}, timeout=60).status, 503)

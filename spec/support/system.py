@@ -95,7 +95,7 @@ def free_port():
 PATIENCE = float(os.environ.get("SPEC_PATIENCE", "4"))
 
 
-def wait_until(condition, seconds=15, what="condition"):
+def wait_until(condition, seconds=15, what="condition", pause=0.02):
     """What the condition returns once that is true. The time protects against hanging alone, so it is never short, and what
     came true while this process stood still counts."""
     seconds = max(seconds * PATIENCE, 60)
@@ -107,7 +107,7 @@ def wait_until(condition, seconds=15, what="condition"):
             return value
         if over:
             raise AssertionError(f"not within {seconds} s: {what}")
-        time.sleep(0.02)
+        time.sleep(pause)
 
 
 class Postgres:
@@ -360,10 +360,10 @@ class Host:
             return self.process.returncode if self.process else None
         self.process.send_signal(signal.SIGTERM)
         try:
-            code = self.process.wait(60)
+            code = self.process.wait(120)
         except subprocess.TimeoutExpired:
             self.kill()
-            raise AssertionError("todo-host did not end within 60 s of SIGTERM")
+            raise AssertionError(f"todo-host did not end within 120 s of SIGTERM: {self.log_text()[-4000:]}")
         finally:
             self.process.stdout.close()
         if code != 0:
