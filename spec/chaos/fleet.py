@@ -67,7 +67,7 @@ class Fleet:
     def __init__(self, folder, env=None):
         self.folder = folder
         self.base = find_ports()
-        self.pg = Postgres(durable=True)
+        self.pg = Postgres()
         self.database = "chaos"
         self.pg.sql("CREATE DATABASE chaos")
         self.pg.sql("ALTER SYSTEM SET max_connections = 100")

@@ -57,8 +57,8 @@ class HostApi(HostCase):
     def test_a_reader_that_does_not_read_is_cut_off(self):
         with socket.create_connection(("127.0.0.1", self.host.base)) as s:
             s.sendall(b"GET /flood HTTP/1.1\r\nHost: a\r\n\r\n")
-            wait_until(lambda: self.ask("/kept")["written"] > 0, 5, "a first write")
-            wait_until(lambda: not self.ask("/kept")["alive"], 10, "the cut")
+            wait_until(lambda: self.ask("/kept")["written"] > 0, what="a first write")
+            wait_until(lambda: not self.ask("/kept")["alive"], what="the cut")
         self.assertLess(self.ask("/kept")["written"], 64 * 1024)
 
     def test_a_handler_that_throws_is_500_and_logged_with_its_place(self):
