@@ -12,7 +12,7 @@ class Proxy:
     there end, new ones are refused. "hole": nothing is passed on any more, and nobody is told."""
 
     def __init__(self, target):
-        self.target, self.way, self.port = target, "open", free_port()    # which no connection gets while nobody listens
+        self.target, self.way, self.port = target, "open", free_port()    # a port that is still there after it was closed
         self.listener, self.peers = None, {}     # socket -> the one it passes on to
         self.over = threading.Event()
         self.thread = threading.Thread(target=self.run, daemon=True)

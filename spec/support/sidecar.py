@@ -14,7 +14,8 @@ NO_ROUTE = 404, {"errorCode": "ERR_DIRECT_INVOKE", "message": "failed getting ap
 
 
 class Sidecar:
-    def __init__(self, port=0):
+    def __init__(self, port=None):
+        port = port or free_port()    # one that is still there when it is started again
         self.lock = threading.Lock()
         self.events = []      # (topic, key, CloudEvent), in the order of their arrival
         self.pubsubs = {}     # topic -> the pubsub components that it was published to
