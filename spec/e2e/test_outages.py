@@ -27,7 +27,7 @@ class Outages(ClusterCase):
         # audit-service reaches the database by a way of its own, which can be closed.
         cls.cluster.start_services([name for name in SERVICES if name != "audit-service"])
         cls.way = Proxy(postgres().port)
-        url = postgres().url(cls.cluster.database).replace(str(postgres().port), str(cls.way.port))
+        url = postgres().url(cls.cluster.database).replace(f":{postgres().port}/", f":{cls.way.port}/")
         cls.cluster.start_service("audit-service", {"DATABASE_URL": url})
 
     @classmethod

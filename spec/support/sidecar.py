@@ -55,7 +55,8 @@ class Sidecar:
 
             def handle_error(self, *_):
                 pass    # the program under test may be killed in the middle of a call
-        self.server = Server(("127.0.0.1", port), Handler)
+        # A port that no connection gets while this one is away.
+        self.server = Server(("127.0.0.1", port or free_port()), Handler)
         self.port = self.server.server_port
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
