@@ -11,7 +11,7 @@ import unittest
 import uuid
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
-from system import ROOT, Host, HostCase, new_database, postgres, wait_until  # noqa: E402
+from system import ROOT, Host, HostCase, free_ports, new_database, postgres, wait_until  # noqa: E402
 
 PROGRAM = os.environ.get("TODO_HOST") or os.path.join(ROOT, "build", "todo-host")
 SHIPPED = os.path.join(ROOT, "scripts", "rules")
@@ -206,8 +206,9 @@ class Words(unittest.TestCase):
             self.assertRegex(done.stderr, r"^todo-host: [^\n]+\n$", words)
 
     def test_without_a_service_history_and_rollback_say_so(self):
+        port = str(free_ports(8))    # and with them the inner ports above: nobody comes to listen there
         for verb in ("history", "rollback"):
-            done = rules(verb, PORT="59990")
+            done = rules(verb, PORT=port)
             self.assertEqual(done.returncode, 1)
             self.assertIn("no service runs here", done.stderr)
 
