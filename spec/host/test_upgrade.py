@@ -108,6 +108,8 @@ class Upgrade(Case):
         return os.path.join(folder, "scripts")
 
     def check(self, writers):
+        for host in self.hosts:
+            self.assertIn(host.process and host.process.poll(), (None, 0), host.log_text()[-4000:])
         self.assertEqual([answer for answer in writers.answers if answer[2] not in (200, 201)], [])
         stored = set(self.sql("SELECT id FROM chat.task").split())
         self.assertEqual(set(writers.written) - stored, set())
