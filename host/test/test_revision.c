@@ -11,7 +11,8 @@ static const char GOOD[] = "good", BAD[] = "bad";
 
 static atomic_bool over;
 
-// How often it was said that rules were returned, but not which ones, or not that they were taken back.
+// How often it was said that rules were returned, but not which ones, or not that they were taken
+// back.
 static void *look_on(void *user) {
     int *half = user;
     while (!atomic_load(&over)) {
