@@ -15,6 +15,7 @@ NO_ROUTE = 404, {"errorCode": "ERR_DIRECT_INVOKE", "message": "failed getting ap
 
 class Sidecar:
     def __init__(self, port=None):
+        port = port or free_port()    # one that is still there when it is started again
         self.lock = threading.Lock()
         self.events = []      # (topic, key, CloudEvent), in the order of their arrival
         self.pubsubs = {}     # topic -> the pubsub components that it was published to
@@ -54,7 +55,7 @@ class Sidecar:
 
             def handle_error(self, *_):
                 pass    # the program under test may be killed in the middle of a call
-        self.server = Server(("127.0.0.1", port or free_port()), Handler)     # which may be stopped, and be there again
+        self.server = Server(("127.0.0.1", port), Handler)
         self.port = self.server.server_port
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
