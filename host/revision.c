@@ -100,11 +100,8 @@ static void set(struct metric *metric, double value) {
     metrics_set(metrics_cell(shard, metric, NULL), value);
 }
 
-void revision_loaded(enum revision_kind kind, const char *revision, const char *state,
-                     const char *why) {
-    struct record *record = &records[kind];
+static void load(struct record *record, const char *revision, const char *state, const char *why) {
     struct revision_state *now = &record->state;
-    pthread_mutex_lock(&lock);
     remember(now);
     mark(now, revision, false);
     snprintf(now->revision, sizeof now->revision, "%s", revision);
@@ -121,26 +118,36 @@ void revision_loaded(enum revision_kind kind, const char *revision, const char *
         metrics_shard_free(record->shard);
     record->shard = metrics_shard_new(NULL);
     metrics_set(metrics_cell(record->shard, record->info, &revision), 1);
+}
+
+static void take_back(struct revision_state *state, const char *revision) {
+    if (mark(state, revision, true))
+        return;
+    add_past(state, revision, 0);
+    state->past[0].taken_back = true;
+}
+
+void revision_loaded(enum revision_kind kind, const char *revision, const char *state,
+                     const char *why) {
+    pthread_mutex_lock(&lock);
+    load(&records[kind], revision, state, why);
     pthread_mutex_unlock(&lock);
 }
 
+// Who reads that rules were returned reads which ones too.
 void revision_returned(enum revision_kind kind, const char *revision, const char *bad,
                        const char *why) {
     struct revision_state *now = &records[kind].state;
-    revision_loaded(kind, revision, "returned", why);
     pthread_mutex_lock(&lock);
+    load(&records[kind], revision, "returned", why);
     snprintf(now->refused, sizeof now->refused, "%s", bad);
+    take_back(now, bad);
     pthread_mutex_unlock(&lock);
-    revision_taken_back(kind, bad);
 }
 
 void revision_taken_back(enum revision_kind kind, const char *revision) {
-    struct revision_state *now = &records[kind].state;
     pthread_mutex_lock(&lock);
-    if (!mark(now, revision, true)) {
-        add_past(now, revision, 0);
-        now->past[0].taken_back = true;
-    }
+    take_back(&records[kind].state, revision);
     pthread_mutex_unlock(&lock);
 }
 

@@ -13,9 +13,10 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
-from system import HOST, ROOT, Host, new_database, token, wait_until  # noqa: E402
+from system import ROOT, SANITIZED, Host, new_database, token, wait_until  # noqa: E402
 
 PATIENCE = 60
+MAY_BE_BUSY = SANITIZED     # there a rule holds its worker ten times as long, and the database's answers with it
 
 SERVICE = """
 local fiber = require("host.fiber")
@@ -32,8 +33,10 @@ return {
     { "GET", "/word", auth = false, function()
       return 200, { word = words.word, begun = begun, worker = worker.index }
     end },
-    { "GET", "/slow", auth = false, function()
-      fiber.sleep(1500)
+    { "GET", "/until-it-ends", auth = false, function()
+      while not worker.ending() do
+        fiber.sleep(5)
+      end
       return 200, { word = words.word }
     end },
     { "GET", "/stream", auth = false, function()
@@ -64,18 +67,27 @@ def swap(path, text):
     os.rename(path + "~", path)
 
 
-class Client(threading.Thread):
-    """Asks one thing again and again on one connection until it is told to end."""
+def ready_detail(host, port=None):
+    """What /ready says of a worker that has its database: each connects by itself, so one may have it before another."""
+    def ask():
+        reply = host.get("/ready", token=None, port=port)
+        return reply.status == 200 and reply
+    return wait_until(ask, PATIENCE, "the database").json.get("detail")
 
-    def __init__(self, port, path="/word"):
+
+class Client(threading.Thread):
+    """Asks one thing again and again on one connection until it is told to end, or `most` times."""
+
+    def __init__(self, port, path="/word", most=None):
         super().__init__(daemon=True)
-        self.port, self.path = port, path
+        self.port, self.path, self.left = port, path, most
         self.ended = threading.Event()
         self.answers, self.failures = [], []
 
     def run(self):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
-        while not self.ended.is_set():
+        while not self.ended.is_set() and self.left != 0:
+            self.left = self.left and self.left - 1
             sent = time.monotonic()
             try:
                 connection.request("GET", self.path)
@@ -179,7 +191,9 @@ class Scripts(ReloadCase):
         self.start()
         with open(self.path("words.lua"), "w") as f:
             f.write('return { word = "in place" }\n')
-        wait_until(lambda: self.word() == "in place", PATIENCE, "the word")
+        # Who looks in between finds it empty, and requests fail until it is whole.
+        answer = lambda: self.host.get("/word", token=None, port=self.port)  # noqa: E731
+        wait_until(lambda: answer().json.get("word") == "in place", PATIENCE, "the word")
 
     def test_start_runs_once_in_each_generation(self):
         self.start()
@@ -196,9 +210,7 @@ class Scripts(ReloadCase):
         self.wait_failed("reload-spec/words.lua:2:")
         self.assertEqual({word for _, word in self.end_clients(clients)}, {"one"})
         self.assertEqual(self.status()["revision"], before)
-        ready = self.host.get("/ready", token=None, port=self.port)
-        self.assertEqual(ready.status, 200)
-        self.assertIn("reload-spec/words.lua:2:", ready.json["detail"])
+        self.assertIn("reload-spec/words.lua:2:", ready_detail(self.host, self.port))
         self.assertEqual(self.metric("todo_scripts_config_last_reload_successful"),
                          ["todo_scripts_config_last_reload_successful 0"])
         line = next(l for l in self.host.log_text().splitlines() if "not reloaded" in l)
@@ -210,17 +222,16 @@ class Scripts(ReloadCase):
         self.wait_failed("words.lua")
         self.words("one")
         wait_until(lambda: self.status()["state"] == "loaded", PATIENCE, "the old state")
-        self.assertNotIn("detail", self.host.get("/ready", token=None, port=self.port).json)
+        self.assertIsNone(ready_detail(self.host, self.port))
         self.assertEqual(self.metric("todo_scripts_config_last_reload_successful"),
                          ["todo_scripts_config_last_reload_successful 1"])
 
     def test_a_request_that_runs_ends_on_the_scripts_it_began_with(self):
         self.start()
-        slow = [Client(self.port, "/slow") for _ in range(3)]
+        slow = [Client(self.port, "/until-it-ends", most=1) for _ in range(3)]
         for client in slow:
             client.start()
-            client.ended.set()    # one request each
-        wait_until(lambda: any(line.split()[-1] != "0" for line in self.metric("http_server_requests_in_flight")), PATIENCE, "a request")
+        wait_until(lambda: sum(int(line.split()[-1]) for line in self.metric("http_server_requests_in_flight")) == 3, PATIENCE, "all requests")
         self.words("two")
         self.wait_loads(2)
         for client in slow:
@@ -277,6 +288,7 @@ class Scripts(ReloadCase):
         clients = self.run_clients()
         self.words("two")
         self.wait_loads(2)
+        wait_until(lambda: any(client.answers[-1][1] == "two" for client in clients), PATIENCE, "an answer of the second scripts")
         self.service(start='if worker.index == 1 then error("one of three") end')
         self.wait_failed("one of three")
         self.assertEqual({word for _, word in self.end_clients(clients)}, {"one", "two"})
@@ -388,7 +400,9 @@ class System(unittest.TestCase):
         again = connect("00000000-0000-0000-0000-000000000001")
         seen = b""
         while b"event: reset" not in seen:
-            seen += again.read1(1000)
+            more = again.read1(1000)
+            self.assertTrue(more, f"the stream ended after {seen}")
+            seen += more
 
 
 class Poster(threading.Thread):
@@ -482,9 +496,7 @@ class RulesCase(unittest.TestCase):
         for poster in posters:
             poster.join(PATIENCE)
         failures = [failure for poster in posters for failure in poster.failures]
-        if "san" in HOST:   # there a rule holds its worker ten times as long, and the database's answers with it
-            failures = [failure for failure in failures if not (isinstance(failure, tuple) and failure[0] == 503)]
-        self.assertEqual(failures, [])
+        self.assertEqual([failure for failure in failures if not (MAY_BE_BUSY and isinstance(failure, tuple) and failure[0] == 503)], [])
         return sum(poster.created for poster in posters)
 
 
@@ -504,9 +516,7 @@ class Rules(RulesCase):
         wait_until(lambda: self.status()["state"] == "failed", PATIENCE, "a refusal")
         self.assertEqual(self.status()["revision"], before)
         self.assertIn("task.lua:", self.status()["error"])
-        ready = self.host.get("/ready", token=None)
-        self.assertEqual(ready.status, 200)
-        self.assertIn("rules: ", ready.json["detail"])
+        self.assertIn("rules: ", ready_detail(self.host))
         self.assertEqual(self.successful(), ["0"])
         self.acknowledged(before)
         self.assertGreater(self.end_posters(posters), 0)
@@ -516,9 +526,10 @@ class Rules(RulesCase):
         task, more = os.path.join(self.rules, "task.lua"), os.path.join(self.rules, "more.lua")
 
         def large(path):
-            with open(path, "w") as f:
+            with open(path + "~", "w") as f:
                 f.write("return {}\n")
                 f.truncate(100 << 20)
+            os.rename(path + "~", path)    # at once: while it is small it may be taken
         for words, change, undo in (
                 ("everybody may write task.lua", lambda: os.chmod(task, 0o666), lambda: os.chmod(task, 0o644)),
                 ("everybody may write the folder", lambda: os.chmod(self.rules, 0o777), lambda: os.chmod(self.rules, 0o755)),
@@ -630,7 +641,11 @@ class Rules(RulesCase):
         self.assertEqual(self.status()["failures"], 0)
 
     def test_bad_rules_cost_their_own_calls_and_the_default_decides(self):    # F66
+        self.host.stop()
+        self.host.env["RULES_CPU_FACTOR"] = "1"     # as it is where nothing else is said: so long is a worker held by each call
+        self.host.start()
         self.put_code("", 2)
+        began = time.monotonic()
         for loads, (code, text) in enumerate((
                 ("budget", "function task.create() while true do pcall(error) end end"),
                 ("memory", 'function task.create() return ("x"):rep(1e9) end'),
@@ -638,14 +653,15 @@ class Rules(RulesCase):
             with self.subTest(text):
                 self.put_code(text, loads + loads - 4)
                 posters = self.run_posters(4)
-                for _ in range(20):
-                    self.assertEqual(self.host.get("/api/tasks").status, 200)
+                statuses = [self.host.get("/api/tasks").status for _ in range(20)]
+                self.assertIn(200, statuses)
+                self.assertLessEqual(set(statuses), {200, 503} if MAY_BE_BUSY else {200})
                 wait_until(lambda: self.status()["state"] == "returned", PATIENCE, "the rules before")
                 self.assertGreater(self.end_posters(posters), 0)
                 text = self.host.get("/metrics", token=None).body.decode()
                 self.assertIn(f'rules_defaults_total{{service="chat-api",rule="task.create",reason="{code}"}}', text)
                 lines = [line for line in self.host.log_text().splitlines() if '"a rule failed"' in line and f'"{code}"' in line]
-                self.assertLess(len(lines), 4)
+                self.assertLess(len(lines), 4 + (time.monotonic() - began) // 60)    # one a minute
 
     def test_a_changed_file_leaves_what_others_keep_as_it_is(self):
         """task.lua counts its calls in a local: that is lost when its VM is made anew."""
@@ -697,13 +713,6 @@ class Copies(RulesCase):
     def break_rules(self):
         self.edit("task.lua", "return (\n")
 
-    def ready_detail(self):
-        """Each worker connects to the database by itself, so one may be ready before another."""
-        def ask():
-            reply = self.host.get("/ready", token=None)
-            return reply.status == 200 and reply
-        return wait_until(ask, PATIENCE, "the database").json["detail"]
-
     def test_the_last_rules_that_were_live_are_kept_for_their_owner_alone(self):
         for i in range(5):
             self.edit("task.lua", f"-- {i}\n")
@@ -721,7 +730,7 @@ class Copies(RulesCase):
         self.host.start()
         self.assertEqual((self.status()["revision"], self.status()["state"]), (good, "kept"))
         self.acknowledged(good)
-        self.assertIn("task.lua:", self.ready_detail())
+        self.assertIn("task.lua:", ready_detail(self.host))
         self.assertEqual(self.successful(), ["0"])
         self.assertEqual(len([l for l in self.host.log_text().splitlines() if "the last good copy of them serves" in l]), 1)
         self.assertEqual(self.host.post("/api/tasks", {"title": "goes on"}).status, 201)
@@ -759,7 +768,7 @@ class Copies(RulesCase):
         os.rename(self.rules, away)
         self.host.start()
         self.assertEqual(self.status()["revision"], good)
-        self.assertIn("cannot be opened", self.ready_detail())
+        self.assertIn("cannot be opened", ready_detail(self.host))
         self.edit("task.lua", "-- later\n", away)
         os.rename(away, self.rules)
         wait_until(lambda: self.status()["state"] == "loaded", PATIENCE, "the folder's rules")
@@ -796,7 +805,7 @@ class Copies(RulesCase):
             status = self.status()
             self.assertEqual((status["revision"], status["state"], status["refused"]), (good, "returned", bad))
             self.acknowledged(good)
-            self.assertIn(f"rules: revision {bad[:12]} was taken back: ", self.ready_detail())
+            self.assertIn(f"rules: revision {bad[:12]} was taken back: ", ready_detail(self.host))
             self.assertEqual(self.successful(), ["0"])
         self.assertEqual(len([l for l in self.host.log_text().splitlines() if "the rules were taken back before" in l]), 2)
         history = self.host.run("rules", "history")
@@ -819,7 +828,7 @@ class Copies(RulesCase):
         self.assertEqual(self.status()["revision"], good)
         self.put_code("function task.create() return {} end", 2)
         self.assertEqual(self.status()["state"], "loaded")
-        self.assertEqual(self.host.get("/ready", token=None).json.get("detail"), None)
+        self.assertIsNone(ready_detail(self.host))
 
     def test_what_an_operator_rolled_back_stays_away_at_a_restart(self):
         good = self.status()["revision"]

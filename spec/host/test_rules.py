@@ -6,6 +6,7 @@ import shutil
 import sys
 import tempfile
 import threading
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
 from system import ROOT, Host, HostCase, wait_until  # noqa: E402
@@ -75,13 +76,18 @@ class Rules(RulesCase):
         self.assertEqual(self.ask("rule.nothing")["err"]["code"], "missing")
 
     def test_loops_and_memory_bombs_cost_their_own_call(self):
-        bad = threading.Thread(target=lambda: [self.ask(rule) for rule in ("rule.loops", "rule.bursts") * 5])
+        answers = []
+        bad = threading.Thread(target=lambda: [answers.append((rule, self.ask(rule)["err"]["code"])) for rule in ("rule.loops", "rule.bursts") * 5])
         bad.start()
         while bad.is_alive():
             self.assertEqual(self.ask("rule.echo", "hello")["value"], "hello")
         bad.join()
-        self.assertEqual({line["code"] for line in self.logged("rule.loops")}, {"budget"})
-        self.assertEqual({line["code"] for line in self.logged("rule.bursts")}, {"memory"})
+        self.assertEqual(len(answers), 10, answers)
+        self.assertEqual({code for rule, code in answers if rule == "rule.loops"}, {"budget"})
+        self.assertIn("memory", {code for rule, code in answers if rule == "rule.bursts"})
+        self.assertLessEqual({code for _, code in answers}, {"budget", "memory"})    # a slow machine may be out of time first
+        for rule in ("rule.loops", "rule.bursts"):
+            self.assertEqual({line["code"] for line in self.logged(rule)}, {code for asked, code in answers if asked == rule})
 
     def test_calls_and_failures_are_counted(self):
         self.ask("rule.echo")
@@ -260,7 +266,11 @@ class Bombs(HostCase):
         self.assertIsNone(self.host.process.poll())
 
     def test_a_rule_that_goes_on_failing_is_logged_once(self):
+        def logged():
+            lines = [json.loads(line) for line in self.host.log_text().splitlines() if '"a rule failed"' in line]
+            return len([line for line in lines if (line["rule"], line["code"]) == ("rule.loop", "budget")])
+        began, before = time.monotonic(), logged()
         for _ in range(20):
             self.assertEqual(self.ask("rule.loop")["err"]["code"], "budget")
-        lines = [json.loads(line) for line in self.host.log_text().splitlines() if '"a rule failed"' in line]
-        self.assertEqual(len([line for line in lines if (line["rule"], line["code"]) == ("rule.loop", "budget")]), 1)
+        self.assertGreater(logged(), 0)
+        self.assertLessEqual(logged() - before, 1 + (time.monotonic() - began) // 60)    # once a minute

@@ -36,7 +36,7 @@ class Series(unittest.TestCase):
         return postgres().sql(text, self.host.database)
 
     def create(self, **more):
-        reply = self.host.post("/api/tasks", {"title": "water plants", "recurrence_rule": "DAILY", "due_date": "2027-01-31T09:00:00Z",
+        reply = self.host.post("/api/tasks", {"title": "water plants", "recurrence_rule": "DAILY", "due_date": "2035-01-31T09:00:00Z",
                                               "tags": ["home"], **more}, token=token(self.user))
         self.assertEqual(reply.status, 201, reply.body)
         return reply.json
@@ -45,7 +45,7 @@ class Series(unittest.TestCase):
         return {"specversion": "1.0", "id": str(uuid.uuid4()), "source": "recurring-task-service", "type": "recurring.next",
                 "data": {"event_id": str(uuid.uuid4()), "event_type": "recurring.next", "timestamp": "2026-01-01T00:00:00.000Z",
                          "user_id": self.user, "task_id": parent,
-                         "payload": {"title": "water plants", "priority": "high", "tags": ["home"], "due_date": "2027-02-01T09:00:00.000Z",
+                         "payload": {"title": "water plants", "priority": "high", "tags": ["home"], "due_date": "2035-02-01T09:00:00.000Z",
                                      "recurrence_rule": "DAILY", "repeat_from": "due_date", "description": None,
                                      "reminder_offset_minutes": None, "timezone": None, "parent_task_id": parent, **payload}}}
 
@@ -70,8 +70,8 @@ class Series(unittest.TestCase):
         self.assertEqual(self.deliver(other).json, {"status": "SUCCESS"})
         (child,) = self.children(parent["id"])
         self.assertEqual((child["title"], child["due_date"], child["priority"], child["tags"], child["status"], child["version"], child["user_id"]),
-                         ("water plants", "2027-02-01T09:00:00.000Z", "high", ["home"], "pending", 1, self.user))
-        self.assertEqual(child["remind_at"], "2027-02-01T08:30:00.000Z")
+                         ("water plants", "2035-02-01T09:00:00.000Z", "high", ["home"], "pending", 1, self.user))
+        self.assertEqual(child["remind_at"], "2035-02-01T08:30:00.000Z")
         self.assertEqual(self.sql(f"SELECT count(*) FROM chat.reminder WHERE task_id = '{child['id']}'"), "1")
         created = lambda: [e for k, e in self.sidecar.of("task-events") if k == child["id"]]  # noqa: E731
         wait_until(created, 10, "task.created")
@@ -135,8 +135,9 @@ class Series(unittest.TestCase):
 
     def test_a_completion_brings_the_next_one_when_it_comes_in_time(self):
         self.answer_completions()
-        in_time = 0
-        for _ in range(20):     # two workers: the one that makes it is often not the one that waits
+        in_time = asked = 0
+        while asked < 20 or in_time == 0 and asked < 200:     # two workers: the one that makes it is often not the one that waits
+            asked += 1
             task = self.create()
             answer = self.complete(task)
             self.assertEqual(answer["completed_task"]["status"], "completed")

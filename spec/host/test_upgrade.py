@@ -7,7 +7,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 import unittest
 import uuid
 
@@ -16,6 +15,10 @@ from faults import Case  # noqa: E402
 from system import ROOT, postgres, token, wait_until  # noqa: E402
 
 SCRIPTS = os.environ.get("SCRIPTS_DIR") or os.path.join(ROOT, "scripts")
+
+
+# What a migration waits for here.
+LOCKS = {"public.todo_migration": "RowExclusiveLock", "chat.task": "AccessExclusiveLock"}
 
 
 def last_migration(scripts):
@@ -44,21 +47,33 @@ class Writers:
     """Users who write and read all the time, each time on one of `hosts`; what they were answered."""
 
     def __init__(self, hosts, count=6):
-        self.hosts, self.over = list(hosts), threading.Event()
+        self.hosts, self.over, self.lock = list(hosts), threading.Event(), threading.Lock()
         self.answers, self.written = [], []
+        self.asked = []      # the hosts that owe an answer
         self.threads = [threading.Thread(target=self.work, args=(n,)) for n in range(count)]
         for thread in self.threads:
             thread.start()
 
     def call(self, n, method, path, body=None, **headers):
-        host = self.hosts[(n + len(self.answers)) % len(self.hosts)]
+        with self.lock:
+            host = self.hosts[(n + len(self.answers)) % len(self.hosts)]
+            self.asked.append(host)
         try:
             reply = host.call(method, path, body, token=token(f"user{n}"), headers=headers)
         except (OSError, http.client.HTTPException) as problem:
-            self.answers.append((method, path, repr(problem)))
+            self.answers.append((method, path, repr(problem), None))
             return None
-        self.answers.append((method, path, reply.status))
+        finally:
+            with self.lock:
+                self.asked.remove(host)
+        self.answers.append((method, path, reply.status, reply.body if reply.status >= 300 else None))
         return reply.json if reply.status < 300 else None
+
+    def leave(self, host):
+        """Asks it nothing more, and waits for what it owes."""
+        with self.lock:
+            self.hosts.remove(host)
+        wait_until(lambda: host not in self.asked, 30, "the answers on their way")
 
     def work(self, n):
         while not self.over.is_set():
@@ -93,7 +108,9 @@ class Upgrade(Case):
         return os.path.join(folder, "scripts")
 
     def check(self, writers):
-        self.assertEqual([a for a in writers.answers if a[2] not in (200, 201)], [])
+        for host in self.hosts:
+            self.assertIn(host.process and host.process.poll(), (None, 0), host.log_text()[-4000:])
+        self.assertEqual([answer for answer in writers.answers if answer[2] not in (200, 201)], [])
         stored = set(self.sql("SELECT id FROM chat.task").split())
         self.assertEqual(set(writers.written) - stored, set())
         self.drained()
@@ -114,8 +131,7 @@ class Upgrade(Case):
             new.start()
             writers.hosts.append(new)
             writers.more(120)
-            writers.hosts.remove(old)
-            time.sleep(0.2)    # what was on its way
+            writers.leave(old)
             old.stop()
             writers.more(60)
         finally:
@@ -140,6 +156,13 @@ class Upgrade(Case):
             writers.stop()
         self.check(writers)
 
+    def waits_twice(self, table, migration, results):
+        """The migration waits for its lock, not for long, and then once more."""
+        waits = f"SELECT count(*) > 0 FROM pg_locks WHERE NOT granted AND mode = '{LOCKS[table]}' AND relation = '{table}'::regclass"
+        for expected in "tft":
+            wait_until(lambda expected=expected: self.sql(waits) == expected or not migration.is_alive(), 20, "its second try")
+        self.assertTrue(migration.is_alive(), f"it did not wait: {results}")
+
     def hold(self, sql):
         """A session in a transaction that has done this, which returns 0."""
         psql = subprocess.Popen(["psql", "-h", "127.0.0.1", "-p", str(postgres().port), "-U", "postgres", "-d", self.database, "-X", "-q", "-A", "-t"],
@@ -160,9 +183,7 @@ class Upgrade(Case):
         sql = self.scripts_of_next("CREATE TABLE chat.spec_next (id uuid PRIMARY KEY);")
         migration = threading.Thread(target=lambda: results.append(host.run("migrate", SCRIPTS_DIR=sql)))
         migration.start()
-        waits = lambda: self.sql("SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'public.todo_migration'::regclass") == "1"  # noqa: E731
-        for expected in (True, False, True):
-            wait_until(lambda expected=expected: waits() == expected, 20, "the note's second try")
+        self.waits_twice("public.todo_migration", migration, results)
         psql.stdin.write("COMMIT;\n")
         psql.stdin.flush()
         migration.join(40)
@@ -180,8 +201,7 @@ class Upgrade(Case):
         try:
             writers.more(30)
             migration.start()
-            time.sleep(2)
-            self.assertEqual(results, [], "it did not wait")
+            self.waits_twice("chat.task", migration, results)
             writers.more(60)
             psql.stdin.write("COMMIT;\n")
             psql.stdin.flush()
