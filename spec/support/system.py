@@ -3,6 +3,7 @@ as a process, and a client that speaks plain sockets. Everything a test starts e
 
 import atexit
 import base64
+import ctypes
 import hashlib
 import hmac
 import http.client
@@ -274,8 +275,18 @@ class Host:
         wait_until(ready, seconds, "ready")
 
     def log_text(self):
-        self.log.seek(0)
-        return self.log.read().decode(errors="replace")
+        # Without a seek: the program writes at the place of this very file, and would write over its beginning.
+        return os.pread(self.log.fileno(), os.fstat(self.log.fileno()).st_size, 0).decode(errors="replace")
+
+    def stacks(self):
+        """What its threads are doing: they write their stacks to the log, as for a loop that is stuck."""
+        said = []
+        for thread in sorted(os.listdir(f"/proc/{self.process.pid}/task"), key=int):
+            with open(f"/proc/{self.process.pid}/task/{thread}/stat") as stat:
+                said.append(stat.read().rstrip())
+            ctypes.CDLL(None).tgkill(self.process.pid, int(thread), signal.SIGUSR1)
+            time.sleep(0.2)
+        return "\n".join(said)
 
     def kill(self):
         self.process.kill()
@@ -289,8 +300,9 @@ class Host:
         try:
             code = self.process.wait(60)
         except subprocess.TimeoutExpired:
+            stacks = self.stacks()
             self.kill()
-            raise AssertionError("todo-host did not end within 60 s of SIGTERM")
+            raise AssertionError(f"todo-host did not end within 60 s of SIGTERM: {self.log_text()[-8000:]}\n{stacks}") from None
         finally:
             self.process.stdout.close()
         if code != 0:
