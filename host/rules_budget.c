@@ -63,7 +63,7 @@ static bool is_over(struct rules_budget *budget) {
 
 // Refusing memory is also how a single long instruction (a concatenation, string.rep) is ended.
 static bool is_refused(struct rules_budget *budget, size_t old, size_t size) {
-    if (!budget->armed)
+    if (!budget->armed || budget->spared)
         return false;
     if (budget->memory_used - old + size > budget->memory_limit) {
         note(budget, RULES_OVER_MEMORY);
@@ -129,6 +129,13 @@ void rules_budget_steps(lua_State *L, unsigned steps) {
     budget->steps += steps;
     if (budget->steps > LOOK_STEPS)
         rules_budget_check(L);
+}
+
+void rules_budget_spare(lua_State *L, bool spare) {
+    struct rules_budget *budget = rules_budget_of(L);
+    budget->spared = spare;
+    if (!spare && budget->armed && budget->memory_used > budget->memory_limit)
+        note(budget, RULES_OVER_MEMORY);
 }
 
 lua_State *rules_budget_new_state(struct rules_budget *budget, size_t memory_limit) {

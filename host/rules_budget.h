@@ -16,6 +16,7 @@ struct rules_budget {
     size_t memory_limit, memory_used; // bytes of the whole VM
     size_t memory_peak;               // since the call began
     bool armed;                       // a call is running
+    bool spared;                      // for a moment nothing is refused
     enum rules_over over;
     char where[128];       // file:line at which it was over, or empty
     uint64_t cpu_begin;    // ns of the thread's clock
@@ -45,6 +46,10 @@ void rules_budget_check(lua_State *L);
 
 // The same after every few thousand steps of a C loop.
 void rules_budget_steps(lua_State *L, unsigned steps);
+
+// What C code allocates between these two calls, and cannot do without, is not refused. The memory
+// that it has taken counts when it ends.
+void rules_budget_spare(lua_State *L, bool spare);
 
 // The budget of a VM that rules_budget_new_state made.
 struct rules_budget *rules_budget_of(lua_State *L);

@@ -9,10 +9,11 @@ int luaopen_lpeg(lua_State *L);
 
 // Upvalues of each function here: LPeg's own function, how many of its first arguments are
 // patterns, and the tools below.
-enum { ORIGINAL = 1, PATTERNS, REPEATING, MAKE, JOIN, TICK, UPVALUES = TICK };
+enum { ORIGINAL = 1, PATTERNS, REPEATING, TRANSLATED, MAKE, JOIN, TICK, UPVALUES = TICK };
 
-// The tools: REPEATING is a table (keys weak) of the patterns that repeat something; MAKE is
-// LPeg's P, JOIN its multiplication, TICK the pattern that checks the budget and matches nothing.
+// The tools: REPEATING is a table (keys weak) of the patterns that repeat something, TRANSLATED one
+// of those that were matched before; MAKE is LPeg's P, JOIN its multiplication, TICK the pattern
+// that checks the budget and matches nothing.
 
 static int tick(lua_State *L) {
     rules_budget_steps(L, 16 + (unsigned)(lua_objlen(L, 1) / 64));
@@ -24,20 +25,20 @@ static int call_original(lua_State *L) {
     return lua_tocfunction(L, lua_upvalueindex(ORIGINAL))(L);
 }
 
-static bool is_repeating(lua_State *L, int index) {
+static bool is_in(lua_State *L, int table, int index) {
     if (lua_type(L, index) != LUA_TUSERDATA)
         return false;
     lua_pushvalue(L, index);
-    lua_rawget(L, lua_upvalueindex(REPEATING));
+    lua_rawget(L, lua_upvalueindex(table));
     bool is = lua_toboolean(L, -1);
     lua_pop(L, 1);
     return is;
 }
 
-static void set_repeating(lua_State *L, int index) {
+static void put_in(lua_State *L, int table, int index) {
     lua_pushvalue(L, index);
     lua_pushboolean(L, 1);
-    lua_rawset(L, lua_upvalueindex(REPEATING));
+    lua_rawset(L, lua_upvalueindex(table));
 }
 
 // Replaces the value at index by TICK followed by it.
@@ -70,7 +71,7 @@ static void make_grammar(lua_State *L, int index) {
         lua_rawset(L, rules);
     }
     lua_call(L, 1, 1);
-    set_repeating(L, -1);
+    put_in(L, REPEATING, -1);
     lua_replace(L, index);
 }
 
@@ -87,7 +88,7 @@ static bool prepare(lua_State *L) {
             luaL_argcheck(L, number >= -RULES_LPEG_COUNT && number <= RULES_LPEG_COUNT, i,
                           "the number is too large for a pattern");
         }
-        repeating |= is_repeating(L, i);
+        repeating |= is_in(L, REPEATING, i);
     }
     return repeating;
 }
@@ -102,7 +103,7 @@ static int build(lua_State *L) {
     int results = call_original(L);
     check_size(L);
     if (repeating)
-        set_repeating(L, lua_gettop(L));
+        put_in(L, REPEATING, lua_gettop(L));
     return results;
 }
 
@@ -114,8 +115,26 @@ static int repeat(lua_State *L) {
         add_tick(L, 1);
     int results = call_original(L);
     check_size(L);
-    set_repeating(L, lua_gettop(L));
+    put_in(L, REPEATING, lua_gettop(L));
     return results;
+}
+
+// LPeg translates a pattern into a program when it is first matched. Of a translation that fails on
+// its way it keeps what there is, and runs that the next time: without end, or into the void. So
+// none is refused anything; how long it may be is capped by RULES_LPEG_PATTERN. Without a text to
+// match LPeg does no more than that.
+static void translate(lua_State *L) {
+    if (lua_type(L, 1) != LUA_TUSERDATA || is_in(L, TRANSLATED, 1))
+        return;
+    luaL_checkstack(L, 12, "match");
+    rules_budget_spare(L, true);
+    lua_pushcfunction(L, lua_tocfunction(L, lua_upvalueindex(ORIGINAL)));
+    lua_pushvalue(L, 1);
+    if (lua_pcall(L, 1, 0, 0) != 0)
+        lua_pop(L, 1);
+    rules_budget_spare(L, false);
+    rules_budget_check(L);
+    put_in(L, TRANSLATED, 1);
 }
 
 static int match(lua_State *L) {
@@ -125,6 +144,7 @@ static int match(lua_State *L) {
     if (lua_istable(L, 1))
         make_grammar(L, 1);
     rules_budget_steps(L, 64 + (unsigned)(len / 16));
+    translate(L);
     return call_original(L);
 }
 
@@ -143,12 +163,17 @@ static void wrap(lua_State *L, int from, int to, const char *name, lua_CFunction
     lua_setfield(L, to, name);
 }
 
-static void push_tools(lua_State *L) {
-    lua_newtable(L); // REPEATING
+static void push_weak(lua_State *L) {
+    lua_newtable(L);
     lua_newtable(L);
     lua_pushliteral(L, "k");
     lua_setfield(L, -2, "__mode");
     lua_setmetatable(L, -2);
+}
+
+static void push_tools(lua_State *L) {
+    push_weak(L);                  // REPEATING
+    push_weak(L);                  // TRANSLATED
     lua_getfield(L, AT_LPEG, "P"); // MAKE
     luaL_getmetatable(L, "lpeg-pattern");
     lua_getfield(L, -1, "__mul"); // JOIN

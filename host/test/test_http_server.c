@@ -162,7 +162,7 @@ static void a_connection_is_as_old_as_it_is_and_not_as_the_turn_that_accepts_it(
         both[0] = connect_to();
         uv_run(&loop, UV_RUN_NOWAIT);
         bool accepted = http_server_connections(server) == MOST + 2;
-        uv_run(&loop, UV_RUN_NOWAIT); // looks for idle ones
+        uv_run(&loop, UV_RUN_NOWAIT);                             // looks for idle ones
         seen = accepted && uv_hrtime() - connected_at < 15000000; // else it was stopped meanwhile
         closed = is_closed(both[0]) || is_closed(both[1]);
         close(both[0]);
