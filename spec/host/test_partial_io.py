@@ -96,7 +96,7 @@ class PartialTransfers(Case):
         self.assertGreater(self.faulty.interrupted, before)
 
     def test_nobody_spins(self):
-        self.assertEqual(self.program.post("/api/tasks", {"title": "t"}).status, 201)
+        wait_until(lambda: self.program.post("/api/tasks", {"title": "t"}).status == 201, 30, "a task")
         held = [socket.create_connection(("127.0.0.1", self.program.base)) for _ in range(20)]
         for s in held:
             self.addCleanup(s.close)
