@@ -369,19 +369,25 @@ class Host:
                 return all(self.get("/ready", token=None, port=port).status == 200 for port in ports)
             except OSError:
                 return False
-        wait_until(ready, seconds, "ready")
+        wait_until(ready, seconds, lambda: "ready\n" + self.stacks())
 
     def log_text(self):
         return self.log.text()
 
     def stacks(self):
-        """What its threads are doing: they write their stacks to the log, as for a loop that is stuck."""
+        """What its threads are doing: as of the kernel, and by their stacks, which they write to the log once they know the signal."""
         said = []
-        for thread in sorted(os.listdir(f"/proc/{self.process.pid}/task"), key=int):
-            with open(f"/proc/{self.process.pid}/task/{thread}/stat") as stat:
-                said.append(stat.read().rstrip())
-            ctypes.CDLL(None).tgkill(self.process.pid, int(thread), signal.SIGUSR1)
-            time.sleep(0.2)
+        try:
+            with open(f"/proc/{self.process.pid}/status") as status:
+                caught = int(re.search(r"SigCgt:\s*(\w+)", status.read()).group(1), 16)
+            for thread in sorted(os.listdir(f"/proc/{self.process.pid}/task"), key=int):
+                with open(f"/proc/{self.process.pid}/task/{thread}/stat") as stat:
+                    said.append(stat.read().rstrip())
+                if caught >> (signal.SIGUSR1 - 1) & 1:
+                    ctypes.CDLL(None).tgkill(self.process.pid, int(thread), signal.SIGUSR1)
+                    time.sleep(0.2)
+        except OSError as problem:
+            said.append(str(problem))    # it has ended
         return "\n".join(said)
 
     def kill(self):
