@@ -6,13 +6,16 @@ import http.server
 import json
 import threading
 
+from system import free_port
+
 Request = collections.namedtuple("Request", "method path headers body")    # header names in lower case
 
 NO_ROUTE = 404, {"errorCode": "ERR_DIRECT_INVOKE", "message": "failed getting app id either from the URL path or the header dapr-app-id"}
 
 
 class Sidecar:
-    def __init__(self, port=0):
+    def __init__(self, port=None):
+        port = port or free_port()    # one that is still there when it is started again
         self.lock = threading.Lock()
         self.events = []      # (topic, key, CloudEvent), in the order of their arrival
         self.pubsubs = {}     # topic -> the pubsub components that it was published to

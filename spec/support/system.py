@@ -63,16 +63,23 @@ def _is_free(base, count):
 def free_ports(count):
     """`count` ports in a row, with those 1,000 (inner ports) and 2,000 (the stand-in sidecar's) above them, that nobody listens on
     and no other run will take. They lie below those that the kernel gives to connections."""
-    bases = range(20000, 30700, 50)
-    if len(_reserved) < BASES:
+    def new():
+        bases = range(20000, 30700, 50)
         for i in range(len(bases)):
             base = bases[(i + os.getpid() * 7) % len(bases)]
             if base not in _reserved and _is_free(base, count) and _reserve(base):
                 return base
-    for base in list(_reserved):
-        if _is_free(base, count):
-            _reserved[base] = _reserved.pop(base)
-            return base
+        return None
+
+    def used_before():
+        for base in list(_reserved):
+            if _is_free(base, count):
+                _reserved[base] = _reserved.pop(base)
+                return base
+        return None
+    base = len(_reserved) < BASES and new() or used_before() or new()
+    if base:
+        return base
     raise RuntimeError("no free ports")
 
 
@@ -137,6 +144,7 @@ class Log:
 
 # For the report of a test that fails: the programs there are, what was answered last, and where their logs were when it began.
 _programs = weakref.WeakSet()
+tellers = weakref.WeakSet()     # what else has logs: `logs()` gives [(name, text)]
 _answers = collections.deque(maxlen=6)
 _began = weakref.WeakKeyDictionary()
 LAST_LINES, LAST_BYTES = 40, 12000
@@ -178,6 +186,7 @@ def what_happened():
             ended = program.process.poll() if program.process else None
             parts.append(f"log of {' '.join(program.services)} at {program.base}" +
                          ("" if ended is None else f", which ended with {ended}") + f":\n{_end_of(text)}")
+    parts += [f"log of {name}, its end:\n{_end_of(text)}" for one in list(tellers) for name, text in one.logs() if text]
     if _postgres:
         text = _postgres.log_text(_began.get(_postgres, 0))
         if text:
