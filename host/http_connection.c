@@ -64,7 +64,7 @@ static void describe_peer(struct connection *connection, const struct sockaddr *
 }
 
 static bool may_be_closed(const struct connection *connection, uint64_t now, int *asks) {
-    if (now - connection->since < SETTLED_MS)
+    if (now < connection->since + SETTLED_MS)
         return false;
     if (connection->phase == IDLE || (connection->phase == HEAD && memory_is_short()))
         return true;
@@ -122,6 +122,7 @@ void http_on_connection(void *user, struct MHD_Connection *mhd, void **context,
         struct connection *made = xcalloc(1, sizeof *made);
         made->server = server;
         made->fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+        uv_update_time(server->loop); // a turn may have been long before this one was accepted
         describe_peer(
             made, MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr);
         http_set_phase(made, IDLE);

@@ -1,6 +1,7 @@
 #include "log.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@ enum { MAX_VALUE = 2048, MAX_LINE = 16384, LINE_END = sizeof ",\"cut\":true}\n" 
 static const char *const NAMES[] = {"debug", "info", "warn", "error"};
 static _Atomic int threshold = LOG_INFO;
 static _Thread_local struct log_context context = {.worker = -1};
+static pthread_mutex_t writing = PTHREAD_MUTEX_INITIALIZER;
 
 void log_set_level(enum log_level level) {
     atomic_store(&threshold, (int)level);
@@ -79,10 +81,12 @@ static void begin(struct line *line, enum log_level level, const char *message, 
     add_pair(line, "traceparent", context.traceparent);
 }
 
-// One write(2) as a rule, so that lines of several threads do not mix.
+// One write(2) as a rule. A pipe takes a long line in pieces, between which there must be none of
+// another thread.
 static void end(struct line *line) {
     buf_adds(&line->text, line->cut ? ",\"cut\":true}\n" : "}\n");
     const char *text = line->text.data;
+    pthread_mutex_lock(&writing);
     for (size_t left = line->text.len; left > 0;) {
         ssize_t written = write(STDERR_FILENO, text, left);
         if (written < 0 && errno != EINTR)
@@ -90,6 +94,7 @@ static void end(struct line *line) {
         text += written > 0 ? written : 0;
         left -= written > 0 ? (size_t)written : 0;
     }
+    pthread_mutex_unlock(&writing);
     buf_free(&line->text);
 }
 

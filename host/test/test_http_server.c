@@ -118,6 +118,68 @@ static void a_request_that_has_come_is_answered_in_a_crowd(void **state) {
     assert_true(refused);
 }
 
+// Two connect while the loop is busy with something else.
+static int both[2], something_else;
+static uint64_t connected_at;
+
+static void on_something_else(uv_poll_t *poll, int status, int events) {
+    (void)status;
+    (void)events;
+    char byte;
+    assert_int_equal(read(something_else, &byte, 1), 1);
+    uv_poll_stop(poll);
+    uv_sleep(100);
+    both[1] = connect_to();
+    connected_at = uv_hrtime();
+}
+
+static bool is_closed(int fd) {
+    char byte;
+    return recv(fd, &byte, 1, MSG_DONTWAIT | MSG_PEEK) == 0;
+}
+
+static void a_connection_is_as_old_as_it_is_and_not_as_the_turn_that_accepts_it(void **state) {
+    (void)state;
+    int fds[MOST], ends[2];
+    struct http_exchange *all[MOST];
+    for (int i = 0; i < MOST; i++) {
+        held = NULL;
+        fds[i] = connect_to();
+        ask(fds[i], "/held");
+        run_until_held();
+        all[i] = held;
+    }
+    uv_poll_t poll;
+    assert_int_equal(pipe(ends), 0);
+    something_else = ends[0];
+    uv_poll_init(&loop, &poll, something_else);
+    uint64_t from = uv_hrtime() / 1000000;
+    bool seen = false, closed = false;
+    while (!seen && !is_over(from)) {
+        uv_poll_start(&poll, UV_READABLE, on_something_else);
+        uv_run(&loop, UV_RUN_NOWAIT);
+        assert_int_equal(write(ends[1], "x", 1), 1); // comes before what connects
+        both[0] = connect_to();
+        uv_run(&loop, UV_RUN_NOWAIT);
+        bool accepted = http_server_connections(server) == MOST + 2;
+        uv_run(&loop, UV_RUN_NOWAIT);                             // looks for idle ones
+        seen = accepted && uv_hrtime() - connected_at < 15000000; // else it was stopped meanwhile
+        closed = is_closed(both[0]) || is_closed(both[1]);
+        close(both[0]);
+        close(both[1]);
+        run_until_connections(MOST);
+    }
+    uv_close((uv_handle_t *)&poll, NULL);
+    for (int i = 0; i < MOST; i++) {
+        http_reply(all[i], 200, NULL, 0, "done", 4);
+        assert_true(receive(fds[i]) > 0);
+        close(fds[i]);
+    }
+    close(ends[0]);
+    close(ends[1]);
+    assert_true(seen && !closed);
+}
+
 static void a_late_answer_keeps_the_connection(void **state) {
     (void)state;
     int fd = connect_to();
@@ -165,6 +227,7 @@ int main(void) {
 #define T(name) cmocka_unit_test_setup_teardown(name, start, stop)
     const struct CMUnitTest tests[] = {
         T(a_request_that_has_come_is_answered_in_a_crowd),
+        T(a_connection_is_as_old_as_it_is_and_not_as_the_turn_that_accepts_it),
         T(a_late_answer_keeps_the_connection),
         T(a_late_answer_closes_what_has_begun_to_drain_meanwhile),
         T(who_leaves_before_a_late_answer_is_forgotten),

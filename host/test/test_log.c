@@ -211,6 +211,49 @@ static void test_threads_do_not_mix(void **state) {
     assert_int_equal(of_c, LINES);
 }
 
+enum { LONG_LINES = 20, LONG_VALUES = 4 };
+
+static void *write_long_lines(void *user) {
+    char value[2000];
+    memset(value, *(char *)user, sizeof value - 1);
+    value[sizeof value - 1] = 0;
+    for (int i = 0; i < LONG_LINES; i++)
+        log_event(LOG_INFO, "long", "a", value, "b", value, "c", value, "d", value, NULL);
+    return NULL;
+}
+
+static void test_lines_that_a_pipe_takes_in_pieces_do_not_mix(void **state) {
+    (void)state;
+    static char NAMES[THREADS] = {'a', 'b', 'c', 'd'};
+    pthread_t threads[THREADS];
+    int ends[2], lines = 0;
+    size_t len = 0;
+    assert_int_equal(pipe(ends), 0);
+    assert_true(fcntl(ends[1], F_SETPIPE_SZ, 4096) >= 0);
+    saved = dup(STDERR_FILENO);
+    dup2(ends[1], STDERR_FILENO);
+    close(ends[1]);
+    for (int i = 0; i < THREADS; i++)
+        if (pthread_create(&threads[i], NULL, write_long_lines, &NAMES[i]) != 0)
+            abort();
+    while (lines < THREADS * LONG_LINES) {
+        ssize_t got = read(ends[0], text + len, sizeof text - 1 - len);
+        if (got <= 0)
+            abort();
+        for (ssize_t i = 0; i < got; i++)
+            lines += text[len + (size_t)i] == '\n';
+        len += (size_t)got;
+    }
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    dup2(saved, STDERR_FILENO);
+    close(saved);
+    close(ends[0]);
+    text[len] = 0;
+    assert_int_equal(count_lines(text), THREADS * LONG_LINES);
+    assert_true(len > (size_t)THREADS * LONG_LINES * LONG_VALUES * 1999);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_writes_what_the_thread_works_on, setup),
@@ -219,6 +262,7 @@ int main(void) {
         cmocka_unit_test_setup(test_caps_values_and_lines, setup),
         cmocka_unit_test_setup(test_drops_lines_below_the_level, setup),
         cmocka_unit_test_setup(test_threads_do_not_mix, setup),
+        cmocka_unit_test_setup(test_lines_that_a_pipe_takes_in_pieces_do_not_mix, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

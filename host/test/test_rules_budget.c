@@ -112,6 +112,40 @@ static void memory_may_end_anywhere(void **state) {
     assert_true(loaded > 10 && answered > 10 && full > 10);
 }
 
+// LPeg translates a pattern when it is matched first, and keeps what there is when that fails.
+static void a_pattern_whose_first_match_had_no_memory_matches_as_ever(void **state) {
+    (void)state;
+    static const char TEXT[] =
+        "local lpeg = require('lpeg')\n"
+        "local word = lpeg.P(false)\n"
+        "for i = 1, 200 do word = word + lpeg.P('word' .. i) * -lpeg.R('09') end\n"
+        "local words = lpeg.Ct((lpeg.C(word) + 1) ^ 0)\n"
+        "local rule = {}\n"
+        "function rule.f(bytes)\n"
+        "  local fill = ('x'):rep(bytes)\n"
+        "  local found = table.concat(words:match('word7 or word200, word201 and word1'), ' ')\n"
+        "  return found, #fill\n"
+        "end\n"
+        "return rule\n";
+    const struct rules_limits limits = {.call_ms = 60000, .load_ms = 60000, .memory = 2u << 20};
+    struct rules_failure failure;
+    struct err err;
+    int full = 0, answered = 0;
+    fixture_write("rule.lua", TEXT, sizeof TEXT - 1);
+    for (int bytes = 512 << 10; bytes < 1 << 20; bytes += 1999) {
+        char number[16];
+        snprintf(number, sizeof number, "%d", bytes);
+        assert_int_equal(fixture_try(&limits, &err), 0);
+        int results = fixture_call("rule.f", number, &failure);
+        if (results < 0)
+            assert_string_equal(failure.code, "memory");
+        *(results < 0 ? &full : &answered) += 1;
+        assert_int_equal(fixture_call("rule.f", "0", &failure), 2);
+        assert_string_equal(lua_tostring(fixture_lua, -2), "word7 word200 word1");
+    }
+    assert_true(full > 10 && answered > 10);
+}
+
 // Patterns.
 
 FAILS(a_pattern_of_many_repetitions_ends, "budget",
@@ -278,6 +312,7 @@ int main(void) {
         T(a_replacement_is_too_much),
         T(what_is_kept_between_calls_is_lost_when_it_is_too_much),
         T(memory_may_end_anywhere),
+        T(a_pattern_whose_first_match_had_no_memory_matches_as_ever),
         T(a_pattern_of_many_repetitions_ends),
         T(a_pattern_is_whole_after_a_first_match_that_was_over),
         T(a_pattern_that_memory_was_refused_to_is_told),

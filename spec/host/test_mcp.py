@@ -5,9 +5,9 @@ import json
 import os
 import socket
 import sys
-import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
+from faults import at_once  # noqa: E402
 from system import HostCase, postgres, token, wait_until  # noqa: E402
 
 MODERN = "2026-07-28"
@@ -38,6 +38,7 @@ class McpCase(HostCase):
     def tool(self, name, arguments=None, **more):
         reply = self.rpc("tools/call", {"name": name, "arguments": arguments or {}}, **more)
         self.assertEqual(reply.status, 200, reply.body)
+        self.assertIn("result", reply.json, reply.body)
         return reply.json["result"]
 
     def assert_error(self, reply, status, code, part=None, ident=1):
@@ -402,16 +403,9 @@ class Tools(McpCase):
         self.assertRegex(text, r'mcp_tool_calls_total\{[^}]*tool="add_task",outcome="refused"[^}]*\} [1-9]')
 
     def test_many_at_once_are_all_answered(self):
-        answers = []
-
-        def work(i):
-            answers.append(self.tool("add_task", {"title": f"at once {i}"}, user="gina")["structuredContent"]["title"])
-        threads = [threading.Thread(target=work, args=(i,)) for i in range(20)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        self.assertEqual(sorted(answers), sorted(f"at once {i}" for i in range(20)))
+        numbers = iter(range(20))
+        results = at_once(20, lambda: self.tool("add_task", {"title": f"at once {next(numbers)}"}, user="gina"))
+        self.assertEqual(sorted(result["structuredContent"]["title"] for result in results), sorted(f"at once {i}" for i in range(20)))
 
     def test_a_client_that_leaves_harms_nobody(self):
         body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "list_tasks"}}).encode()
@@ -537,12 +531,7 @@ class Undo(McpCase):
     def test_of_two_at_once_each_takes_another_change(self):
         for i in range(4):
             self.do("add_task", title=f"task {i}")
-        undone = []
-        threads = [threading.Thread(target=lambda: undone.append(self.do("undo")["title"])) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        undone = at_once(4, lambda: self.do("undo")["title"])
         self.assertEqual(sorted(undone), [f"task {i}" for i in range(4)])
         self.assertEqual(self.titles(), [])
 
@@ -594,7 +583,9 @@ class UndoOfSeries(McpCase):
                 task = self.tool("add_task", {"title": "Bins", "due_date": "2031-01-05T15:00:00Z", "recurrence_rule": "WEEKLY"}, user=user)["structuredContent"]
                 self.tool(name, {"task_id": task["id"], **arguments}, user=user)
                 wait_until(lambda: open_ones() and task["id"] not in open_ones(), 30, "the next one")
-                self.assertEqual(self.tool("undo", user=user)["structuredContent"]["task"]["status"], "pending")
+                undone = self.tool("undo", user=user)
+                self.assertFalse(undone["isError"], undone)
+                self.assertEqual(undone["structuredContent"]["task"]["status"], "pending")
                 self.assertEqual(open_ones(), [task["id"]])
 
 
@@ -612,8 +603,10 @@ class Trouble(McpCase):
         self.tool("add_task", {"title": "before"})
         name = self.host.database
         postgres().sql(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
-        postgres().sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
         try:
+            # Until none is left: one may just be starting.
+            wait_until(lambda: postgres().sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'") == "", 30,
+                       "the end of all connections")
             result = self.tool("list_tasks")
             self.assertTrue(result["isError"])
             self.assertIn("database", result["content"][0]["text"])

@@ -19,9 +19,10 @@ KEY = "sk-spec-0123456789"
 
 
 class ModelCase(HostCase):
-    """Each test has a user of its own. The breaker is for one class of tests alone: the others begin each test with an answer."""
+    """Each test has a user of its own. The breaker is for one class of tests alone: the others begin each test with an answer.
+    The model may take its time, but where that is what is tested."""
 
-    wait_ms = "2500"
+    wait_ms = "60000"
 
     @classmethod
     def setUpClass(cls):
@@ -473,6 +474,7 @@ def redirect(reply, body):
 class Failing(ModelCase):
     """Whatever it does wrong, the rules answer, soon."""
 
+    wait_ms = "2500"
     FAULTS = {
         "silent": silent, "drip": drip, "drip_events": drip_events, "only_comments": only_comments, "flood": flood,
         "endless": endless, "breaks": breaks, "redirect": redirect,
@@ -512,34 +514,15 @@ class Failing(ModelCase):
         self.assertNotIn(KEY, log)
         self.assertNotIn(KEY, self.host.get("/metrics", token=None).body.decode())
 
-    def test_after_changes_what_was_done_is_told(self):
-        self.model.script(calls(("add_task", {"title": "milk"})), self.FAULTS["error"])
-        reply = self.say("put milk there")
-        self.assertEqual((reply["message"], self.titles()), (f'Added "milk".\n\n{STOPPED}', ["milk"]))
-
-    def test_after_text_was_shown_it_stays(self):
-        self.model.script(self.FAULTS["unfinished"])
-        events = self.events("Add buy milk")
-        message = "".join(event["data"] for event in events if event["type"] == "content")
-        self.assertEqual((message, self.titles()), (f"Half an ans\n\n{STOPPED}", []))
-        self.assertEqual(events[-1]["data"]["message"], message)
-        self.assertEqual(self.history()[-1]["content"], message)
-
     def test_a_stream_falls_back_too(self):
         self.model.script(self.FAULTS["error"])
         events = self.events("Add buy milk")
         self.assertEqual([event["type"] for event in events], ["tool_invocation", "content", "done"])
         self.assertTrue(events[1]["data"].endswith(INSTEAD))
 
-    def test_after_looking_the_rules_still_answer(self):
-        self.model.script(calls(("list_tasks", {})), self.FAULTS["html"])
-        reply = self.say("Add buy milk")
-        self.assertEqual([tool["tool_name"] for tool in reply["tools_invoked"]], ["list_tasks", "add_task"])
-        self.assertTrue(reply["message"].endswith(INSTEAD))
 
-
-# The limit is 3 s; a busy machine may take longer to do its own part.
-SOON = 3 * float(os.environ.get("SPEC_PATIENCE", "4"))
+# The limit is 3 s; a busy machine may take longer to do its own part. Without a limit it would be the 30 s of a turn.
+SOON = 25
 
 
 def add_fault(name):
@@ -550,6 +533,34 @@ def add_fault(name):
 
 for fault in Failing.FAULTS:
     add_fault(fault)
+
+
+class FailingLater(ModelCase):
+    """It answers first, and then no more."""
+
+    def setUp(self):
+        super().setUp()
+        self.model.script(text("Well."))
+        self.assertEqual(self.say("how are you?")["message"], "Well.")
+
+    def test_after_changes_what_was_done_is_told(self):
+        self.model.script(calls(("add_task", {"title": "milk"})), Failing.FAULTS["error"])
+        reply = self.say("put milk there")
+        self.assertEqual((reply["message"], self.titles()), (f'Added "milk".\n\n{STOPPED}', ["milk"]))
+
+    def test_after_text_was_shown_it_stays(self):
+        self.model.script(Failing.FAULTS["unfinished"])
+        events = self.events("Add buy milk")
+        message = "".join(event["data"] for event in events if event["type"] == "content")
+        self.assertEqual((message, self.titles()), (f"Half an ans\n\n{STOPPED}", []))
+        self.assertEqual(events[-1]["data"]["message"], message)
+        self.assertEqual(self.history()[-1]["content"], message)
+
+    def test_after_looking_the_rules_still_answer(self):
+        self.model.script(calls(("list_tasks", {})), Failing.FAULTS["html"])
+        reply = self.say("Add buy milk")
+        self.assertEqual([tool["tool_name"] for tool in reply["tools_invoked"]], ["list_tasks", "add_task"])
+        self.assertTrue(reply["message"].endswith(INSTEAD))
 
 
 class Away(HostCase):
@@ -596,12 +607,19 @@ class Breaker(ModelCase):
     def test_a_dead_model_costs_its_time_a_few_times_only(self):
         self.model.script(silent)
         for i in range(6):
+            if i == 3:
+                began = time.monotonic()
             self.assertIn(INSTEAD, self.say(f"Add task {i}")["message"])
-        self.assertEqual(len(self.model.requests), 3)
-        self.assertEqual(self.metric('outcome="skipped"'), 3)
+        asked = len(self.model.requests)
+        self.assertGreaterEqual(asked, 3)
+        self.assertLessEqual(asked, 3 + int((time.monotonic() - began) / 5), "it rests 5 s at least")
+        self.assertEqual(self.metric('outcome="skipped"'), 6 - asked)
         self.model.script(text("I am back."))
         wait_until(lambda: self.say("are you there?")["message"] == "I am back.", 90, "it is tried again")
-        self.assertEqual(self.say("and now?")["message"], "I am back.")
+        skipped = self.metric('outcome="skipped"')
+        self.say("and now?")
+        self.assertEqual(self.metric('outcome="skipped"'), skipped)
+        wait_until(lambda: self.model.bodies[-1]["messages"][-1]["content"] == "and now?", 30, "the next turn asks it at once")
 
 
 class Together(ModelCase):

@@ -45,6 +45,8 @@ class MailServer:
                         self.say("354 go")
                         lines = []
                         while (text := self.rfile.readline().decode()) != ".\r\n":
+                            if not text:
+                                return    # who sent it has ended
                             lines.append(text[1:] if text.startswith("..") else text)
                         owner.messages.append(Mail(sender, to, "".join(lines)))
                         self.say("250 taken")

@@ -53,6 +53,7 @@ class ModelServer:
         class Server(http.server.ThreadingHTTPServer):
             daemon_threads = True
             block_on_close = False
+            request_queue_size = 128    # whoever finds a short queue full tries to connect again only after a second
 
             def handle_error(self, *_):
                 pass

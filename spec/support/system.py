@@ -4,6 +4,7 @@ as a process, and a client that speaks plain sockets. Everything a test starts e
 import atexit
 import base64
 import collections
+import ctypes
 import fcntl
 import hashlib
 import hmac
@@ -406,10 +407,26 @@ class Host:
                 return all(self.get("/ready", token=None, port=port).status == 200 for port in ports)
             except OSError:
                 return False
-        wait_until(ready, seconds, "ready")
+        wait_until(ready, seconds, lambda: "ready\n" + self.stacks())
 
     def log_text(self):
         return self.log.text()
+
+    def stacks(self):
+        """What its threads are doing: as of the kernel, and by their stacks, which they write to the log once they know the signal."""
+        said = []
+        try:
+            with open(f"/proc/{self.process.pid}/status") as status:
+                caught = int(re.search(r"SigCgt:\s*(\w+)", status.read()).group(1), 16)
+            for thread in sorted(os.listdir(f"/proc/{self.process.pid}/task"), key=int):
+                with open(f"/proc/{self.process.pid}/task/{thread}/stat") as stat:
+                    said.append(stat.read().rstrip())
+                if caught >> (signal.SIGUSR1 - 1) & 1:
+                    ctypes.CDLL(None).tgkill(self.process.pid, int(thread), signal.SIGUSR1)
+                    time.sleep(0.2)
+        except OSError as problem:
+            said.append(str(problem))    # it has ended
+        return "\n".join(said)
 
     def kill(self):
         self.process.kill()
@@ -423,8 +440,9 @@ class Host:
         try:
             code = self.process.wait(120)
         except subprocess.TimeoutExpired:
+            stacks = self.stacks()
             self.kill()
-            raise AssertionError(f"todo-host did not end within 120 s of SIGTERM: {self.log_text()[-4000:]}")
+            raise AssertionError(f"todo-host did not end within 120 s of SIGTERM: {self.log_text()[-8000:]}\n{stacks}") from None
         finally:
             self.process.stdout.close()
         if code != 0:
