@@ -12,7 +12,8 @@ enum {
     HOOK_INSTRUCTIONS = 100,
     LOOK_BYTES = 256 * 1024, // copying that much takes a few hundredths of a millisecond
     LOOK_STEPS = 4096,
-    SMALL_BYTES = 4096, // still given when a budget is over, so that errors can be raised
+    LONG_BYTES = 64 * 1024, // going through that much a hundred times takes a few milliseconds
+    SMALL_BYTES = 4096,     // still given when a budget is over, so that errors can be raised
     STACK_BYTES = 512 * 1024,
 };
 
@@ -75,6 +76,18 @@ static bool is_refused(struct rules_budget *budget, size_t old, size_t size) {
     return budget->allocated > LOOK_BYTES && is_over(budget);
 }
 
+static void on_count(lua_State *L, lua_Debug *debug);
+
+// A text, a list or a table of keys. What grows by doubling (buffers, the VM's own table of texts,
+// the code of patterns) has a power of two bytes, which those do not have.
+static void note_long(struct rules_budget *budget, size_t size) {
+    if (size <= LONG_BYTES || (size & (size - 1)) == 0 || budget->builds || budget->has_long)
+        return;
+    budget->has_long = true;
+    if (budget->armed)
+        lua_sethook(budget->L, on_count, LUA_MASKCOUNT, 1);
+}
+
 static void *allocate(void *user, void *block, size_t old, size_t size) {
     struct rules_budget *budget = user;
     if (!block)
@@ -92,10 +105,10 @@ static void *allocate(void *user, void *block, size_t old, size_t size) {
     budget->memory_used += size - old;
     if (budget->memory_used > budget->memory_peak)
         budget->memory_peak = budget->memory_used;
+    if (size > old)
+        note_long(budget, size);
     return moved;
 }
-
-static void on_count(lua_State *L, lua_Debug *debug);
 
 static void raise(lua_State *L, struct rules_budget *budget) {
     lua_sethook(L, on_count, LUA_MASKCOUNT, 1);
@@ -112,6 +125,7 @@ static void check_stack(lua_State *L, const struct rules_budget *budget) {
 static void on_count(lua_State *L, lua_Debug *debug) {
     (void)debug;
     struct rules_budget *budget = rules_budget_of(L);
+    budget->builds = false; // where making a pattern has failed
     if (is_over(budget))
         raise(L, budget);
     check_stack(L, budget);
@@ -153,7 +167,13 @@ void rules_budget_begin(struct rules_budget *budget, unsigned cpu_ms) {
     budget->cpu_end = budget->cpu_begin + ns;
     budget->look_at = clock_ns(CLOCK_MONOTONIC) + ns;
     budget->stack_top = __builtin_frame_address(0);
-    lua_sethook(budget->L, on_count, LUA_MASKCOUNT, HOOK_INSTRUCTIONS);
+    budget->builds = false;
+    budget->has_long = budget->keeps_long;
+    lua_sethook(budget->L, on_count, LUA_MASKCOUNT, budget->has_long ? 1 : HOOK_INSTRUCTIONS);
+}
+
+void rules_budget_keep_long(struct rules_budget *budget) {
+    budget->keeps_long = budget->has_long;
 }
 
 void rules_budget_end(struct rules_budget *budget) {

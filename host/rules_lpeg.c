@@ -24,6 +24,22 @@ static int call_original(lua_State *L) {
     return lua_tocfunction(L, lua_upvalueindex(ORIGINAL))(L);
 }
 
+// LPeg's own functions make patterns; they call nothing of the script.
+static int make_pattern(lua_State *L) {
+    struct rules_budget *budget = rules_budget_of(L);
+    budget->builds = true;
+    int results = call_original(L);
+    budget->builds = false;
+    return results;
+}
+
+static void make_of(lua_State *L, int args) {
+    struct rules_budget *budget = rules_budget_of(L);
+    budget->builds = true;
+    lua_call(L, args, 1);
+    budget->builds = false;
+}
+
 static bool is_repeating(lua_State *L, int index) {
     if (lua_type(L, index) != LUA_TUSERDATA)
         return false;
@@ -45,7 +61,7 @@ static void add_tick(lua_State *L, int index) {
     lua_pushvalue(L, lua_upvalueindex(JOIN));
     lua_pushvalue(L, lua_upvalueindex(TICK));
     lua_pushvalue(L, index);
-    lua_call(L, 2, 1);
+    make_of(L, 2);
     lua_replace(L, index);
 }
 
@@ -69,7 +85,7 @@ static void make_grammar(lua_State *L, int index) {
         lua_insert(L, value);
         lua_rawset(L, rules);
     }
-    lua_call(L, 1, 1);
+    make_of(L, 1);
     set_repeating(L, -1);
     lua_replace(L, index);
 }
@@ -99,7 +115,7 @@ static void check_size(lua_State *L) {
 
 static int build(lua_State *L) {
     bool repeating = prepare(L);
-    int results = call_original(L);
+    int results = make_pattern(L);
     check_size(L);
     if (repeating)
         set_repeating(L, lua_gettop(L));
@@ -112,7 +128,7 @@ static int repeat(lua_State *L) {
     luaL_argcheck(L, count >= -RULES_LPEG_COUNT && count <= RULES_LPEG_COUNT, 2, "is too large");
     if (repeating)
         add_tick(L, 1);
-    int results = call_original(L);
+    int results = make_pattern(L);
     check_size(L);
     set_repeating(L, lua_gettop(L));
     return results;

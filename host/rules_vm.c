@@ -225,6 +225,7 @@ static int open_vm(struct rules_vm *vm, struct err *err) {
     begin(vm, vm->limits.load_ms);
     int status = lua_cpcall(vm->L, protected_load, vm);
     settle(vm, vm->L, status, vm->limits.load_ms);
+    rules_budget_keep_long(&vm->budget);
     rules_budget_end(&vm->budget);
     if (vm->code) {
         err_set(err, "%s", vm->message.data);

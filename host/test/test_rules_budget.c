@@ -49,6 +49,57 @@ FAILS(repeating_strings_without_end_ends, "budget", "rule.lua:4",
 FAILS(searching_for_the_next_date_without_end_ends, "budget", "rule.lua:4",
       "while true do require('host.calendar').check_rrule('FREQ=DAILY') end")
 
+// Of many lines like this one few are run once the time is over. What they go through is there when
+// the file is loaded or, with `made`, is made by the call.
+static void few_more_lines(const char *first, bool made, const char *line) {
+    enum { LINES = 60, FEW = 8, BEFORE = 4 };
+    struct buf text = {0};
+    struct rules_failure failure;
+    struct err err;
+    const struct rules_limits limits = {.call_ms = 3, .load_ms = 60000, .memory = 16u << 20};
+    buf_addf(&text, "local rule = {plus_one = function(n) return n + 1 end}\n%s\n",
+             made ? "" : first);
+    buf_addf(&text, "function rule.f() %s\nwhile true do\n", made ? first : "");
+    for (int i = 0; i < LINES; i++)
+        buf_addf(&text, "%s\n", line);
+    buf_addf(&text, "end end\nreturn rule\n");
+    fixture_write("rule.lua", text.data, text.len);
+    buf_free(&text);
+    if (fixture_try(&limits, &err) != 0)
+        fail_msg("%s", err.text);
+    assert_int_equal(fixture_call("rule.f", "1", &failure), -1);
+    assert_string_equal(failure.code, "budget");
+    const char *place = strstr(failure.message, "rule.lua:");
+    assert_non_null(place);
+    int number = atoi(place + strlen("rule.lua:"));
+    if (number > BEFORE + FEW)
+        fail_msg("%s was run %d times", line, number - BEFORE);
+    fixture_answers();
+}
+
+static void long_texts_are_gone_through_a_few_times(void **state) {
+    (void)state;
+    static const char *const LINES[] = {"s:reverse()", "s:upper()", "local x = s + 0",
+                                        "string.format('%q', s)", "local x = tonumber(s)"};
+    for (size_t i = 0; i < sizeof LINES / sizeof *LINES; i++)
+        for (int made = 0; made < 2; made++)
+            few_more_lines("local s = ('1'):rep(3000000)", made, LINES[i]);
+}
+
+static void long_lists_are_gone_through_a_few_times(void **state) {
+    (void)state;
+    few_more_lines("local t = {} for i = 1, 1000000 do t[i] = i end", false,
+                   "table.insert(t, 1, 0)");
+}
+
+FAILS(a_long_text_is_not_decoded, "error", "longer than 128 KiB",
+      "return require('host.json').decode(('1'):rep(200000))")
+HOLDS(a_long_text_is_repeated_as_ever,
+      "local s = ('abc'):rep(50001)\n"
+      "return #s == 150003 and s:sub(-4) == 'cabc' and s:sub(75001, 75006) == 'abcabc' and\n"
+      "('x'):rep(70000.9) == ('x'):rep(70000) and ('ab'):rep(3, '-') == 'ab-ab-ab' and\n"
+      "('x'):rep(0) == '' and ('x'):rep(-5) == '' and (''):rep(1e6) == ''")
+
 // Memory.
 
 FAILS(one_large_string_is_too_much, "memory", "rule.lua:4: the rules need more than 16384 KiB",
@@ -220,6 +271,10 @@ int main(void) {
         T(building_strings_without_end_ends),
         T(repeating_strings_without_end_ends),
         T(searching_for_the_next_date_without_end_ends),
+        T(long_texts_are_gone_through_a_few_times),
+        T(long_lists_are_gone_through_a_few_times),
+        T(a_long_text_is_not_decoded),
+        T(a_long_text_is_repeated_as_ever),
         T(one_large_string_is_too_much),
         T(a_growing_table_is_too_much),
         T(a_doubling_string_is_too_much),
