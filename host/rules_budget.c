@@ -64,7 +64,7 @@ static bool is_over(struct rules_budget *budget) {
 
 // Refusing memory is also how a single long instruction (a concatenation, string.rep) is ended.
 static bool is_refused(struct rules_budget *budget, size_t old, size_t size) {
-    if (!budget->armed)
+    if (!budget->armed || budget->compiles)
         return false;
     if (budget->memory_used - old + size > budget->memory_limit) {
         note(budget, RULES_OVER_MEMORY);
@@ -125,7 +125,7 @@ static void check_stack(lua_State *L, const struct rules_budget *budget) {
 static void on_count(lua_State *L, lua_Debug *debug) {
     (void)debug;
     struct rules_budget *budget = rules_budget_of(L);
-    budget->builds = false; // where making a pattern has failed
+    budget->builds = budget->compiles = false; // where LPeg has failed, or gone on
     if (is_over(budget))
         raise(L, budget);
     check_stack(L, budget);
@@ -140,6 +140,7 @@ void rules_budget_check(lua_State *L) {
 
 void rules_budget_steps(lua_State *L, unsigned steps) {
     struct rules_budget *budget = rules_budget_of(L);
+    budget->compiles = false;
     budget->steps += steps;
     if (budget->steps > LOOK_STEPS)
         rules_budget_check(L);
@@ -167,7 +168,7 @@ void rules_budget_begin(struct rules_budget *budget, unsigned cpu_ms) {
     budget->cpu_end = budget->cpu_begin + ns;
     budget->look_at = clock_ns(CLOCK_MONOTONIC) + ns;
     budget->stack_top = __builtin_frame_address(0);
-    budget->builds = false;
+    budget->builds = budget->compiles = false;
     budget->has_long = budget->keeps_long;
     lua_sethook(budget->L, on_count, LUA_MASKCOUNT, budget->has_long ? 1 : HOOK_INSTRUCTIONS);
 }

@@ -20,6 +20,7 @@ struct rules_budget {
     size_t memory_limit, memory_used; // bytes of the whole VM
     size_t memory_peak;               // since the call began
     bool armed;                       // a call is running
+    bool compiles;                    // LPeg makes a pattern's code: all it asks for is given
     bool builds;     // LPeg makes a pattern: what is large then is no text or table
     bool keeps_long; // loading left something long behind
     bool has_long;   // this call, or keeps_long

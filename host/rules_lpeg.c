@@ -134,6 +134,14 @@ static int repeat(lua_State *L) {
     return results;
 }
 
+// A pattern begins with the address of its code, which LPeg makes at its first match. Refused
+// memory for some of it, it would keep the half that it has, and run it the next time. What it
+// takes follows from the size of a pattern, which is bounded.
+static bool has_code(lua_State *L) {
+    void *const *pattern = lua_touserdata(L, 1);
+    return pattern && *pattern;
+}
+
 static int match(lua_State *L) {
     size_t len;
     luaL_checklstring(L, 2, &len);
@@ -141,7 +149,11 @@ static int match(lua_State *L) {
     if (lua_istable(L, 1))
         make_grammar(L, 1);
     rules_budget_steps(L, 64 + (unsigned)(len / 16));
-    return call_original(L);
+    struct rules_budget *budget = rules_budget_of(L);
+    budget->compiles = !has_code(L);
+    int results = call_original(L);
+    budget->compiles = false;
+    return results;
 }
 
 // Opening. The stack is LPeg's table, the tools from REPEATING to TICK, our table, LPeg's

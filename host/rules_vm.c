@@ -318,7 +318,8 @@ static int protected_call(lua_State *L) {
     return 0;
 }
 
-// What failed for want of memory may have left the VM full; then it is made anew.
+// What failed for want of memory, or took more than there is for the code of a pattern, may have
+// left the VM full; then it is made anew.
 static void recover(struct rules_vm *vm) {
     struct err err;
     lua_gc(vm->L, LUA_GCCOLLECT, 0);
@@ -366,7 +367,7 @@ static void call(struct rules_vm *vm, const char *name) {
         vm->cpu_ns = rules_budget_cpu_ns(&vm->budget);
     lua_settop(vm->L, 0);
     guard(vm, name);
-    if (vm->budget.over == RULES_OVER_MEMORY)
+    if (vm->budget.over == RULES_OVER_MEMORY || vm->budget.memory_used > vm->limits.memory)
         recover(vm);
 }
 
