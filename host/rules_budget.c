@@ -12,7 +12,8 @@ enum {
     HOOK_INSTRUCTIONS = 100,
     LOOK_BYTES = 256 * 1024, // copying that much takes a few hundredths of a millisecond
     LOOK_STEPS = 4096,
-    SMALL_BYTES = 4096, // still given when a budget is over, so that errors can be raised
+    LONG_BYTES = 64 * 1024, // going through that much a hundred times takes a few milliseconds
+    SMALL_BYTES = 4096,     // still given when a budget is over, so that errors can be raised
     STACK_BYTES = 512 * 1024,
 };
 
@@ -63,19 +64,28 @@ static bool is_over(struct rules_budget *budget) {
 
 // Refusing memory is also how a single long instruction (a concatenation, string.rep) is ended.
 static bool is_refused(struct rules_budget *budget, size_t old, size_t size) {
-    if (!budget->armed)
+    if (!budget->armed || budget->compiles)
         return false;
     if (budget->memory_used - old + size > budget->memory_limit) {
         note(budget, RULES_OVER_MEMORY);
-        budget->torn |= budget->whole;
         return true;
     }
-    if (budget->whole)
-        return false;
     if (budget->over)
         return size > SMALL_BYTES;
     budget->allocated += size;
     return budget->allocated > LOOK_BYTES && is_over(budget);
+}
+
+static void on_count(lua_State *L, lua_Debug *debug);
+
+// A text, a list or a table of keys. What grows by doubling (buffers, the VM's own table of texts,
+// the code of patterns) has a power of two bytes, which those do not have.
+static void note_long(struct rules_budget *budget, size_t size) {
+    if (size <= LONG_BYTES || (size & (size - 1)) == 0 || budget->builds || budget->has_long)
+        return;
+    budget->has_long = true;
+    if (budget->armed)
+        lua_sethook(budget->L, on_count, LUA_MASKCOUNT, 1);
 }
 
 static void *allocate(void *user, void *block, size_t old, size_t size) {
@@ -95,10 +105,10 @@ static void *allocate(void *user, void *block, size_t old, size_t size) {
     budget->memory_used += size - old;
     if (budget->memory_used > budget->memory_peak)
         budget->memory_peak = budget->memory_used;
+    if (size > old)
+        note_long(budget, size);
     return moved;
 }
-
-static void on_count(lua_State *L, lua_Debug *debug);
 
 static void raise(lua_State *L, struct rules_budget *budget) {
     lua_sethook(L, on_count, LUA_MASKCOUNT, 1);
@@ -114,12 +124,15 @@ static void check_stack(lua_State *L, const struct rules_budget *budget) {
 
 static void on_count(lua_State *L, lua_Debug *debug) {
     (void)debug;
-    rules_budget_check(L);
+    struct rules_budget *budget = rules_budget_of(L);
+    budget->builds = budget->compiles = false; // where LPeg has failed, or gone on
+    if (is_over(budget))
+        raise(L, budget);
+    check_stack(L, budget);
 }
 
 void rules_budget_check(lua_State *L) {
     struct rules_budget *budget = rules_budget_of(L);
-    budget->whole = false;
     if (is_over(budget))
         raise(L, budget);
     check_stack(L, budget);
@@ -127,14 +140,10 @@ void rules_budget_check(lua_State *L) {
 
 void rules_budget_steps(lua_State *L, unsigned steps) {
     struct rules_budget *budget = rules_budget_of(L);
-    budget->whole = false;
+    budget->compiles = false;
     budget->steps += steps;
     if (budget->steps > LOOK_STEPS)
         rules_budget_check(L);
-}
-
-void rules_budget_whole(lua_State *L) {
-    rules_budget_of(L)->whole = true;
 }
 
 lua_State *rules_budget_new_state(struct rules_budget *budget, size_t memory_limit) {
@@ -154,13 +163,18 @@ void rules_budget_begin(struct rules_budget *budget, unsigned cpu_ms) {
     budget->over = RULES_WITHIN;
     budget->where[0] = 0;
     budget->allocated = budget->steps = budget->protected = 0;
-    budget->whole = budget->torn = false;
     budget->memory_peak = budget->memory_used;
     budget->cpu_begin = clock_ns(CLOCK_THREAD_CPUTIME_ID);
     budget->cpu_end = budget->cpu_begin + ns;
     budget->look_at = clock_ns(CLOCK_MONOTONIC) + ns;
     budget->stack_top = __builtin_frame_address(0);
-    lua_sethook(budget->L, on_count, LUA_MASKCOUNT, HOOK_INSTRUCTIONS);
+    budget->builds = budget->compiles = false;
+    budget->has_long = budget->keeps_long;
+    lua_sethook(budget->L, on_count, LUA_MASKCOUNT, budget->has_long ? 1 : HOOK_INSTRUCTIONS);
+}
+
+void rules_budget_keep_long(struct rules_budget *budget) {
+    budget->keeps_long = budget->has_long;
 }
 
 void rules_budget_end(struct rules_budget *budget) {

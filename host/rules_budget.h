@@ -10,12 +10,20 @@
 
 enum rules_over { RULES_WITHIN, RULES_OVER_CPU, RULES_OVER_MEMORY };
 
+// A single instruction or function of Lua takes as long as the text or table that it goes through.
+// So once a long one is there each instruction is followed by a look at the clock, not each
+// hundredth.
+//
 // CPU time is never more than the time that passes, so the dear clock of the thread is asked only
 // once as much time has passed as the call has CPU time left.
 struct rules_budget {
     size_t memory_limit, memory_used; // bytes of the whole VM
     size_t memory_peak;               // since the call began
     bool armed;                       // a call is running
+    bool compiles;                    // LPeg makes a pattern's code: all it asks for is given
+    bool builds;     // LPeg makes a pattern: what is large then is no text or table
+    bool keeps_long; // loading left something long behind
+    bool has_long;   // this call, or keeps_long
     enum rules_over over;
     char where[128];       // file:line at which it was over, or empty
     uint64_t cpu_begin;    // ns of the thread's clock
@@ -24,8 +32,6 @@ struct rules_budget {
     size_t allocated;      // bytes since the clock was last looked at
     unsigned steps;        // of C loops, likewise
     unsigned protected;    // calls through pcall that are running
-    bool whole;            // rules_budget_whole holds
-    bool torn;             // and memory was refused all the same: the VM must be made anew
     const char *stack_top; // C stack at the beginning of the call
     lua_State *L;
     int message; // registry reference of what is raised
@@ -39,6 +45,9 @@ lua_State *rules_budget_new_state(struct rules_budget *budget, size_t memory_lim
 void rules_budget_begin(struct rules_budget *budget, unsigned cpu_ms);
 void rules_budget_end(struct rules_budget *budget);
 
+// What is long now stays so in all later calls: at the end of loading, before rules_budget_end.
+void rules_budget_keep_long(struct rules_budget *budget);
+
 // CPU time since the call began. Asks a dear clock.
 uint64_t rules_budget_cpu_ns(const struct rules_budget *budget);
 
@@ -47,10 +56,6 @@ void rules_budget_check(lua_State *L);
 
 // The same after every few thousand steps of a C loop.
 void rules_budget_steps(lua_State *L, unsigned steps);
-
-// What cannot be left half made is about to be: until the budget is looked at again, by any of the
-// above or between instructions, memory is refused for want of memory alone, not of time.
-void rules_budget_whole(lua_State *L);
 
 // The budget of a VM that rules_budget_new_state made.
 struct rules_budget *rules_budget_of(lua_State *L);

@@ -116,9 +116,36 @@ static int safe_sort(lua_State *L) {
     return 0;
 }
 
+// Lua's goes by single texts, which takes long for short ones. Upvalue: Lua's function.
+static int safe_rep(lua_State *L) {
+    enum { SHORT = 64 * 1024, LONGEST = 1 << 30 };
+    size_t len;
+    const char *text = luaL_checklstring(L, 1, &len);
+    lua_Number count = luaL_checknumber(L, 2);
+    double total = (double)len * count;
+    if (lua_gettop(L) > 2 || !(total > SHORT && total < LONGEST)) {
+        lua_pushvalue(L, lua_upvalueindex(1));
+        lua_insert(L, 1);
+        lua_call(L, lua_gettop(L) - 1, 1);
+        return 1;
+    }
+    size_t size = len * (size_t)count, done = len;
+    char *all = lua_newuserdata(L, size);
+    memcpy(all, text, len);
+    while (done < size) {
+        size_t more = done < size - done ? done : size - done;
+        memcpy(all + done, all, more);
+        done += more;
+    }
+    lua_pushlstring(L, all, size);
+    return 1;
+}
+
 // For functions in C that take long or call Lua. Upvalue: the function, which has no upvalues.
 static int checked(lua_State *L) {
     rules_budget_check(L);
+    if (lua_type(L, 1) == LUA_TSTRING && lua_objlen(L, 1) > RULES_ENV_TEXT)
+        return luaL_argerror(L, 1, "the text is longer than 128 KiB");
     return lua_tocfunction(L, lua_upvalueindex(1))(L);
 }
 
@@ -209,6 +236,9 @@ static void add_string(lua_State *L) {
     lua_insert(L, -2);
     copy_fields(L, lua_gettop(L) - 1, NAMES);
     lua_remove(L, -2);
+    lua_getfield(L, -1, "rep");
+    lua_pushcclosure(L, safe_rep, 1);
+    lua_setfield(L, -2, "rep");
     rules_match_register(L);
     lua_pushliteral(L, ""); // all strings share a metatable
     lua_getmetatable(L, -1);

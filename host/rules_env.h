@@ -5,6 +5,10 @@
 
 #include <lua.h>
 
+// What the functions of host.text and host.json are given at once; each of them goes through it in
+// a millisecond or two.
+enum { RULES_ENV_TEXT = 128 * 1024 };
+
 // Pushes the environment for chunks, the table of chunks by name that require runs ("notify" for
 // rules.notify; to be filled), the table of modules it has run, and of each of these by name the
 // set of those that it has required while it was loaded; what is required later sets [1] of that

@@ -24,6 +24,22 @@ static int call_original(lua_State *L) {
     return lua_tocfunction(L, lua_upvalueindex(ORIGINAL))(L);
 }
 
+// LPeg's own functions make patterns; they call nothing of the script.
+static int make_pattern(lua_State *L) {
+    struct rules_budget *budget = rules_budget_of(L);
+    budget->builds = true;
+    int results = call_original(L);
+    budget->builds = false;
+    return results;
+}
+
+static void make_of(lua_State *L, int args) {
+    struct rules_budget *budget = rules_budget_of(L);
+    budget->builds = true;
+    lua_call(L, args, 1);
+    budget->builds = false;
+}
+
 static bool is_repeating(lua_State *L, int index) {
     if (lua_type(L, index) != LUA_TUSERDATA)
         return false;
@@ -45,7 +61,7 @@ static void add_tick(lua_State *L, int index) {
     lua_pushvalue(L, lua_upvalueindex(JOIN));
     lua_pushvalue(L, lua_upvalueindex(TICK));
     lua_pushvalue(L, index);
-    lua_call(L, 2, 1);
+    make_of(L, 2);
     lua_replace(L, index);
 }
 
@@ -69,7 +85,7 @@ static void make_grammar(lua_State *L, int index) {
         lua_insert(L, value);
         lua_rawset(L, rules);
     }
-    lua_call(L, 1, 1);
+    make_of(L, 1);
     set_repeating(L, -1);
     lua_replace(L, index);
 }
@@ -99,7 +115,7 @@ static void check_size(lua_State *L) {
 
 static int build(lua_State *L) {
     bool repeating = prepare(L);
-    int results = call_original(L);
+    int results = make_pattern(L);
     check_size(L);
     if (repeating)
         set_repeating(L, lua_gettop(L));
@@ -112,10 +128,18 @@ static int repeat(lua_State *L) {
     luaL_argcheck(L, count >= -RULES_LPEG_COUNT && count <= RULES_LPEG_COUNT, 2, "is too large");
     if (repeating)
         add_tick(L, 1);
-    int results = call_original(L);
+    int results = make_pattern(L);
     check_size(L);
     set_repeating(L, lua_gettop(L));
     return results;
+}
+
+// A pattern begins with the address of its code, which LPeg makes at its first match. Refused
+// memory for some of it, it would keep the half that it has, and run it the next time. What it
+// takes follows from the size of a pattern, which is bounded.
+static bool has_code(lua_State *L) {
+    void *const *pattern = lua_touserdata(L, 1);
+    return pattern && *pattern;
 }
 
 static int match(lua_State *L) {
@@ -125,11 +149,10 @@ static int match(lua_State *L) {
     if (lua_istable(L, 1))
         make_grammar(L, 1);
     rules_budget_steps(L, 64 + (unsigned)(len / 16));
-    // At its first match a pattern is compiled. LPeg takes one that memory was refused to for
-    // compiled ever after, and half of its code may have no end.
-    rules_budget_whole(L);
+    struct rules_budget *budget = rules_budget_of(L);
+    budget->compiles = !has_code(L);
     int results = call_original(L);
-    rules_budget_of(L)->whole = false;
+    budget->compiles = false;
     return results;
 }
 

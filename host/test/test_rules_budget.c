@@ -52,6 +52,57 @@ FAILS(repeating_strings_without_end_ends, "budget", "rule.lua:4",
 FAILS(searching_for_the_next_date_without_end_ends, "budget", "rule.lua:4",
       "while true do require('host.calendar').check_rrule('FREQ=DAILY') end")
 
+// Of many lines like this one few are run once the time is over. What they go through is there when
+// the file is loaded or, with `made`, is made by the call.
+static void few_more_lines(const char *first, bool made, const char *line) {
+    enum { LINES = 60, FEW = 8, BEFORE = 4 };
+    struct buf text = {0};
+    struct rules_failure failure;
+    struct err err;
+    const struct rules_limits limits = {.call_ms = 3, .load_ms = 60000, .memory = 16u << 20};
+    buf_addf(&text, "local rule = {plus_one = function(n) return n + 1 end}\n%s\n",
+             made ? "" : first);
+    buf_addf(&text, "function rule.f() %s\nwhile true do\n", made ? first : "");
+    for (int i = 0; i < LINES; i++)
+        buf_addf(&text, "%s\n", line);
+    buf_addf(&text, "end end\nreturn rule\n");
+    fixture_write("rule.lua", text.data, text.len);
+    buf_free(&text);
+    if (fixture_try(&limits, &err) != 0)
+        fail_msg("%s", err.text);
+    assert_int_equal(fixture_call("rule.f", "1", &failure), -1);
+    assert_string_equal(failure.code, "budget");
+    const char *place = strstr(failure.message, "rule.lua:");
+    assert_non_null(place);
+    int number = atoi(place + strlen("rule.lua:"));
+    if (number > BEFORE + FEW)
+        fail_msg("%s was run %d times", line, number - BEFORE);
+    fixture_answers();
+}
+
+static void long_texts_are_gone_through_a_few_times(void **state) {
+    (void)state;
+    static const char *const LINES[] = {"s:reverse()", "s:upper()", "local x = s + 0",
+                                        "string.format('%q', s)", "local x = tonumber(s)"};
+    for (size_t i = 0; i < sizeof LINES / sizeof *LINES; i++)
+        for (int made = 0; made < 2; made++)
+            few_more_lines("local s = ('1'):rep(3000000)", made, LINES[i]);
+}
+
+static void long_lists_are_gone_through_a_few_times(void **state) {
+    (void)state;
+    few_more_lines("local t = {} for i = 1, 1000000 do t[i] = i end", false,
+                   "table.insert(t, 1, 0)");
+}
+
+FAILS(a_long_text_is_not_decoded, "error", "longer than 128 KiB",
+      "return require('host.json').decode(('1'):rep(200000))")
+HOLDS(a_long_text_is_repeated_as_ever,
+      "local s = ('abc'):rep(50001)\n"
+      "return #s == 150003 and s:sub(-4) == 'cabc' and s:sub(75001, 75006) == 'abcabc' and\n"
+      "('x'):rep(70000.9) == ('x'):rep(70000) and ('ab'):rep(3, '-') == 'ab-ab-ab' and\n"
+      "('x'):rep(0) == '' and ('x'):rep(-5) == '' and (''):rep(1e6) == ''")
+
 // Memory.
 
 FAILS(one_large_string_is_too_much, "memory", "rule.lua:4: the rules need more than 16384 KiB",
@@ -112,38 +163,34 @@ static void memory_may_end_anywhere(void **state) {
     assert_true(loaded > 10 && answered > 10 && full > 10);
 }
 
-// LPeg translates a pattern when it is matched first, and keeps what there is when that fails.
-static void a_pattern_whose_first_match_had_no_memory_matches_as_ever(void **state) {
+// LPeg makes a pattern's code at its first match. Where it has no memory for all of it there is
+// none, and not a part of it.
+static void a_pattern_is_whole_though_memory_ended(void **state) {
     (void)state;
-    static const char TEXT[] =
-        "local lpeg = require('lpeg')\n"
-        "local word = lpeg.P(false)\n"
-        "for i = 1, 200 do word = word + lpeg.P('word' .. i) * -lpeg.R('09') end\n"
-        "local words = lpeg.Ct((lpeg.C(word) + 1) ^ 0)\n"
-        "local rule = {}\n"
-        "function rule.f(bytes)\n"
-        "  local fill = ('x'):rep(bytes)\n"
-        "  local found = table.concat(words:match('word7 or word200, word201 and word1'), ' ')\n"
-        "  return found, #fill\n"
-        "end\n"
-        "return rule\n";
-    const struct rules_limits limits = {.call_ms = 60000, .load_ms = 60000, .memory = 2u << 20};
+    static const char TEXT[] = "local lpeg, rule = require('lpeg'), {}\n"
+                               "local word = lpeg.P('a')\n"
+                               "for i = 1, 600 do word = word + ('w' .. i .. '.') end\n"
+                               "function rule.f(bytes) local s = ('x'):rep(bytes)\n"
+                               "return word:match('w599.') end\n"
+                               "function rule.plus_one(n) return n + 1 end\nreturn rule";
+    enum { MEMORY = 2 << 20 };
+    const struct rules_limits limits = {.call_ms = 60000, .load_ms = 60000, .memory = MEMORY};
     struct rules_failure failure;
     struct err err;
-    int full = 0, answered = 0;
+    char bytes[16];
+    int full = 0;
     fixture_write("rule.lua", TEXT, sizeof TEXT - 1);
-    for (int bytes = 512 << 10; bytes < 1 << 20; bytes += 1999) {
-        char number[16];
-        snprintf(number, sizeof number, "%d", bytes);
-        assert_int_equal(fixture_try(&limits, &err), 0);
-        int results = fixture_call("rule.f", number, &failure);
-        if (results < 0)
-            assert_string_equal(failure.code, "memory");
-        *(results < 0 ? &full : &answered) += 1;
-        assert_int_equal(fixture_call("rule.f", "0", &failure), 2);
-        assert_string_equal(lua_tostring(fixture_lua, -2), "word7 word200 word1");
+    for (int left = 0; left < 512 << 10; left += 16 << 10) {
+        if (fixture_try(&limits, &err) != 0)
+            fail_msg("%s", err.text);
+        snprintf(bytes, sizeof bytes, "%d", (MEMORY - left) / 2);
+        full += fixture_call("rule.f", bytes, &failure) < 0;
+        if (fixture_call("rule.f", "0", &failure) != 1)
+            fail_msg("%s", failure.message);
+        assert_int_equal(lua_tointeger(fixture_lua, -1), 6);
+        fixture_answers();
     }
-    assert_true(full > 10 && answered > 10);
+    assert_in_range(full, 1, 31);
 }
 
 // Patterns.
@@ -267,21 +314,6 @@ static void a_pattern_is_whole_after_a_first_match_that_was_over(void **state) {
     lua_close(L);
 }
 
-static void a_pattern_that_memory_was_refused_to_is_told(void **state) {
-    (void)state;
-    struct rules_budget budget;
-    lua_State *L = rules_budget_new_state(&budget, 64 * 1024 * 1024);
-    assert_int_equal(luaL_loadstring(L, "local lpeg = ... local large = lpeg.S('ab') ^ 7000"
-                                        " return function() return large:match('a') end"),
-                     0);
-    rules_lpeg_push(L);
-    lua_call(L, 1, 1);
-    budget.memory_limit = budget.memory_used + 64 * 1024;
-    assert_int_equal(match_large_pattern(L, &budget, 60000), -1);
-    assert_true(budget.torn);
-    lua_close(L);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         T(a_loop_ends),
@@ -303,6 +335,10 @@ int main(void) {
         T(building_strings_without_end_ends),
         T(repeating_strings_without_end_ends),
         T(searching_for_the_next_date_without_end_ends),
+        T(long_texts_are_gone_through_a_few_times),
+        T(long_lists_are_gone_through_a_few_times),
+        T(a_long_text_is_not_decoded),
+        T(a_long_text_is_repeated_as_ever),
         T(one_large_string_is_too_much),
         T(a_growing_table_is_too_much),
         T(a_doubling_string_is_too_much),
@@ -312,10 +348,9 @@ int main(void) {
         T(a_replacement_is_too_much),
         T(what_is_kept_between_calls_is_lost_when_it_is_too_much),
         T(memory_may_end_anywhere),
-        T(a_pattern_whose_first_match_had_no_memory_matches_as_ever),
+        T(a_pattern_is_whole_though_memory_ended),
         T(a_pattern_of_many_repetitions_ends),
         T(a_pattern_is_whole_after_a_first_match_that_was_over),
-        T(a_pattern_that_memory_was_refused_to_is_told),
         T(a_pattern_of_many_gaps_ends),
         T(a_greedy_pattern_ends),
         T(a_pattern_in_gsub_ends),

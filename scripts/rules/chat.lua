@@ -64,6 +64,9 @@ local piece = lpeg.Cp() * (text.quoted + (1 - separator)) ^ 0 * lpeg.Cp() * sepa
 local next_piece = lpeg.Ct(piece * lpeg.Cp())
 local changing = text.gap * (any(words.polite) * text.gap * lpeg.S(",") ^ -1 * text.gap) ^ 0
   * any(words.changing)
+local another = any(words.another_command) * -1
+local of_tasks = lpeg.P({ any({ "task", "todo", "to-do", "reminder", "item" })
+  + text.alnum ^ 1 * lpeg.V(1) + 1 * lpeg.V(1) })
 local keeps_words = { ["then"] = true, ["and then"] = true, ["and after that"] = true }
 
 local function split(s)
@@ -94,6 +97,13 @@ local function split(s)
         end
       elseif keeps_words[mark] then
         glue = s:sub(last, behind - 1)
+      elseif another:match(mark) then
+        -- "buy a card and another to keep" is one.
+        if of_tasks:match(part:lower()) then
+          result.words = "add"
+        else
+          glue, forced = s:sub(last, behind - 1), true
+        end
       else
         -- The words that ended this command begin the next one.
         result.words = mark:gsub("^and%s+", "")
@@ -137,6 +147,10 @@ local function understand_command(bare, now)
   if phrase and phrase:sub(-1) == ":" then
     return nil -- "set reminder: …" is a new one
   end
+  local put = add.put(bare, now)
+  if put and put.args.due then
+    return put -- "put taxes on my list, due april 15" moves no task
+  end
   local call = sentences.understand(bare, now)
   if call then
     return call
@@ -147,7 +161,7 @@ local function understand_command(bare, now)
     return call
   end
   return not command_start:match(bare:lower()) and list.bare(bare, now)
-    or add.put(bare, now) or change.understand(bare, now)
+    or put or change.understand(bare, now)
 end
 
 -- A call, or a question; the line as a task as well where that is not certain.

@@ -128,14 +128,14 @@ local function understand_put(s, now)
   end
   local read = details.read(rest, now)
   local last = read.pieces[1]
-  local bare = { title = text.trim(last), args = read.args }
+  local bare = { title = text.trim_end(last, ",;:"), args = read.args }
   local before = list_tail(bare.title)
   if before and before ~= "" then
     read.title = text.unquote(before) or before
     return chat_add.call(read)
   end
   take_list_tag(bare)
-  if bare.title ~= text.trim(last) then
+  if bare.title ~= text.trim_end(last, ",;:") then
     read.title = bare.title
     return chat_add.call(read)
   end

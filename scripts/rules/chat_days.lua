@@ -128,16 +128,22 @@ local whole_hours = C(digit * digit) * C(digit * digit) * not_number * edge
     / function(hour, min) return clock(tonumber(hour), tonumber(min)) end
   + two * "h" * edge / function(hour) return clock(hour, 0) end
 local not_amount = -(P("for") * blank)
--- "for two": how many, unless nothing follows.
+-- "for two": how many, unless nothing follows; "for 4" where the time is told behind it.
 local for_some = P("for") * space * hour_word * -(blank * -1)
+  + P("for") * space * two * edge * #((1 - S(";\n") - P(" at ")) ^ 0 * " at " * (digit + hour_word))
 -- "3pm to 4pm", "3pm-4": but "10am until 24 december" is no range.
 local range_end = (blank * ((P("-") + "\226\128\147" + any({ "to" })) * blank
     * (exact + two * edge * -(space * month)) + any({ "until", "till" }) * blank * exact)
   / 0) ^ -1
 local range_start = two * blank * P("-") * blank * two * am_pm
   / function(from, to, half_day) return clock(from, 0, from <= to and half_day or nil) end
+-- "every morning at 6 run": a time, whatever goes on.
+local behind_part = lpeg.B(P("morning ")) + lpeg.B(P("evening ")) + lpeg.B(P("afternoon "))
+local sure = behind_part * P("at") * space * two * edge * -(S(":.") * digit)
+  * -(space * any({ "in the", "at the" }))
+    / function(hour) return loose(hour, 0) end
 days.time = -for_some * at * (range_start + exact + named + bare) * range_end
-  + not_amount * at * whole_hours
+  + not_amount * at * whole_hours + sure
   + (range_start + exact + named * #(follows + space * any(words.after_hour))) * range_end + P("@")
   * blank * (exact + bare)
 

@@ -84,6 +84,10 @@ local find = dates.finder(tags / function(list) return { kind = "tags", value = 
 local split_description = text.splitter(C(any(words.description)) * (blank * ":") ^ -1)
 
 local behind_description = text.splitter(C(any(words.after_description) + #P("#")))
+-- A description in quotes ends with them.
+local quoted_description = C(text.quoted) * blank * S(",;") ^ -1 * blank * (P("and") * space) ^ -1
+  * C(P(1) ^ 1)
+local names_tags = text.leading({ "tag", "tags", "label", "labels" })
 
 local dangling_end = text.trailing(words.dangling)
 local leading_to = text.leading({ "to", "that", "that i", "that i need to", "that i have to",
@@ -185,7 +189,11 @@ function details.read(s, now)
   local before, _, behind = split_description(s)
   if before and before ~= "" and behind ~= "" then
     local told, sign, more = behind_description(behind)
-    if told and told ~= "" then
+    local quoted, follows = quoted_description:match(behind)
+    if quoted then
+      before = before .. (names_tags(follows) and " with " or " ") .. follows
+      behind = quoted
+    elseif told and told ~= "" then
       before, behind = before .. " " .. sign .. (sign == "" and "" or " ") .. more,
         text.trim_end(told, ",;")
     end

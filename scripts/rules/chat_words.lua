@@ -73,7 +73,7 @@ chat_words.ask = {
   "tell me about",
   "tell me what's", "tell me what is", "i want to see", "what do i still have", "do i still have",
   "what i have", "who", "when", "am i", "did i miss", "have i", "what have i still got", "did i",
-  "check on", "how much", "read",
+  "check on", "how much", "read", "what've i got", "what've we got",
   "how's", "look at", "fetch",
 }
 -- A message that begins so, and names nothing but filters, asks for a list.
@@ -95,7 +95,8 @@ chat_words.open_questions = {
   "what can i do", "what could i do", "what must be", "anything planned", "am i free",
   "am i busy", "is anything planned", "got anything",
   "what do i need to do", "what should i do", "what must i do", "what do i have to do",
-  "what do i have", "what have i got", "what else", "what do i still have", "do i have",
+  "what do i have", "what have i got", "what've i got", "what've we got", "what else",
+  "what do i still have", "do i have",
   "have i got",
   "what have i still got", "do i still have",
 }
@@ -390,7 +391,10 @@ chat_words.next_command = {
   "and delete all", "and add a task to", "and don't forget to", "as well as add",
   "and add", "and also add", "and then add", "and remind me to", "and create a", "and show my",
   "and show me", "and list my", "and mark", "and then", "then", "and after that",
+  "and another to", "and another task to", "and another one to",
 }
+-- Those of them that go on behind "add a task to call mom": the next one is added as well.
+chat_words.another_command = { "and another to", "and another task to", "and another one to" }
 -- What a sentence of its own begins with, behind a full stop or "then".
 chat_words.commands = {
   "undo", "uncheck", "tick off", "check off", "cross off", "snooze", "delay", "what's",

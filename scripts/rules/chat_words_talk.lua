@@ -98,6 +98,10 @@ chat_words.no = {
   "forget about it", "never", "god no", "hell no", "don't add it", "nothing", "scratch that",
 }
 chat_words.undo = {
+  "bring back the task i just deleted", "bring back the task i deleted",
+  "bring back what i deleted", "bring back what i just deleted", "bring back the deleted task",
+  "bring back the last task",
+  "restore the task i just deleted", "restore the deleted task", "restore what i just deleted",
   "undo", "undo that", "undo the last", "undo it", "revert", "revert that", "take that back",
   "oops", "undo last", "undo the last change", "bring it back", "undo delete", "undelete",
   "that was a mistake", "it was a mistake", "revert the last change", "i didn't mean that",

@@ -57,6 +57,13 @@ describe("several commands in a message", function()
       outline("add buy milk and add call mom tomorrow"))
   end)
 
+  it("are split by \"and another to\" where tasks are added", function()
+    assert.are.equal("add_task call Bob; add_task email Alice",
+      outline("add a task to call Bob tomorrow at noon, and another to email Alice on Friday"))
+    assert.are.equal("add_task call Bob; add_task email Alice",
+      outline("add a task to call Bob, and another task to email Alice"))
+  end)
+
   it("are split by \"then\" only before a command", function()
     assert.are.equal("complete_task report; list_tasks -",
       outline("complete report then show my tasks"))
