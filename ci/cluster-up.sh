@@ -40,8 +40,7 @@ foreign_chart() { # NAME
   tail -n 2 "$work/pull.log" >&2
   if [ "$name" = dapr ] && command -v go >/dev/null; then
     say "$where is not reachable; Dapr's chart comes from its Go module, with the images of $version"
-    chart=$(cd "$work" && printf 'module chart\n' >go.mod && GOFLAGS=-mod=mod timeout 300 go mod download -json "github.com/dapr/dapr@v${version%.*}.0" |
-      sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')/charts/dapr
+    chart=$(timeout 300 ci/go-module "github.com/dapr/dapr@v${version%.*}.0")/charts/dapr || true
     [ ! -f "$chart/Chart.yaml" ] || return 0
   fi
   fail "the chart $name $version cannot be had from $where. Where it is not reachable, put $name-$version.tgz into a folder and name that with CHARTS_DIR"

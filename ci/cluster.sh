@@ -47,10 +47,18 @@ step_table() {
   } >&2
 }
 
+# Who looks after this script has ended finds nothing of it.
+end_forward() {
+  if [ -n "$forward" ] && kill "$forward" 2>/dev/null; then
+    wait "$forward" 2>/dev/null || true
+  fi
+  forward=
+}
+
 # shellcheck disable=SC2317 # called by the trap
 finish() {
   local status=$?
-  [ -z "$forward" ] || kill "$forward" 2>/dev/null || true
+  end_forward
   # helm that is told to end marks its release as failed, and the next run can go on.
   if [ -n "$child" ] && kill "$child" 2>/dev/null; then
     wait "$child" 2>/dev/null || true
@@ -359,7 +367,6 @@ smoke() { # NAMESPACE; SMOKE_URL and SMOKE_TOKEN as ci/deploy-oke says
   fi
   say "ci/smoke, ${SMOKE_SECONDS:-300} s at most (SMOKE_SECONDS)"
   SMOKE_TOKEN=$token timeout "${SMOKE_SECONDS:-300}" ci/smoke "$url" >&2 || status=$?
-  [ -z "$forward" ] || kill "$forward" 2>/dev/null || true
-  forward=
+  end_forward
   return "$status"
 }

@@ -67,8 +67,11 @@ static bool is_refused(struct rules_budget *budget, size_t old, size_t size) {
         return false;
     if (budget->memory_used - old + size > budget->memory_limit) {
         note(budget, RULES_OVER_MEMORY);
+        budget->torn |= budget->whole;
         return true;
     }
+    if (budget->whole)
+        return false;
     if (budget->over)
         return size > SMALL_BYTES;
     budget->allocated += size;
@@ -111,14 +114,12 @@ static void check_stack(lua_State *L, const struct rules_budget *budget) {
 
 static void on_count(lua_State *L, lua_Debug *debug) {
     (void)debug;
-    struct rules_budget *budget = rules_budget_of(L);
-    if (is_over(budget))
-        raise(L, budget);
-    check_stack(L, budget);
+    rules_budget_check(L);
 }
 
 void rules_budget_check(lua_State *L) {
     struct rules_budget *budget = rules_budget_of(L);
+    budget->whole = false;
     if (is_over(budget))
         raise(L, budget);
     check_stack(L, budget);
@@ -126,9 +127,14 @@ void rules_budget_check(lua_State *L) {
 
 void rules_budget_steps(lua_State *L, unsigned steps) {
     struct rules_budget *budget = rules_budget_of(L);
+    budget->whole = false;
     budget->steps += steps;
     if (budget->steps > LOOK_STEPS)
         rules_budget_check(L);
+}
+
+void rules_budget_whole(lua_State *L) {
+    rules_budget_of(L)->whole = true;
 }
 
 lua_State *rules_budget_new_state(struct rules_budget *budget, size_t memory_limit) {
@@ -148,6 +154,7 @@ void rules_budget_begin(struct rules_budget *budget, unsigned cpu_ms) {
     budget->over = RULES_WITHIN;
     budget->where[0] = 0;
     budget->allocated = budget->steps = budget->protected = 0;
+    budget->whole = budget->torn = false;
     budget->memory_peak = budget->memory_used;
     budget->cpu_begin = clock_ns(CLOCK_THREAD_CPUTIME_ID);
     budget->cpu_end = budget->cpu_begin + ns;

@@ -24,6 +24,8 @@ struct rules_budget {
     size_t allocated;      // bytes since the clock was last looked at
     unsigned steps;        // of C loops, likewise
     unsigned protected;    // calls through pcall that are running
+    bool whole;            // rules_budget_whole holds
+    bool torn;             // and memory was refused all the same: the VM must be made anew
     const char *stack_top; // C stack at the beginning of the call
     lua_State *L;
     int message; // registry reference of what is raised
@@ -45,6 +47,10 @@ void rules_budget_check(lua_State *L);
 
 // The same after every few thousand steps of a C loop.
 void rules_budget_steps(lua_State *L, unsigned steps);
+
+// What cannot be left half made is about to be: until the budget is looked at again, by any of the
+// above or between instructions, memory is refused for want of memory alone, not of time.
+void rules_budget_whole(lua_State *L);
 
 // The budget of a VM that rules_budget_new_state made.
 struct rules_budget *rules_budget_of(lua_State *L);

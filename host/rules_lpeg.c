@@ -125,7 +125,12 @@ static int match(lua_State *L) {
     if (lua_istable(L, 1))
         make_grammar(L, 1);
     rules_budget_steps(L, 64 + (unsigned)(len / 16));
-    return call_original(L);
+    // At its first match a pattern is compiled. LPeg takes one that memory was refused to for
+    // compiled ever after, and half of its code may have no end.
+    rules_budget_whole(L);
+    int results = call_original(L);
+    rules_budget_of(L)->whole = false;
+    return results;
 }
 
 // Opening. The stack is LPeg's table, the tools from REPEATING to TICK, our table, LPeg's

@@ -317,11 +317,13 @@ static int protected_call(lua_State *L) {
     return 0;
 }
 
-// What failed for want of memory may have left the VM full; then it is made anew.
+// What failed for want of memory may have left the VM full, or a pattern half compiled; then it is
+// made anew.
 static void recover(struct rules_vm *vm) {
     struct err err;
     lua_gc(vm->L, LUA_GCCOLLECT, 0);
-    if (vm->budget.memory_used <= vm->loaded + (vm->limits.memory - vm->loaded) / 2)
+    if (!vm->budget.torn &&
+        vm->budget.memory_used <= vm->loaded + (vm->limits.memory - vm->loaded) / 2)
         return;
     struct buf message = vm->message, traceback = vm->traceback;
     const char *code = vm->code;
@@ -365,7 +367,7 @@ static void call(struct rules_vm *vm, const char *name) {
         vm->cpu_ns = rules_budget_cpu_ns(&vm->budget);
     lua_settop(vm->L, 0);
     guard(vm, name);
-    if (vm->budget.over == RULES_OVER_MEMORY)
+    if (vm->budget.over == RULES_OVER_MEMORY || vm->budget.torn)
         recover(vm);
 }
 

@@ -1,5 +1,8 @@
 #include "rules_fixture.h"
 
+#include "rules_budget.h"
+#include "rules_lpeg.h"
+
 #define FAILS(name, code, words, body)                                                             \
     static void name(void **state) {                                                               \
         (void)state;                                                                               \
@@ -199,6 +202,52 @@ FAILS(nested_pcalls_end, "budget", "rule.lua",
 
 #define T(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
+// LPeg.
+
+static int match_large_pattern(lua_State *L, struct rules_budget *budget, unsigned cpu_ms) {
+    rules_budget_begin(budget, cpu_ms);
+    lua_pushvalue(L, 1);
+    int status = lua_pcall(L, 0, 1, 0);
+    rules_budget_end(budget);
+    int end = status == 0 ? (int)lua_tointeger(L, -1) : -1;
+    lua_settop(L, 1);
+    return end;
+}
+
+static void a_pattern_is_whole_after_a_first_match_that_was_over(void **state) {
+    (void)state;
+    struct rules_budget budget;
+    lua_State *L = rules_budget_new_state(&budget, 64 * 1024 * 1024);
+    assert_int_equal(luaL_loadstring(L, "local lpeg, text = ... local large = lpeg.S('ab') ^ 7000"
+                                        " return function() return large:match(text) end"),
+                     0);
+    rules_lpeg_push(L);
+    char text[7001];
+    memset(text, 'a', sizeof text);
+    lua_pushlstring(L, text, sizeof text);
+    lua_call(L, 2, 1);
+    alarm(60); // half of a pattern's code may have no end
+    match_large_pattern(L, &budget, 0);
+    assert_int_equal(match_large_pattern(L, &budget, 60000), sizeof text + 1);
+    alarm(0);
+    lua_close(L);
+}
+
+static void a_pattern_that_memory_was_refused_to_is_told(void **state) {
+    (void)state;
+    struct rules_budget budget;
+    lua_State *L = rules_budget_new_state(&budget, 64 * 1024 * 1024);
+    assert_int_equal(luaL_loadstring(L, "local lpeg = ... local large = lpeg.S('ab') ^ 7000"
+                                        " return function() return large:match('a') end"),
+                     0);
+    rules_lpeg_push(L);
+    lua_call(L, 1, 1);
+    budget.memory_limit = budget.memory_used + 64 * 1024;
+    assert_int_equal(match_large_pattern(L, &budget, 60000), -1);
+    assert_true(budget.torn);
+    lua_close(L);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         T(a_loop_ends),
@@ -230,6 +279,8 @@ int main(void) {
         T(what_is_kept_between_calls_is_lost_when_it_is_too_much),
         T(memory_may_end_anywhere),
         T(a_pattern_of_many_repetitions_ends),
+        T(a_pattern_is_whole_after_a_first_match_that_was_over),
+        T(a_pattern_that_memory_was_refused_to_is_told),
         T(a_pattern_of_many_gaps_ends),
         T(a_greedy_pattern_ends),
         T(a_pattern_in_gsub_ends),

@@ -3,6 +3,7 @@
 --   crash     the process ends as by kill -9
 --   error     an error is thrown
 --   sleep:MS  the fiber waits
+--   hold:N    the fiber waits while a session of the database holds the advisory lock N
 --   spin:MS   the worker's loop is stuck
 -- @N after it: the N-th time only, else each time. A release build has none of this.
 local failpoint = {}
@@ -33,6 +34,18 @@ local function arm(text)
   end
 end
 
+local HELD = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted"
+  .. " AND objid = $1::text::oid AND database = (SELECT oid FROM pg_database"
+  .. " WHERE datname = current_database())"
+
+local function wait_for_lock(number)
+  local db, fiber = require("host.db"), require("host.fiber")
+  repeat
+    fiber.sleep(20)
+    local rows = db.query(HELD, tostring(number))
+  until rows and #rows == 0
+end
+
 local function run(point)
   point.seen = point.seen + 1
   if point.nth and point.seen ~= point.nth then
@@ -44,6 +57,8 @@ local function run(point)
     host.spin(point.value)
   elseif point.action == "sleep" then
     require("host.fiber").sleep(point.value)
+  elseif point.action == "hold" then
+    wait_for_lock(point.value)
   elseif point.action == "error" then
     error("failpoint")
   else

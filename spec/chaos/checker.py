@@ -128,10 +128,11 @@ RULES = [
      "SELECT a.n AS audit, c.n AS changes FROM (SELECT count(*) AS n FROM audit.audit_log) a, (SELECT count(*) AS n FROM chaos.change) c WHERE a.n <> c.n"),
 ]
 
-# Seconds without an outage. Firing: outages of the database and chat-api, each by itself. Delivery: outages
+# Seconds without an outage. Firing: outages of the database, chat-api and the machine, each by itself. Delivery: outages
 # of anything; those less than AFTER_OUTAGE apart are one, and it excuses also what was due less than that
 # after it, for the relay and the sidecar may still wait for their next try.
-# What waits goes before it: a delivery gets twice the time, for the writers never stop.
+# What waits goes before it: a delivery gets twice the time, for the writers never stop, and as much as it took in the end until
+# nothing waited any more, which is how slow the machine is.
 IN_TIME, AFTER_OUTAGE, WITH_BACKLOG = 5, 30, 60
 SHOWN = 5
 
@@ -173,17 +174,18 @@ def merge(spans, gap=0):
     return merged
 
 
-FIRED = ("SELECT e.key, e.version, extract(epoch FROM a.remind_at), extract(epoch FROM e.at), extract(epoch FROM d.sent_at) FROM chaos.emitted e"
+# Due is what was stored: a moment ahead when it was asked for may be over when it is committed.
+FIRED = ("SELECT e.key, e.version, extract(epoch FROM greatest(a.remind_at, a.at)), extract(epoch FROM e.at), extract(epoch FROM d.sent_at) FROM chaos.emitted e"
          " JOIN chaos.armed a ON a.change = 'set' AND a.task_id = e.key AND a.version = e.version"
          " LEFT JOIN notify.delivery d ON d.event_id = e.event_id AND d.channel = 'log' WHERE e.topic = 'reminders'")
 
 
 class Checker:
-    """sql: fn(text) -> text. observed: lines of the observer. journal: as writers.Tally. outages: as Outages.all()."""
+    """sql: fn(text) -> text. observed: lines of the observer. journal: as writers.Tally. outages: as Outages.all(). drained: seconds."""
 
-    def __init__(self, sql, observed, journal=(), keys=None, refused=(), outages=()):
+    def __init__(self, sql, observed, journal=(), keys=None, refused=(), outages=(), drained=0):
         self.sql, self.observed, self.journal = sql, observed, journal
-        self.keys, self.refused, self.outages = keys or {}, refused, outages
+        self.keys, self.refused, self.outages, self.drained = keys or {}, refused, outages, drained
         self.figures = {}
 
     def check(self):
@@ -229,11 +231,11 @@ class Checker:
         self.figures.update(events=len(emitted), heard=len(self.observed), duplicates=len(self.observed) - len(seen))
 
     def check_lateness(self, found):
-        firing = merge([s[:2] for s in self.outages if s[2] in ("database", "chat-api", "chat-api-2")])
+        firing = merge([s[:2] for s in self.outages if s[2] in ("database", "chat-api", "chat-api-2", "machine")])
         telling = merge([s[:2] for s in self.outages], AFTER_OUTAGE)
         late, worst = [], {"fired": 0.0, "delivered": 0.0}
         for task, version, due, fired, sent in table(self.sql, FIRED):
-            for moment, spans, before, limit, what in ((fired, firing, 0, AFTER_OUTAGE, "fired"), (sent, telling, AFTER_OUTAGE, WITH_BACKLOG, "delivered")):
+            for moment, spans, before, limit, what in ((fired, firing, 0, AFTER_OUTAGE, "fired"), (sent, telling, AFTER_OUTAGE, WITH_BACKLOG + self.drained, "delivered")):
                 if not moment:
                     continue    # skipped: the task was closed meanwhile
                 due_at, at = float(due), float(moment)

@@ -4,14 +4,13 @@ and started alone; and when which of them was away."""
 import http.client
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
 
 from soak import usage
-from system import HOST, ROOT, SECRET, Postgres, wait_until
+from system import HOST, PG_BIN, ROOT, SECRET, Postgres, free_ports, wait_until
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 # name: (service, how far its ports are from the first one)
@@ -23,29 +22,11 @@ DECLARED = {"chat-api": 0, "notification-service": 1, "recurring-task-service": 
 DATABASE, WATCHER = 19, 20    # the ports of PostgreSQL and of the observer, an app of its own
 
 
-def find_ports():
-    """The first of the ports; below the range from which outgoing connections take theirs."""
-    wanted = [0, 1, 2, 3, 10, DATABASE, WATCHER, 1000, 1001, 1002, 1003, 1010, 2000, 2001, 2002, 2003, 2010, 2020]
-    for base in range(20000 + os.getpid() % 160 * 50, 30000, 50):
-        sockets = []
-        try:
-            for port in wanted:
-                sockets.append(socket.socket())
-                sockets[-1].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                sockets[-1].bind(("127.0.0.1", base + port))
-            return base
-        except OSError:
-            continue
-        finally:
-            for s in sockets:
-                s.close()
-    raise RuntimeError("no free ports")
-
-
 class Outages:
-    """Spans of time in which something was away, by what it was."""
+    """Spans of time in which something was away, by what it was. stalls_path: where stalls.py notes those of the machine."""
 
-    def __init__(self):
+    def __init__(self, stalls_path):
+        self.stalls_path = stalls_path
         self.lock = threading.Lock()
         self.open, self.spans = {}, []
 
@@ -58,15 +39,19 @@ class Outages:
             if what in self.open:
                 self.spans.append((self.open.pop(what), time.time(), what))
 
+    def of_the_machine(self):
+        with open(self.stalls_path) as file:
+            return [(*map(float, line.split()), "machine") for line in file if line.endswith("\n")]
+
     def all(self):
         with self.lock:
-            return self.spans + [(began, time.time(), what) for what, began in self.open.items()]
+            return self.spans + [(began, time.time(), what) for what, began in self.open.items()] + self.of_the_machine()
 
 
 class Fleet:
     def __init__(self, folder, env=None):
         self.folder = folder
-        self.base = find_ports()
+        self.base = free_ports(WATCHER + 1)
         self.pg = Postgres()
         self.database = "chaos"
         self.pg.sql("CREATE DATABASE chaos")
@@ -74,7 +59,9 @@ class Fleet:
         self.pg.stop()
         self.pg.port = self.base + DATABASE    # one that no outgoing connection takes while it is down
         self.pg.start()
-        self.outages = Outages()
+        stalls_path = os.path.join(folder, "stalls")
+        open(stalls_path, "w").close()
+        self.outages = Outages(stalls_path)
         self.processes, self.frozen = {}, set()
         self.lock = threading.RLock()
         self.ended = []         # processes that ended by themselves
@@ -85,6 +72,7 @@ class Fleet:
         open(self.observed_path, "w").close()
         self.observer = None
         self.watch_thread = None
+        self.stalls = None
 
     def env(self, name):
         service, shift = PROCESSES[name]
@@ -109,10 +97,15 @@ class Fleet:
     def sql(self, text):
         return self.pg.sql(text, self.database)
 
-    def start(self):
+    def start(self, sql=""):
+        """sql: what is done before anybody uses the database."""
         done = subprocess.run([HOST, "migrate"], env=self.env("chat-api"), cwd=ROOT, capture_output=True, text=True)
         if done.returncode != 0:
             raise RuntimeError(done.stderr)
+        if sql:
+            self.sql(sql)
+        self.stalls = subprocess.Popen([sys.executable, os.path.join(HERE, "stalls.py"), os.path.join(PG_BIN, "psql"), self.pg.url("postgres"),
+                                        self.outages.stalls_path])
         self.observer = subprocess.Popen([sys.executable, os.path.join(HERE, "observer.py"), str(self.base + WATCHER), self.observed_path])
         wait_until(lambda: self.answers(self.base + WATCHER, "/dapr/subscribe"), 20, "the observer")
         for name in PROCESSES:
@@ -157,6 +150,8 @@ class Fleet:
                             self.launch(name)
                 elif not process.was_ready and name not in self.frozen and self.answers(self.port(name)):
                     with self.lock:
+                        if name in self.frozen:
+                            continue    # it answered just before
                         process.was_ready = True
                         if self.processes.get(name) is process and not process.expected:
                             self.start_ms.append((time.monotonic() - process.began) * 1000)
@@ -226,6 +221,20 @@ class Fleet:
         found = {name: usage(process.pid) for name, process in self.processes.items()}
         return {name: seen for name, seen in found.items() if seen}
 
+    def troubles(self, count=15):
+        """The last lines of each log that tell of trouble, for who cannot read the logs themselves."""
+        def is_trouble(line):
+            return not line.startswith("{") or '"level":"error"' in line or '"level":"warn"' in line
+        logs = {name: (os.path.join(self.folder, name + ".log"), is_trouble) for name in PROCESSES}
+        logs["PostgreSQL"] = (self.pg.log_path, lambda line: any(word in line for word in ("ERROR", "FATAL", "PANIC", "duration: ")))
+        parts = []
+        for name, (path, is_wanted) in logs.items():
+            if os.path.exists(path):
+                with open(path, errors="replace") as file:
+                    lines = [line.rstrip()[:400] for line in file if is_wanted(line)]
+                parts += [f"troubles of {name}, {len(lines)} lines, the last:"] + [f"    {line}" for line in lines[-count:]]
+        return "\n".join(parts)
+
     def stop(self):
         """Ends everything but the database; the names of those that did not end well."""
         self.stopping.set()
@@ -245,7 +254,8 @@ class Fleet:
                 code = process.wait()
             if code != 0 and not process.expected:
                 bad.append(f"{name} ended with {code} after SIGTERM")
-        if self.observer:
-            self.observer.kill()
-            self.observer.wait()
+        for helper in (self.observer, self.stalls):
+            if helper:
+                helper.kill()
+                helper.wait()
         return bad

@@ -24,7 +24,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "support")]
 from api import Api  # noqa: E402
 from standins import Standins  # noqa: E402
-from system import ROOT, free_port, wait_until  # noqa: E402
+from system import ROOT, free_port, tellers, wait_until  # noqa: E402
 
 ADMIN = "admin-0123456789abcdef"      # the token of system:masters
 # Kinds of operators that no chart of ours makes, and whose definitions are large.
@@ -58,6 +58,7 @@ class Kube:
         self.env = {**os.environ, "KUBECONFIG": self.kubeconfig, "HELM_CACHE_HOME": self.folder + "/helm", "HELM_CONFIG_HOME": self.folder + "/helm",
                     "HELM_DATA_HOME": self.folder + "/helm", "KUBECACHEDIR": self.folder + "/kubectl",
                     "PATH": os.pathsep.join([self.tools + "/bin", self.charts_tools + "/bin", os.environ["PATH"]])}
+        tellers.add(self)
         atexit.register(self.stop)
 
     # Processes.
@@ -70,6 +71,13 @@ class Kube:
 
     def log_path(self, name):
         return os.path.join(self.folder, name + ".log")
+
+    def logs(self):
+        found = []
+        for name in self.processes:
+            with open(self.log_path(name), errors="replace") as f:
+                found.append((name, f.read()))
+        return found
 
     def wait(self, name, condition, seconds=60):
         def ready():

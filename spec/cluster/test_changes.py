@@ -135,7 +135,7 @@ class Changes(Case):
                 ready.update({name: item["status"].get("availableReplicas", 0) for name, item in self.deployments().items()})
             return new
         self.standins.hangs = hangs
-        self.helm_refuses("upgrade", "todo-chatbot", chart("todo-chatbot"), "--atomic", "--timeout", "15s", "--set", "global.env.LOG_LEVEL=debug")
+        self.helm_refuses("upgrade", "todo-chatbot", chart("todo-chatbot"), "--atomic", "--timeout", "45s", "--set", "global.env.LOG_LEVEL=debug")
         self.assertEqual(ready, dict.fromkeys(self.first, 1))
         self.check_pods()
         self.assertEqual(self.hashes(), self.first)

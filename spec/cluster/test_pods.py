@@ -8,7 +8,7 @@ import unittest
 import yaml
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from case import ROOT, Case, said, variants  # noqa: E402
+from case import ROOT, Case, said, variants, wait_until  # noqa: E402
 from api import Refused  # noqa: E402
 
 BARE = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "bare"}, "spec": {"containers": [{"name": "shell", "image": "debian:12"}]}}
@@ -56,6 +56,7 @@ class Pods(Case):
         status, _, err = self.kube.run("kubectl", "--namespace", self.space, "create", "-f", "-", input=json.dumps(DEPLOYMENT))
         self.assertEqual(status, 0)
         self.assertIn("would violate PodSecurity", "".join(said(err)))
+        wait_until(self.failures, 30, "a pod that is refused")
         with self.assertRaisesRegex(AssertionError, "(?s)all pods.*bare.*forbidden: violates PodSecurity"):
             self.check_pods(seconds=1)
 

@@ -111,13 +111,8 @@ class Bare(Kube):
 
 def charts(folder, tools):
     """CHARTS_DIR: Dapr's own chart from its Go module, and a small one with Strimzi's definitions."""
-    module = os.path.join(folder, "module")
-    os.makedirs(module)
-    with open(os.path.join(module, "go.mod"), "w") as file:
-        file.write("module spec\n")
-    told = subprocess.run(["go", "mod", "download", "-json", "github.com/dapr/dapr@v1.16.0"], cwd=module, check=True, stdout=subprocess.PIPE,
-                          env={**os.environ, "GOFLAGS": "-mod=mod"})
-    os.symlink(os.path.join(json.loads(told.stdout)["Dir"], "charts", "dapr"), os.path.join(folder, "dapr"))
+    told = subprocess.run([os.path.join(ROOT, "ci", "go-module"), "github.com/dapr/dapr@v1.16.0"], check=True, stdout=subprocess.PIPE, text=True)
+    os.symlink(os.path.join(told.stdout.strip(), "charts", "dapr"), os.path.join(folder, "dapr"))
     strimzi = os.path.join(folder, "strimzi-kafka-operator")
     os.makedirs(os.path.join(strimzi, "templates"))
     shutil.copytree(os.path.join(tools, "crds", "strimzi"), os.path.join(strimzi, "crds"))
@@ -231,14 +226,14 @@ class Minikube(Up):
         self.assertTrue(set(rules) >= set(os.listdir(os.path.join(ROOT, "scripts", "rules"))), rules.keys())
 
     def test_without_a_kubelet_it_stops_at_the_wait_and_says_so_and_the_next_run_goes_on(self):
-        said = self.up(1, WAIT_SECONDS="5")
-        for word in ("waiting for strimzi, 5 s at most", "Deployment strimzi-cluster-operator: 0 of 1 pods are ready", "pod strimzi-cluster-operator-",
+        said = self.up(1, WAIT_SECONDS="15")
+        for word in ("waiting for strimzi, 15 s at most", "Deployment strimzi-cluster-operator: 0 of 1 pods are ready", "pod strimzi-cluster-operator-",
                      "Pending", "run it again"):
             self.assertIn(word, said)
         self.kubelet()
         # A migration that never ends: its Job is what helm waits for.
         self.pods.hangs = lambda pod: "migrate" in pod["metadata"]["name"]
-        said = self.up(1, WAIT_SECONDS="20")
+        said = self.up(1, WAIT_SECONDS="60")
         self.assertRegex(said, r"helm could not install todo-chatbot in todo[\s\S]*did not end well")
         self.assertRegex(said, r"pod todo-chatbot-migrate-\w+: Pending")
         self.pods.hangs = lambda pod: False

@@ -70,11 +70,11 @@ class Bulk(unittest.TestCase):
         return [e["event"]["data"] for r in self.app.calls(path) for e in entries_of(r)]
 
     def wait_data(self, path, wanted):
-        wait_until(lambda: self.data_of(path) == wanted, 30, f"{wanted} at {path}, which has {self.data_of(path)[:40]}")
+        wait_until(lambda: self.data_of(path) == wanted, 30, lambda: f"{wanted} at {path}, which has {self.data_of(path)[:40]}")
 
     def wait_in_order(self, path, wanted):
         """Each for the first time; more may come twice."""
-        wait_until(lambda: list(dict.fromkeys(self.data_of(path))) == wanted, 30, f"{wanted} at {path}, which has {self.data_of(path)[:40]}")
+        wait_until(lambda: list(dict.fromkeys(self.data_of(path))) == wanted, 30, lambda: f"{wanted} at {path}, which has {self.data_of(path)[:40]}")
 
     def test_the_shape_of_a_call(self):
         self.app.handlers["/shape"] = answer()

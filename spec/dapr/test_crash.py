@@ -1,5 +1,6 @@
 """kill -9 at bad moments, backlogs, a database that goes away: nothing is lost, order per key is kept."""
 
+import http.client
 import subprocess
 import threading
 import time
@@ -29,7 +30,7 @@ class Crash(unittest.TestCase):
         try:
             return call(self.engine.port(self.client), "POST", f"/v1.0/publish/fast/t?metadata.partitionKey={key}",
                         {"k": key, "n": n}).status == 204
-        except OSError:
+        except (OSError, http.client.HTTPException):
             return False
 
     def publish_bulk(self, key, numbers):
@@ -101,16 +102,23 @@ class Crash(unittest.TestCase):
 
     @standin_only("daprd counts attempts in memory")
     def test_a_retry_goes_on_after_a_restart(self):
-        app = App("app-a", [subscription("t", pubsub="slow", deadLetterTopic="dead")], {"/t": 500})
+        killed = threading.Event()
+        self.addCleanup(killed.set)
+        app = App("app-a", [subscription("t", pubsub="slow", deadLetterTopic="dead")])
+        # The fourth attempt has no answer before the crash, so that it is in flight then.
+        app.handlers["/t"] = lambda r: (len(app.calls("/t")) == 4 and killed.wait(55), 500)[1]
         self.client = engine.client()
         self.engine = engine.start([app, self.client], components=[
             {"name": "slow", "type": "pubsub.sidecar", "inbound": {"retry": {"policy": "constant", "duration": "300ms", "maxRetries": 6}}}])
         self.addCleanup(self.engine.stop)
         self.assertEqual(call(self.engine.port(self.client), "POST", "/v1.0/publish/slow/t", {"n": 1}).status, 204)
+        app.wait_calls("/t", 4)
         wait_until(lambda: self.engine.sql("SELECT max(attempts) FROM sidecar.delivery") == "3", 10, "three failures")
-        self.engine.restart()
+        self.engine.kill()
+        killed.set()
+        self.engine.start()
         wait_until(lambda: self.engine.sql("SELECT count(*) FROM sidecar.dead_letter") == "1", 15, "the dead letter")
-        self.assertIn(len(app.calls("/t")), (7, 8))    # the one in flight at the kill may come twice
+        self.assertEqual(len(app.calls("/t")), 8)    # the one in flight at the kill comes twice
 
     @standin_only("it looks at its process")
     def test_a_backlog_is_drained_with_flat_memory(self):
@@ -146,14 +154,17 @@ class Crash(unittest.TestCase):
         self.start(app)
         rounds, keys = 60, 8
 
+        answers = []
+
         def produce(key):
             for r in range(rounds):
-                self.assertEqual(self.publish_bulk(key, range(r * 50, r * 50 + 50)), 204)
+                answers.append(self.publish_bulk(key, range(r * 50, r * 50 + 50)))
         threads = [threading.Thread(target=produce, args=(str(k),)) for k in range(keys)]
         for t in threads:
             t.start()
         for t in threads:
             t.join()
+        self.assertEqual(set(answers), {204})
         total = rounds * 50 * keys
         wait_until(lambda: len(app.events) >= total, 120, "all of them")
         if engine.STANDIN:
@@ -184,17 +195,20 @@ class Crash(unittest.TestCase):
     def test_the_database_goes_away(self):
         app = App("app-a", [subscription("t", pubsub="fast")], {"/t": 200})
         self.start(app)
-        taken = {"a": []}
-        # Connections are cut, as by an operator; a publish that fails may be there all the same.
-        for n in range(200):
-            if n == 50:
-                self.engine.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
-                                " AND pid <> pg_backend_pid()")
+        taken, tried = {"a": []}, iter(range(1000000))
+
+        def publish_next():
+            n = next(tried)
             if self.publish(n, "a"):
                 taken["a"].append(n)
+            return len(taken["a"])
+        # Connections are cut, as by an operator; a publish that fails may be there all the same.
+        wait_until(lambda: publish_next() == 50, 30, "fifty")
+        self.engine.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+                        " AND pid <> pg_backend_pid()")
+        wait_until(lambda: publish_next() == 150, 30, "a hundred more")
         self.empty()
         self.check([(r.json["data"]["k"], r.json["data"]["n"]) for r in app.calls("/t")], taken)
-        self.assertGreater(len(taken["a"]), 150)
 
     @standin_only("its database")
     def test_publish_while_the_database_is_down(self):
@@ -204,11 +218,13 @@ class Crash(unittest.TestCase):
         app.wait_calls("/t")
         database = self.engine.host.database
         postgres().sql(f"ALTER DATABASE {database} ALLOW_CONNECTIONS false")
-        postgres().sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}'")
+        # Whoever was let in before is gone, also one that was about to be.
+        wait_until(lambda: postgres().sql(f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = '{database}'") == "0",
+                   15, "nobody is connected")
         began = time.monotonic()
         reply = call(self.engine.port(self.client), "POST", "/v1.0/publish/fast/t", {"k": "a", "n": 2})
         self.assertEqual((reply.status, reply.json["errorCode"]), (500, "ERR_PUBSUB_PUBLISH_MESSAGE"))
-        self.assertLess(time.monotonic() - began, 5)
+        self.assertLess(time.monotonic() - began, 15)
         postgres().sql(f"ALTER DATABASE {database} ALLOW_CONNECTIONS true")
         wait_until(lambda: self.publish(3, "a"), 15, "the database is back")
         app.wait_calls("/t", 2)

@@ -139,11 +139,15 @@ class DeadLetters(Case):
 
     @standin_only("to daprd the dead letter has expired, too, and nobody hears of it")
     def test_an_expired_message_is_a_dead_letter(self):
-        self.app.handlers["/short"] = lambda r: (time.sleep(1.5), 200)[1]
+        gate = threading.Event()
+        self.addCleanup(gate.set)
+        self.app.handlers["/short"] = lambda r: (gate.wait(55), 200)[1]
         self.app.handlers["/short-dead"] = 200
         self.publish("short", "hold", key="k")
         self.app.wait_calls("/short")
         self.publish("short", "late", key="k", ttlInSeconds=1)
+        time.sleep(1.1)    # longer than it lives
+        gate.set()
         self.assertEqual(self.app.wait_calls("/short-dead")[0].json["data"], "late")
         self.assertEqual(self.data_of("/short"), ["hold"])
 
@@ -184,7 +188,8 @@ class Order(Case):
         wait_until(lambda: list(dict.fromkeys(d["n"] for d in self.data_of("/waits") if d["k"] == "a")) == list(range(5)), 10, "in order")
 
     def test_23_one_at_a_time_per_key_and_keys_in_parallel(self):
-        running, most, overlap, lock = {}, [0], [], threading.Lock()
+        running, overlap, crowd, lock = {}, [], threading.Event(), threading.Lock()
+        self.addCleanup(crowd.set)
 
         def slow(request):
             key = request.json["data"]["k"]
@@ -192,8 +197,10 @@ class Order(Case):
                 if running.get(key):
                     overlap.append(key)
                 running[key] = True
-                most[0] = max(most[0], sum(running.values()))
-            time.sleep(0.05)
+                if sum(running.values()) > 3:
+                    crowd.set()
+            crowd.wait(55)    # nobody is answered before several keys are under way
+            time.sleep(0.01)
             with lock:
                 running[key] = False
             return 200
@@ -201,16 +208,17 @@ class Order(Case):
         for n in range(6):
             for key in "abcdefgh":
                 self.publish("many", {"k": key, "n": n}, key=key)
+        wait_until(crowd.is_set, 10, "more than three at the same time")
         self.app.wait_calls("/many", 48)
         self.assertEqual(overlap, [])
-        self.assertGreater(most[0], 3)
         for key in "abcdefgh":
             self.assertEqual([d["n"] for d in self.data_of("/many") if d["k"] == key], list(range(6)))
 
     @standin_only("with Kafka those of a partition wait")
     def test_23_messages_without_a_key_do_not_wait_for_each_other(self):
         gate = threading.Event()
-        self.app.handlers["/free"] = lambda r: (gate.wait(20), 200)[1] if r.json["data"] == 0 else 200
+        self.addCleanup(gate.set)
+        self.app.handlers["/free"] = lambda r: (gate.wait(55), 200)[1] if r.json["data"] == 0 else 200
         for n in range(10):
             self.publish("free", n)
         wait_until(lambda: sorted(self.data_of("/free")) == list(range(10)), 10, "all of them")
@@ -233,26 +241,34 @@ class Order(Case):
     def test_a_commit_wakes_the_delivery(self):
         self.app.handlers["/one"] = 200
         lags = []
-        for n in range(20):
-            before = len(self.app.calls("/one"))
-            self.publish("one", n, key=str(n))
+
+        def at_once():
+            self.publish("one", len(lags), key=str(len(lags)))
             answered = time.monotonic()
-            self.app.wait_calls("/one", before + 1)
-            lags.append(self.app.calls("/one")[-1].at - answered)
-        self.assertLess(sorted(lags)[10], 0.1, "it waits for a poll")
+            lags.append(self.app.wait_calls("/one", len(lags) + 1)[-1].at - answered)
+            return len([lag for lag in lags if lag < 0.1]) >= 10
+        wait_until(at_once, 15, lambda: f"ten that wait for no poll; {[round(lag, 3) for lag in lags]}")
 
     def test_an_inbound_timeout_is_a_failure(self):
-        self.app.handlers["/late"] = self.sequence("slow", 200)
-        answers = self.app.handlers["/late"]
-        self.app.handlers["/late"] = lambda r: (time.sleep(1.5), 200)[1] if answers(r) == "slow" else 200
+        again = threading.Event()
+        self.addCleanup(again.set)
+        first = threading.Lock()
+
+        def answer(_):
+            if first.acquire(blocking=False):
+                again.wait(55)    # not answered before it has come again
+            again.set()
+            return 200
+        self.app.handlers["/late"] = answer
         self.publish("late", 1, "hasty")
-        calls = self.app.wait_calls("/late", 2)
-        self.assertLess(calls[1].at - calls[0].at, 1.4)
+        wait_until(again.is_set, 10, "it again, while the first call has no answer")
+        self.assertGreaterEqual(len(self.app.calls("/late")), 2)
 
     def test_a_long_line_of_one_key_does_not_hold_up_others(self):
         """More than is held in memory for one key: the rest waits in the table, in order."""
         gate = threading.Event()
-        self.app.handlers["/long"] = lambda r: (gate.wait(60), 200)[1] if r.json["data"] == 0 else 200
+        self.addCleanup(gate.set)
+        self.app.handlers["/long"] = lambda r: (gate.wait(55), 200)[1] if r.json["data"] == 0 else 200
         port = self.engine.port(self.client)
         for start in range(0, 1500, 100):
             entries = [{"entryId": str(n), "event": n, "contentType": "application/json", "metadata": {"partitionKey": "k"}}
@@ -281,7 +297,7 @@ class Subscriptions(unittest.TestCase):
         client = engine.client()
         self.start([app, client])
         self.publish("t", 1, app=client)
-        app.wait_calls("/t")
+        app.wait_answered("/t")
         app.close()
         for n in range(2, 12):
             self.publish("t", n, app=client)

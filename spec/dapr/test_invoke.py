@@ -79,7 +79,7 @@ class Invoke(unittest.TestCase):
         for app in ("nobody", "app-down"):
             reply = self.invoke("/x", app=app)
             self.assertEqual((reply.status, reply.json["errorCode"]), (500, "ERR_DIRECT_INVOKE"))
-        self.assertLess(time.monotonic() - began, 5)
+        self.assertLess(time.monotonic() - began, 15)    # not the time of a call, which is 60 s
         missing = self.invoke("/missing")
         self.assertEqual((missing.status, missing.body), (404, b""))
 

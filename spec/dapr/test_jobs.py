@@ -44,10 +44,11 @@ class Jobs(unittest.TestCase):
         self.assertEqual(self.job("GET").json["errorCode"], "DAPR_SCHEDULER_GET_JOB")
 
     def test_40_once(self):
-        began = time.monotonic()
-        self.create(dueTime="1s")
+        self.create(dueTime="1h")
         told = self.job("GET").json
-        self.assertEqual((told["name"], told["dueTime"], told["data"]["value"]), (self.name, "1s", {"n": 1}))
+        self.assertEqual((told["name"], told["dueTime"], told["data"]["value"]), (self.name, "1h", {"n": 1}))
+        began = time.monotonic()
+        self.create(dueTime="1s", overwrite=True)
         got = self.app.wait_calls(self.path)[0]
         self.assertGreater(got.at - began, 0.95)
         self.assertEqual((got.method, got.json, got.headers["Content-Type"]), ("POST", {"n": 1}, "application/json"))
@@ -110,11 +111,17 @@ class Jobs(unittest.TestCase):
         self.gone()
 
     def test_42_overwriting_takes_the_old_time_away(self):
-        self.create(dueTime="1s")
-        self.create(dueTime="1h", overwrite=True)
-        self.create(dueTime="1500ms", name=self.name + "-later")
+        # Due so late that it has not come before it is overwritten, also on a machine that stands still for a while.
+        for due in (1, 8, 64):
+            self.app.forget()
+            began = time.monotonic()
+            self.create(dueTime=f"{due}s", overwrite=True)
+            self.create(dueTime="1h", overwrite=True)
+            if time.monotonic() - began < due * 0.9:
+                break
+        self.create(dueTime=f"{due}500ms", name=self.name + "-later")
         self.app.handlers[self.path + "-later"] = 200
-        self.app.wait_calls(self.path + "-later")
+        self.app.wait_calls(self.path + "-later", seconds=30)
         self.assertEqual(self.app.calls(self.path), [])
 
     def test_42_overwriting_while_it_runs(self):
@@ -123,11 +130,12 @@ class Jobs(unittest.TestCase):
         def slow(request):
             if request.json == "old":
                 inside.set()
-                go.wait(10)
+                go.wait(55)
             return 200
         self.app.handlers[self.path] = slow
+        self.addCleanup(go.set)
         self.create(dueTime="0s", data="old")
-        inside.wait(10)
+        self.assertTrue(inside.wait(60))
         self.create(dueTime="1s", data="new", overwrite=True)
         go.set()
         calls = self.app.wait_calls(self.path, 2)
@@ -179,35 +187,36 @@ class Jobs(unittest.TestCase):
         self.create(dueTime=due.isoformat(timespec="milliseconds"), overwrite=True)
         self.app.wait_calls(self.path)
         late = (datetime.now(zone) - due).total_seconds()
-        self.assertTrue(-0.01 <= late < 5, late)
+        self.assertTrue(-0.01 <= late < 600, late)    # no zone is that near
 
     def test_44_fires_on_time(self):
         """Many at once, a second ahead: none early, and all soon after."""
-        due = time.time() + 1.5
+        due, began = time.time() + 1.5, time.monotonic()
         text = datetime.fromtimestamp(due, timezone.utc).isoformat(timespec="milliseconds")
         for i in range(50):
-            self.app.handlers[f"{self.path}-{i}"] = lambda r: (200, str(time.time()))
+            self.app.handlers[f"{self.path}-{i}"] = 200
             self.create(name=f"{self.name}-{i}", dueTime=text)
         for i in range(50):
-            self.app.wait_calls(f"{self.path}-{i}")
+            self.assertGreater(self.app.wait_calls(f"{self.path}-{i}")[0].at - began, 1.49)
         if engine.STANDIN:
             metrics = call(self.engine.host.ready_port, "GET", "/metrics").body.decode()
             self.assertIn("sidecar_job_late_seconds_bucket", metrics)
-        self.assertGreaterEqual(time.time(), due - 0.01)
 
     def test_45_repeats(self):
+        began = time.monotonic()
         self.create(schedule="@every 1s", repeats=3)
         self.app.wait_calls(self.path, 3, 15)
         self.gone()
         self.assertEqual(len(self.app.calls(self.path)), 3)
-        calls = self.app.calls(self.path)
-        self.assertGreater(calls[2].at - calls[0].at, 1.8)
+        # From the beginning: one that came late is followed by the next the sooner.
+        self.assertGreater(self.app.calls(self.path)[2].at - began, 1.8)
 
     def test_45_less_than_a_second(self):
-        self.create(schedule="@every 400ms", repeats=2)
-        calls = self.app.wait_calls(self.path, 2)
+        began = time.monotonic()
+        self.create(schedule="@every 400ms", repeats=16)
+        calls = self.app.wait_calls(self.path, 16, 30)
         self.gone()
-        self.assertTrue(0.3 < calls[1].at - calls[0].at < 0.9)
+        self.assertTrue(15 * 0.4 - 0.1 < calls[15].at - began < 15, [call.at - began for call in calls])    # 15 s and more of whole seconds
 
     def test_45_cron_with_seconds(self):
         self.create(schedule="*/1 * * * * *", repeats=2)
@@ -215,12 +224,16 @@ class Jobs(unittest.TestCase):
         self.gone()
 
     def test_45_first_at_its_due_time_and_a_ttl(self):
-        self.create(schedule="@every 1s", dueTime="0s", ttl="2500ms")
-        began = time.monotonic()
-        first = self.app.wait_calls(self.path)[0]
-        self.assertLess(first.at - began, 0.9)
+        self.create(schedule="@every 1h", dueTime="0s", ttl="2h")
+        self.app.wait_calls(self.path)    # by its schedule it would be in an hour
+        self.app.forget()
+        self.create(schedule="@every 1s", dueTime="0s", ttl="2500ms", overwrite=True)
         self.gone()
-        self.assertIn(len(self.app.calls(self.path)), (3, 4))
+        self.assertLessEqual(len(self.app.calls(self.path)), 4)
+        self.app.forget()
+        self.create(schedule="@every 1s", dueTime="0s", ttl="1h")
+        self.app.wait_calls(self.path, 4, 15)    # more than in the 2.5 s
+        self.assertEqual(self.job("DELETE").status, 204)
 
     def test_47_null(self):
         self.create(dueTime="0s", data=None)
@@ -234,6 +247,7 @@ class Jobs(unittest.TestCase):
         self.assertEqual(call(sidecar.port(app), "POST", ALPHA + "x", {"dueTime": "0s", "data": 1}).status, 204)
         app.listen()
         app.wait_calls("/job/x")
+        wait_until(lambda: call(sidecar.port(app), "GET", ALPHA + "x").status == 500, 10, "the first job's end")
         app.close()
         self.assertEqual(call(sidecar.port(app), "POST", ALPHA + "x", {"dueTime": "0s", "data": 2}).status, 204)
         # Long enough for the default policy to burn its four attempts, if it did.
@@ -260,6 +274,7 @@ class Bindings(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.mail = MailServer()
+        cls.began = time.monotonic()
         cls.web = App("web", handlers={"/hook": (200, {"ok": True}), "/hook/sub": 204, "/bad": 500})
         cls.app = App("app-a", handlers={"/yes": lambda r: 405 if r.method == "OPTIONS" else 500, "/no": lambda r: 404 if r.method == "OPTIONS" else 200,
                                          "/ok": 200, "/other/route": 200, "/quick": 200, "/unasked": lambda r: 404 if r.method == "OPTIONS" else 200})
@@ -292,17 +307,14 @@ class Bindings(unittest.TestCase):
         def posts(path):
             return self.app.calls(path, "POST")
         wait_until(lambda: all(len(posts(p)) > 2 for p in ("/yes", "/ok", "/other/route", "/unasked")), 15, "ticks")
-        wait_until(lambda: len(posts("/quick")) > 3, 15, "quick ticks")
-        gaps = [two.at - one.at for one, two in zip(posts("/quick"), posts("/quick")[1:])]
-        self.assertLess(min(gaps), 0.9)
+        wait_until(lambda: any(two.at - one.at < 0.9 for one, two in zip(posts("/quick"), posts("/quick")[1:])), 15, "quick ticks")
         self.assertEqual(len(self.app.calls("/yes", "OPTIONS")), 1)
         self.assertEqual((posts("/no"), self.app.calls("/foreign"), self.app.calls("/unasked", "OPTIONS")), ([], [], []))
         tick = posts("/ok")[0]
         self.assertEqual((tick.body, tick.headers["Content-Length"], tick.headers["Content-Type"]), (b"", "0", "application/json"))
         self.assertRegex(tick.headers["Readtimeutc"], r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+ \+0000 UTC$")
-        calls = posts("/yes")
-        for one, two in zip(calls, calls[1:]):
-            self.assertGreater(two.at - one.at, 0.8)   # a failure is not repeated
+        # A failure is not repeated: there are no more calls than ticks, of which one may come late and be followed by the next the sooner.
+        self.assertLessEqual(len(posts("/yes")), posts("/yes")[-1].at - self.began + 1)
 
     def test_49_refusals(self):
         self.bind("email", 500, "ERR_INVOKE_OUTPUT_BINDING", data="x")

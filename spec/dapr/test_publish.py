@@ -2,6 +2,7 @@
 
 import base64
 import json
+import threading
 import time
 import unittest
 
@@ -148,16 +149,19 @@ class Publish(unittest.TestCase):
         for query in ("?metadata.ttlInSeconds=1", "?metadata.TTL=1s"):
             with self.subTest(query):
                 self.app.forget()
-                self.app.handlers["/slow"] = lambda r: (time.sleep(4), 200)[1]
+                gate = threading.Event()
+                self.addCleanup(gate.set)
+                self.app.handlers["/slow"] = lambda r, gate=gate: (gate.wait(55), 200)[1]
                 key = "&metadata.partitionKey=k"
                 self.check(self.publish("hold", "slow", query="?metadata.partitionKey=k"), 204)
                 self.app.wait_calls("/slow")
                 self.check(self.publish("late", "slow", query=query + key), 204)
-                self.check(self.publish("after", "slow", query="?metadata.ttlInSeconds=60" + key), 204)
+                self.check(self.publish("after", "slow", query="?metadata.ttlInSeconds=3600" + key), 204)
+                time.sleep(1.1)    # longer than the late one lives
+                gate.set()
                 calls = self.app.wait_calls("/slow", 2)
                 self.assertEqual([c.json["data"] for c in calls], ["hold", "after"])
                 self.assertRegex(calls[1].json["expiration"], r"^\d{4}-.*Z$")
-                self.app.handlers["/slow"] = 200
 
     def test_11_a_bad_ttl_is_ignored(self):
         self.check(self.publish("x", query="?metadata.ttlInSeconds=soon"), 204)

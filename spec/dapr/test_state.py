@@ -74,9 +74,10 @@ class State(unittest.TestCase):
         self.save({**item, "options": {"concurrency": "sometimes"}}, status=500, code="ERR_STATE_SAVE")
 
     def test_32_ttl(self):
-        self.save({"key": "t1", "value": 1, "metadata": {"ttlInSeconds": "1"}}, {"key": "t2", "value": 1, "metadata": {"ttlInSeconds": "60"}})
-        self.save({"key": "t3", "value": 1}, query="?metadata.ttlInSeconds=1")
+        self.save({"key": "t1", "value": 1, "metadata": {"ttlInSeconds": "600"}}, {"key": "t2", "value": 1, "metadata": {"ttlInSeconds": "600"}})
         self.assertEqual(self.get("t1")[0], 1)
+        self.save({"key": "t1", "value": 1, "metadata": {"ttlInSeconds": "1"}})
+        self.save({"key": "t3", "value": 1}, query="?metadata.ttlInSeconds=1")
         wait_until(lambda: self.get("t1") == self.get("t3") == (None, None), 5, "the end of two")
         self.assertEqual(self.get("t2")[0], 1)
         self.save({"key": "t1", "value": 2, "etag": "0", "options": {"concurrency": "first-write"}})

@@ -17,7 +17,7 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "spec", "support"))
-from system import HOST, SECRET, Host, new_database, postgres, token, wait_until  # noqa: E402,F401
+from system import HOST, SECRET, Host, free_port, free_ports, new_database, postgres, tellers, token, wait_until  # noqa: E402,F401
 
 CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "todo-chatbot")
 DAPR = os.environ.get("DAPR_DIR") or os.path.join(CACHE, "dapr-1.16.0")
@@ -28,23 +28,6 @@ APP_TOKEN = "app-token-0123456789abcdef"
 JAVA = ["java", "-Xmx256m", "-cp", KAFKA + "/*"]
 TOOL = ["java", "-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", KAFKA + "/*"]     # over as soon as it is warm
 DAPR_TOKEN = "dapr-token-0123456789abcdef"
-
-
-class Ports:
-    """Ports below those that the kernel gives to connections, so that nobody takes one meanwhile."""
-
-    def __init__(self):
-        self.next = 12000 + os.getpid() % 90 * 80
-
-    def take(self):
-        while True:
-            self.next += 1
-            with socket.socket() as s:
-                try:
-                    s.bind(("127.0.0.1", self.next))
-                    return self.next
-                except OSError:
-                    continue
 
 
 def answers(port, path, wanted=range(200, 300)):
@@ -63,10 +46,10 @@ class Cluster:
         # Who is told to end, ends what it has started as well.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         self.folder = tempfile.mkdtemp(prefix="todo-e2e-")
-        self.ports = Ports()
+        self.bases = {}         # number of a replica -> PORT of its services
         self.processes = {}     # name -> Popen
         self.commands = {}      # name -> (words, env)
-        self.logs = {}
+        self.log_files = {}
         self.host_ports = {}    # name of a service, "-2" behind that of its second replica -> port
         self.dapr_ports = {}    # the same -> the HTTP port of its daprd
         self.dapr_metrics = {}  # the same -> the port of its daprd's metrics
@@ -75,6 +58,7 @@ class Cluster:
         self.dapr_env = {}      # more for each daprd
         self.dapr_words = []    # the same of its command line
         self.database = None
+        tellers.add(self)
         atexit.register(self.stop)
 
     # Processes.
@@ -84,13 +68,22 @@ class Cluster:
             # A setting that is None is not there.
             self.commands[name] = (words, {k: v for k, v in {**os.environ, **(env or {})}.items() if v is not None})
         words, env = self.commands[name]
-        self.logs.setdefault(name, open(os.path.join(self.folder, name + ".log"), "ab"))
-        self.processes[name] = subprocess.Popen(words, env=env, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=self.logs[name],
+        self.log_files.setdefault(name, open(os.path.join(self.folder, name + ".log"), "ab"))
+        self.processes[name] = subprocess.Popen(words, env=env, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=self.log_files[name],
                                                 stderr=subprocess.STDOUT, start_new_session=True)
 
     def log(self, name):
         with open(os.path.join(self.folder, name + ".log"), errors="replace") as f:
             return f.read()
+
+    def logs(self):
+        return [(name, self.log(name)) for name in self.log_files]
+
+    def must(self, words):
+        """A program that has to end well."""
+        done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+        if done.returncode != 0:
+            raise AssertionError(f"{' '.join(map(str, words))} ended with {done.returncode}: {done.stdout[-3000:]}")
 
     def wait(self, name, condition, seconds=60):
         def ready():
@@ -121,9 +114,9 @@ class Cluster:
         for name in list(self.processes)[::-1]:
             self.end(name, 5)
         self.processes = {}
-        for log in self.logs.values():
+        for log in self.log_files.values():
             log.close()
-        self.logs = {}
+        self.log_files = {}
         if not os.environ.get("KEEP_LOGS"):
             shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -131,7 +124,7 @@ class Cluster:
 
     def start_kafka(self, topics=None, partitions=3, more=""):
         topics = TOPICS if topics is None else topics
-        self.kafka_port, controller = self.ports.take(), self.ports.take()
+        self.kafka_port, controller = free_port(), free_port()
         config = os.path.join(self.folder, "kafka.properties")
         with open(config, "w") as f:
             f.write("process.roles=broker,controller\nnode.id=1\n"
@@ -144,14 +137,12 @@ class Cluster:
                     f"group.initial.rebalance.delay.ms=0\nnum.partitions={partitions}\nlog.dirs={self.folder}/kafka\n{more}\n")
         # Its first character is never a dash, which would be read as an option.
         cluster_id = base64.urlsafe_b64encode(b"todo" + os.urandom(12)).decode().rstrip("=")
-        subprocess.run([*TOOL, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", config], check=True, stdout=subprocess.DEVNULL,
-                       stderr=subprocess.DEVNULL)
+        self.must([*TOOL, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", config])
         self.spawn("kafka", [*JAVA, "kafka.Kafka", config])
         self.wait("kafka", lambda: "Kafka Server started" in self.log("kafka") or self.accepts(self.kafka_port))
         for topic, partitions in topics.items():
-            subprocess.run([*TOOL, "org.apache.kafka.tools.TopicCommand", "--bootstrap-server", f"127.0.0.1:{self.kafka_port}", "--create",
-                            "--if-not-exists", "--topic", topic, "--partitions", str(partitions)], check=True, stdout=subprocess.DEVNULL,
-                           stderr=subprocess.DEVNULL)
+            self.must([*TOOL, "org.apache.kafka.tools.TopicCommand", "--bootstrap-server", f"127.0.0.1:{self.kafka_port}", "--create",
+                       "--if-not-exists", "--topic", topic, "--partitions", str(partitions)])
 
     @staticmethod
     def accepts(port):
@@ -162,12 +153,12 @@ class Cluster:
             return False
 
     def start_redis(self):
-        self.redis_port = self.ports.take()
+        self.redis_port = free_port()
         self.spawn("redis", ["redis-server", "--port", str(self.redis_port), "--bind", "127.0.0.1", "--save", "", "--dir", self.folder])
         self.wait("redis", lambda: self.accepts(self.redis_port))
 
     def start_scheduler(self, more=(), env=None):
-        self.scheduler_port, client, peer, health = (self.ports.take() for _ in range(4))
+        self.scheduler_port, client, peer, health = (free_port() for _ in range(4))
         self.scheduler_health = health
         self.spawn("scheduler", [
             os.path.join(DAPR, "scheduler"), "--id", "dapr-scheduler-server-0", "--mode", "standalone", "--listen-address", "127.0.0.1", "--port",
@@ -191,9 +182,10 @@ class Cluster:
 
     def start_service(self, app, env=None, replica=1):
         """A service and its daprd: the pair of them is a pod. All replicas have the same app-id."""
-        base = self.ports.take()
-        self.ports.next = base + len(SERVICES)
-        dapr_http, dapr_grpc, internal, metrics = (self.ports.take() for _ in range(4))
+        if replica not in self.bases:
+            self.bases[replica] = free_ports(len(SERVICES))
+        base = self.bases[replica]
+        dapr_http, dapr_grpc, internal, metrics = (free_port() for _ in range(4))
         name, offset = app if replica == 1 else f"{app}-{replica}", SERVICES.index(app)
         # A service declared at 8000 + n listens at PORT + n, and at 1,000 more for its daprd.
         self.host_ports[name] = base + offset

@@ -10,8 +10,8 @@ import sys
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from cluster import DAPR, DAPR_TOKEN, ROOT, Cluster, answers, token, wait_until  # noqa: E402
-from writer import moment  # noqa: E402
+from cluster import DAPR, DAPR_TOKEN, ROOT, Cluster, answers, free_port, token, wait_until  # noqa: E402
+from writer import remind  # noqa: E402
 
 OUTSIDE = (
     ("GET", "/v1.0/actors/kind/id/method/m"), ("POST", "/v1.0/actors/kind/id/reminders/r"), ("GET", "/v1.0/actors/kind/id/state/k"),
@@ -128,7 +128,7 @@ class Mtls(unittest.TestCase):
         cls.addClassCleanup(cluster.stop)
         cluster.start_kafka()
         cluster.start_redis()
-        sentry, health = cluster.ports.take(), cluster.ports.take()
+        sentry, health = free_port(), free_port()
         issuer = os.path.join(cluster.folder, "issuer")
         os.mkdir(issuer)
         cluster.spawn("sentry", [os.path.join(DAPR, "sentry"), "--listen-address", "127.0.0.1", "--port", str(sentry), "--healthz-port", str(health),
@@ -194,7 +194,7 @@ class Mtls(unittest.TestCase):
         self.refused("audit-service", "chat-api", path, headers={"Dapr-Caller-App-Id": "notification-service"})
 
     def test_jobs_events_and_invocation_work_as_without_it(self):
-        task = self.task(due_date=moment(64), reminder_offset_minutes=1)
+        task = remind(self.cluster, "a task with a reminder")
         wait_until(lambda: [d for d in self.cluster.call("GET", "/api/v1/deliveries", service="notification-service")[1]["deliveries"]
                             if d["task_id"] == task["id"]], 120, "the reminder")
         wait_until(lambda: self.cluster.metric("http_server_requests_total", route="/job/{name}", code="200") == 1, 120, "the scheduler's call")

@@ -6,7 +6,7 @@ import sys
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from cluster import APP_TOKEN, CACHE, DAPR, DAPR_TOKEN, HOST, ROOT, SERVICES, Cluster, answers, new_database, wait_until  # noqa: E402
+from cluster import APP_TOKEN, CACHE, DAPR, DAPR_TOKEN, HOST, ROOT, SERVICES, Cluster, answers, free_port, free_ports, new_database, wait_until  # noqa: E402
 
 CLI = os.environ.get("DAPR_CLI") or os.path.join(CACHE, "dapr-cli-1.16.5", "dapr")
 
@@ -20,8 +20,7 @@ class DaprRun(unittest.TestCase):
         cluster.start_redis()
         cluster.start_scheduler()
         cluster.database = new_database()
-        base = cluster.ports.take()
-        cluster.ports.next = base + len(SERVICES)
+        base = free_ports(len(SERVICES))
         cls.tree = cls.make_tree(base)
         for app in SERVICES:
             cluster.host_ports[app] = base + SERVICES.index(app)
@@ -51,7 +50,7 @@ class DaprRun(unittest.TestCase):
 
         def dapr_port(found):
             app = SERVICES[int(found.group(1)) - 3500]
-            cluster.dapr_ports[app] = cluster.ports.take()
+            cluster.dapr_ports[app] = free_port()
             return f"daprHTTPPort: {cluster.dapr_ports[app]}"
         with open(os.path.join(ROOT, "dapr.yaml")) as f:
             text = f.read()

@@ -14,6 +14,7 @@ from writer import settled  # noqa: E402
 
 LONG = 60       # seconds
 FROZEN = 15     # longer than a member of a consumer group may be silent
+AHEAD = 25      # reminders to which something is done before they are due
 
 
 class Outages(ClusterCase):
@@ -26,7 +27,7 @@ class Outages(ClusterCase):
         # audit-service reaches the database by a way of its own, which can be closed.
         cls.cluster.start_services([name for name in SERVICES if name != "audit-service"])
         cls.way = Proxy(postgres().port)
-        url = postgres().url(cls.cluster.database).replace(str(postgres().port), str(cls.way.port))
+        url = postgres().url(cls.cluster.database).replace(f":{postgres().port}/", f":{cls.way.port}/")
         cls.cluster.start_service("audit-service", {"DATABASE_URL": url})
 
     @classmethod
@@ -131,7 +132,7 @@ class Outages(ClusterCase):
         self.over(writer)
 
     def test_the_sweep_fires_reminders_while_the_scheduler_is_dead(self):
-        told = self.reminded("sched-1", 10)    # their jobs are known to the scheduler
+        told = self.reminded("sched-1", 10, AHEAD)    # their jobs are known to the scheduler
         wait_until(lambda: self.cluster.sql("SELECT count(*) FROM chat.job_change") == "0", 60, "the jobs are told")
         swept = self.fired("sweep", "cron")
         self.cluster.kill("scheduler")
@@ -156,7 +157,7 @@ class Outages(ClusterCase):
             self.assertEqual(len(self.deliveries(user)), len(tasks))   # what the late jobs called had no effect
 
     def test_the_sweep_fires_a_reminder_whose_job_is_lost(self):
-        tasks = self.reminded("jobless", 3)
+        tasks = self.reminded("jobless", 3, AHEAD)
         wait_until(lambda: self.cluster.sql("SELECT count(*) FROM chat.job_change") == "0", 60, "the jobs are told")
         swept = self.fired("sweep", "cron")
         for task in tasks:

@@ -23,6 +23,20 @@ def moment(seconds):
     return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
 
 
+def remind(cluster, title, seconds=4, service="chat-api", user="ann", **more):
+    """A new task whose reminder is due in so many seconds. Where the machine stands still meanwhile the reminder would be in the past,
+    and the task is refused: then it is asked for once more."""
+    def made():
+        status, task = cluster.call("POST", "/api/tasks", {"title": title, "due_date": moment(60 + seconds), "reminder_offset_minutes": 1, **more},
+                                    service, user)
+        if status == 422 and task["detail"] == "the reminder would be in the past":
+            return None
+        if status != 201:
+            raise AssertionError(f"a task with a reminder: {status} {task}")
+        return task
+    return wait_until(made, 30, "a reminder that lies ahead")
+
+
 class Writer:
     """Creates tasks and changes each once, until it is stopped. What is not answered it sends again with the
     same Idempotency-Key (not so when patient is False: then every answer must be a good one at once)."""

@@ -7,8 +7,9 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
+from faults import at_once  # noqa: E402
 from keys import Key, KeyServer  # noqa: E402
-from system import SECRET, Host, HostCase, b64, make_token, token  # noqa: E402
+from system import SECRET, HostCase, b64, make_token, token, wait_until  # noqa: E402
 
 
 class Tokens(HostCase):
@@ -70,15 +71,17 @@ class Tokens(HostCase):
             self.refused("Bearer " + bad)
 
     def test_a_token_that_expires_while_it_is_known(self):
-        short = make_token({"sub": "ann", "exp": time.time() + 1.2})
-        self.assertEqual(self.host.get("/api/tasks", headers={"Authorization": "Bearer " + short}).status, 200)
-        end = time.monotonic() + 5
-        while time.monotonic() < end:
-            reply = self.host.get("/api/tasks", headers={"Authorization": "Bearer " + short})
-            if reply.status == 401:
-                self.assertEqual(reply.json["detail"], "Token expired")
-                return
-        self.fail("it never expired")
+        def ask():
+            return self.host.get("/api/tasks", headers={"Authorization": "Bearer " + short})
+        for seconds in (1.2, 5, 20):    # a slow machine knows one that lasts longer
+            short = make_token({"sub": "short", "exp": time.time() + seconds})
+            if ask().status == 200:
+                break
+        else:
+            self.fail("it never was good")
+        reply = wait_until(lambda: (reply := ask()).status != 200 and reply, what="its end")
+        self.assert_problem(reply, 401)
+        self.assertEqual(reply.json["detail"], "Token expired")
 
     def test_the_chat_is_ones_own(self):
         self.assert_problem(self.host.post("/api/bob/chat", {"message": "hi"}), 403)
@@ -104,8 +107,13 @@ class Claims(HostCase):
 
 class BruteForce(HostCase):
     def test_many_bad_tokens_from_one_address_are_429(self):
-        statuses = {self.host.get("/api/tasks", headers={"Authorization": "Bearer x"}).status for _ in range(400)}
-        self.assertEqual(statuses, {401, 429})
+        def guess():
+            return self.host.get("/api/tasks", headers={"Authorization": "Bearer x"}).status
+        statuses = [guess() for _ in range(200)]
+        self.assertEqual(set(statuses), {401})
+        # Some are allowed again each second: who guesses faster than that is stopped, after as many as it takes.
+        wait_until(lambda: statuses.extend(at_once(20, guess)) or 429 in statuses, what="a refusal")
+        self.assertEqual(set(statuses), {401, 429})
 
 
 class Jwks(HostCase):
@@ -115,11 +123,15 @@ class Jwks(HostCase):
         cls.server = KeyServer(cls.keys)
         cls.env = {"JWT_SECRET": "", "JWKS_URL": cls.server.url}
         super().setUpClass()
+        # Keys that could not be had in time are asked for again after a minute.
+        wait_until(lambda: cls.host.get("/api/tasks", headers={"Authorization": "Bearer " + cls.keys[0].token()}).status == 200, 30, "the keys", pause=1)
 
     @classmethod
     def tearDownClass(cls):
-        super().tearDownClass()
-        cls.server.stop()
+        try:
+            super().tearDownClass()
+        finally:
+            cls.server.stop()
 
     def status(self, bearer):
         return self.host.get("/api/tasks", headers={"Authorization": "Bearer " + bearer}).status
@@ -149,10 +161,10 @@ class Jwks(HostCase):
 
     def test_unknown_kids_do_not_make_a_flood_of_fetches(self):
         self.assertEqual(self.status(self.keys[0].token()), 200)
-        before = self.server.fetches
+        before, began = self.server.fetches, time.monotonic()
         for i in range(30):
             self.assertEqual(self.status(self.keys[0].token(header={"alg": "RS256", "kid": f"x{i}"})), 401)
-        self.assertLessEqual(self.server.fetches - before, 1)
+        self.assertLessEqual(self.server.fetches - before, 1 + (time.monotonic() - began) // 60)
         self.assertEqual(self.status(self.keys[0].token()), 200)
 
 

@@ -1,5 +1,6 @@
 """The command line, settings, starting and stopping."""
 
+import http.client
 import os
 import signal
 import sys
@@ -8,7 +9,8 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
-from system import Host, HostCase, postgres, token, wait_until  # noqa: E402
+from faults import at_once  # noqa: E402
+from system import Host, HostCase, Postgres, Session, postgres, token, wait_until  # noqa: E402
 
 
 class Words(HostCase):
@@ -93,25 +95,25 @@ class Life(HostCase):
     fast = {"USER_RATE": "1000000"}
 
     def test_drains_on_sigterm_without_failing_a_request(self):
-        host = Host(env={"DRAIN_MS": "700", **self.fast})
+        host = Host(env={"DRAIN_MS": "8000", **self.fast})
         statuses, stop = [], threading.Event()
 
         def write():
             while not stop.is_set():
                 try:
                     statuses.append(host.post("/api/tasks", {"title": "x"}).status)
-                except ConnectionRefusedError:
-                    return  # it no longer accepts: nothing of ours was taken
+                except OSError:
+                    return  # it no longer accepts, or closed before it had read anything: nothing of ours was taken
         threads = [threading.Thread(target=write) for _ in range(8)]
         for t in threads:
             t.start()
-        wait_until(lambda: len(statuses) > 50, 10, "some writes")
-        host.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: len(statuses) > 50, 30, "some writes")
         began = time.monotonic()
-        wait_until(lambda: host.get("/ready", token=None).status == 503, 1, "not ready")
+        host.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: host.get("/ready", token=None).status == 503, what="not ready")
         self.assertEqual(host.get("/health", token=None).status, 200)
-        self.assertEqual(host.process.wait(25), 0)
-        self.assertGreater(time.monotonic() - began, 0.5)
+        self.assertEqual(host.process.wait(60), 0)
+        self.assertGreater(time.monotonic() - began, 7.5)
         stop.set()
         for t in threads:
             t.join()
@@ -123,8 +125,10 @@ class Life(HostCase):
     def test_a_second_signal_ends_at_once(self):
         host = Host(env={"DRAIN_MS": "20000"})
         host.process.send_signal(signal.SIGTERM)
-        wait_until(lambda: host.get("/ready", token=None).status == 503, 2, "not ready")
-        wait_until(lambda: (host.process.send_signal(signal.SIGTERM), host.process.poll() is not None)[1], 3, "the end")
+        wait_until(lambda: host.get("/ready", token=None).status == 503, what="not ready")
+        wait_until(lambda: (host.process.send_signal(signal.SIGTERM), host.process.poll() is not None)[1], what="the end")
+        self.assertEqual(host.process.returncode, 1, "it has not waited for its time to end")
+        host.process.stdout.close()
 
     def test_several_workers_share_the_port(self):
         host = Host(env={"WORKERS": "3"})
@@ -149,16 +153,17 @@ class Life(HostCase):
                             reply = host.post("/api/tasks", {"title": "keep"}, token=token("k"))
                             if reply.status == 201:
                                 answered.append(reply.json["id"])
-                        except (OSError, ValueError, Exception):
+                        except (OSError, http.client.HTTPException):
                             return
                 threads = [threading.Thread(target=write) for _ in range(16)]
                 for t in threads:
                     t.start()
-                wait_until(lambda: len(answered) > 200, 10, "some writes")
+                wait_until(lambda: len(answered) > 200, 30, "some writes")
                 host.kill()
                 stop.set()
                 for t in threads:
                     t.join()
+                host.process.stdout.close()
                 stored = set(postgres().sql("SELECT id FROM chat.task", host.database).split())
                 self.assertEqual(set(answered) - stored, set())
                 orphans = postgres().sql(
@@ -174,7 +179,6 @@ class Database(HostCase):
 
     @classmethod
     def setUpClass(cls):
-        from system import Postgres
         cls.pg = Postgres()
         cls.pg.sql("CREATE DATABASE d")
         cls.host = Host(database="d", start=False, env={"USER_RATE": "1000000"})
@@ -197,13 +201,13 @@ class Database(HostCase):
             reply = self.host.post("/api/tasks", {"title": "x"})
             self.assert_problem(reply, 503)
             self.assertIn("retry-after", reply.headers)
-            self.assertLess(time.monotonic() - began, 2)
-            wait_until(lambda: self.host.get("/ready", token=None).status == 503, 2, "not ready")
+            self.assertLess(time.monotonic() - began, 20)
+            wait_until(lambda: self.host.get("/ready", token=None).status == 503, what="not ready")
             self.assertIn("database", self.host.get("/ready", token=None).json["detail"])
             self.assertEqual(self.host.get("/health", token=None).status, 200)
         finally:
             self.pg.start()
-        wait_until(lambda: self.host.get("/ready", token=None).status == 200, 3, "ready again")
+        wait_until(lambda: self.host.get("/ready", token=None).status == 200, what="ready again")
         self.create()
 
     def test_2_killed_backends_cost_503s_at_most(self):
@@ -218,7 +222,7 @@ class Database(HostCase):
         for _ in range(10):
             self.pg.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'todo-host'")
             target = len(seen) + 20
-            wait_until(lambda: len(seen) > target, 10, "more answers")
+            wait_until(lambda: len(seen) > target, 30, "more answers")
         stop.set()
         for t in threads:
             t.join()
@@ -229,35 +233,25 @@ class Database(HostCase):
         self.assertEqual(ok - set(stored), set())
 
     def test_3_a_locked_table_is_503_soon(self):
-        with_lock = threading.Thread(target=lambda: self.pg.sql("BEGIN; LOCK TABLE chat.task; SELECT pg_sleep(3); COMMIT", "d"))
-        with_lock.start()
-        wait_until(lambda: self.pg.sql("SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted AND relation = 'chat.task'::regclass", "d") != "0", 3, "the lock")
-        times, statuses = [], []
-
-        def write():
-            began = time.monotonic()
-            statuses.append(self.host.post("/api/tasks", {"title": "l"}).status)
-            times.append(time.monotonic() - began)
-        threads = [threading.Thread(target=write) for _ in range(10)]
-        for t in threads:
-            t.start()
-        for t in threads:
-            t.join()
+        lock = Session(self.pg.url("d"), "BEGIN; LOCK TABLE chat.task;")
+        count, began = 80, time.monotonic()
+        statuses = at_once(count, lambda: self.host.post("/api/tasks", {"title": "l"}).status)
+        took = time.monotonic() - began
+        lock.end("COMMIT;")
         self.assertEqual(set(statuses), {503})
-        self.assertLess(max(times), 2)
-        with_lock.join()
+        self.assertLess(took, count * 0.5 / 2, "each waited for the lock in turn")
         self.create()
 
     def test_4_a_read_only_server_serves_reads(self):
         self.pg.sql("ALTER SYSTEM SET default_transaction_read_only = on")
         self.pg.sql("SELECT pg_reload_conf()")
         try:
-            wait_until(lambda: self.host.post("/api/tasks", {"title": "r"}).status == 503, 5, "refused writes")
-            wait_until(lambda: self.host.get("/api/tasks").status == 200, 5, "reads")
+            wait_until(lambda: self.host.post("/api/tasks", {"title": "r"}).status == 503, what="refused writes")
+            wait_until(lambda: self.host.get("/api/tasks").status == 200, what="reads")
         finally:
             self.pg.sql("ALTER SYSTEM RESET default_transaction_read_only")
             self.pg.sql("SELECT pg_reload_conf()")
-        wait_until(lambda: self.host.post("/api/tasks", {"title": "r"}).status == 201, 5, "writes again")
+        wait_until(lambda: self.host.post("/api/tasks", {"title": "r"}).status == 201, what="writes again")
 
     def test_5_forgotten_prepared_statements_are_prepared_again(self):
         self.create()

@@ -43,7 +43,7 @@ class Client(HostCase):
         self.sidecar.answer = lambda _: (status, body, headers or {})
 
     def dapr(self, fn, *args, host=None):
-        reply = (host or self.host).post("/dapr", {"fn": fn, "args": args}, token=None, timeout=20)
+        reply = (host or self.host).post("/dapr", {"fn": fn, "args": args}, token=None, timeout=60)
         self.assertEqual(reply.status, 200, reply.body)
         return reply.json
 

@@ -1,6 +1,7 @@
 """Faults on purpose, one at a time: crashes at named places, frozen and stuck processes, a database and a
 sidecar that misbehave. spec/chaos/README.md says which fault is shown where."""
 
+import calendar
 import json
 import os
 import re
@@ -18,7 +19,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
 from faults import SERVICES, Case, at_once, completed, failpoints, lost, next_of, triggered  # noqa: E402
 from proxy import Proxy  # noqa: E402
 from sidecar import Sidecar  # noqa: E402
-from system import HOST, ROOT, Postgres, postgres, token, wait_until  # noqa: E402
+from system import HOST, PATIENCE, ROOT, Postgres, postgres, token, wait_until  # noqa: E402
 
 
 
@@ -38,19 +39,20 @@ class Failpoints(Case):
         reply = create()
         self.assertEqual((reply.status, reply.json["title"], self.count("chat.task")), (201, "once", 1))
         self.drained()
-        self.assertEqual([k for k, _ in self.sidecar.of("task-events")], [reply.json["id"]])
+        events = self.sidecar.of("task-events")
+        self.assertEqual(({k for k, _ in events}, len({e["id"] for _, e in events})), ({reply.json["id"]}, 1))
 
     def test_before_outbox_delete_the_event_comes_twice_with_one_id(self):
         # The first delete is of task-events and task-updates both.
         host = self.start(points="before_outbox_delete=crash@1")
-        host.post("/api/tasks", {"title": "t"})
+        lost(lambda: host.post("/api/tasks", {"title": "t"}))    # it may have been answered before
         self.restart(host)
         self.drained()
         events = [e for _, e in self.sidecar.of("task-events")]
         self.assertEqual((len(events), len({e["id"] for e in events})), (2, 1))
         audit = self.start(("audit-service",))
         for event in events:
-            self.assertEqual(self.deliver(audit, "task-events", event).json, {"status": "SUCCESS"})
+            self.assertEqual(self.delivered(audit, "task-events", event), {"status": "SUCCESS"})
         self.assertEqual(self.count("audit.audit_log"), 1)
 
     def consumer(self, point, service, topic, event, table):
@@ -95,7 +97,7 @@ class Failpoints(Case):
             self.skipTest("not a test build")
         host.env["FAILPOINTS"] = point + "=crash"
         host.start(wait=False)    # the sweep fires it at once
-        self.assertEqual(host.process.wait(30), -signal.SIGKILL)
+        self.assertEqual(host.process.wait(60), -signal.SIGKILL, host.log_text())
         written = self.sql("SELECT count(*) FROM chat.outbox WHERE topic = 'reminders'")
         del host.env["FAILPOINTS"]
         self.sidecar.behave = None
@@ -134,7 +136,7 @@ class Failpoints(Case):
                                     headers={"Content-Type": "application/cloudevents+json"})
         wait_until(lambda: self.count("sidecar.app WHERE subscriptions <> '[]'") == 1, 20, "the subscription")
         lost(publish)
-        self.assertEqual(both.process.wait(20), -signal.SIGKILL)
+        self.assertEqual(both.process.wait(60), -signal.SIGKILL, both.log_text())
         self.assertEqual((self.count("audit.audit_log"), self.count("sidecar.delivery")), (1, 1))
         both.env.pop("FAILPOINTS")
         both.start()
@@ -142,10 +144,11 @@ class Failpoints(Case):
         self.assertEqual(self.count("audit.audit_log"), 1)
 
     def test_before_start_a_call_is_for_later_and_never_404(self):
-        host = self.start(("audit-service",), start=False, points="before_start=sleep:2500")
+        held = self.hold()
+        host = self.start(("audit-service",), start=False, points="before_start=hold:7")
         host.start(wait=False)
         inner = host.port_of("audit-service", inner=True)
-        wait_until(lambda: not lost(lambda: host.get("/health", token=None, port=host.port_of("audit-service"))), 10, "its port")
+        wait_until(lambda: not lost(lambda: host.get("/health", token=None, port=host.port_of("audit-service"))), 30, "its port")
         self.assertEqual(host.get("/ready", token=None, port=host.port_of("audit-service")).status, 503)
         self.assertEqual({host.get(path, token=None, port=inner).status for path in ("/dapr/config", "/events/task-events", "/job/x", "/nothing")}, {503})
         # Dapr asks once: what it is told at the first moment is the truth.
@@ -154,11 +157,13 @@ class Failpoints(Case):
         self.assertEqual(host.get("/ready", token=None, port=host.port_of("audit-service")).status, 503)
         event = completed()
         self.assertEqual(self.deliver(host, "task-events", event).status, 503)
+        held.end()
         self.assertEqual(self.delivered(host, "task-events", event), {"status": "SUCCESS"})
 
     def test_before_start_the_sidecar_takes_no_message_that_it_cannot_keep(self):
         audit = self.start(("audit-service",))
-        host = self.start(("sidecar",), start=False, points="before_start=sleep:2500")
+        held = self.hold()
+        host = self.start(("sidecar",), start=False, points="before_start=hold:7")
         base = host.base
         host.env.update(PORT=str(base), SIDECAR_APPS=f"audit-service={audit.port_of('audit-service', inner=True)}:{base + 2000}")
         host.start(wait=False)
@@ -166,19 +171,20 @@ class Failpoints(Case):
         replies = []
 
         def publish():
-            if lost(lambda: replies.append(host.post("/v1.0/publish/pubsub/task-events", event, port=port, token=None,
-                                                     headers={"Content-Type": "application/cloudevents+json"}))):
-                return False
-            return replies[-1].status == 204
-        wait_until(publish, 20, "the sidecar to take it")
-        self.assertIn(503, {r.status for r in replies}, "no publish came before its start")
+            lost(lambda: replies.append(host.post("/v1.0/publish/pubsub/task-events", event, port=port, token=None,
+                                                  headers={"Content-Type": "application/cloudevents+json"})))
+            return replies
+        wait_until(publish, 30, "an answer before its start")
+        held.end()
+        wait_until(lambda: publish()[-1].status == 204, 30, "the sidecar to take it")
+        self.assertEqual((replies[0].status, {r.status for r in replies}), (503, {503, 204}))
         wait_until(lambda: self.count("audit.audit_log") == 1, 20, "the delivery")
 
     def test_spin_the_watchdog_ends_a_process_that_is_stuck(self):
         host = self.start(points="after_commit=spin:60000")
         other = self.start()
-        self.assertTrue(lost(lambda: host.post("/api/tasks", {"title": "stuck"}, headers={"Idempotency-Key": "s"}, timeout=30)))
-        self.assertEqual(host.process.wait(30), -signal.SIGABRT)
+        self.assertTrue(lost(lambda: host.post("/api/tasks", {"title": "stuck"}, headers={"Idempotency-Key": "s"}, timeout=60)))
+        self.assertEqual(host.process.wait(60), -signal.SIGABRT)
         log = host.log_text()
         stuck, gave_up = log.index("a worker's loop is stuck"), log.index("a worker's loop stays stuck: giving up")
         self.assertIn("todo-host(", log[stuck:gave_up], "the stack of the thread")
@@ -215,24 +221,17 @@ class Failpoints(Case):
         self.assertEqual(hit, set(points))
         host = self.start(start=False, points="nowhere=crash")
         host.start(wait=False)
-        self.assertEqual(host.process.wait(20), 1)
+        self.assertEqual(host.process.wait(60), 1)
         host.process.stdout.close()
 
 
 class Relay(Case):
-    def write(self, host, count, user="ann"):
-        replies = at_once(count, lambda: host.post("/api/tasks", {"title": "t"}, token=token(user)))
-        self.assertEqual({r.status for r in replies}, {201})
-        return {r.json["id"] for r in replies}
-
     def owner_of_all(self, host):
         wait_until(lambda: self.sql("SELECT count(*) FROM chat.relay_lease WHERE expires_at > clock_timestamp()") == "16", 20, "all leases")
         return self.sql("SELECT min(owner) FROM chat.relay_lease")
 
-    def taken_over(self, first, seconds=30):
-        began = time.monotonic()
-        wait_until(lambda: self.sql(f"SELECT count(*) FROM chat.relay_lease WHERE owner = '{first}'") == "0", seconds, "the takeover")
-        return time.monotonic() - began
+    def taken_over(self, first):
+        wait_until(lambda: self.sql(f"SELECT count(*) FROM chat.relay_lease WHERE owner = '{first}'") == "0", 15, "the takeover")
 
     def test_a_frozen_owner_is_replaced(self):
         host, other = self.start(), None
@@ -240,29 +239,32 @@ class Relay(Case):
         host.process.send_signal(signal.SIGSTOP)
         try:
             other = self.start()
-            self.assertLess(self.taken_over(first), 20)
-            ids = self.write(other, 20)
+            self.taken_over(first)
+            ids = self.create_all(other, 20)
             self.drained()
         finally:
             host.process.send_signal(signal.SIGCONT)
-        ids |= self.write(host, 20)
+        ids |= self.create_all(host, 20)
         self.drained()
         events = [e for _, e in self.sidecar.of("task-events")]
         self.assertEqual(({e["data"]["task_id"] for e in events}, len({e["id"] for e in events})), (ids, 40))
 
     def test_an_owner_that_was_replaced_deletes_nothing_late(self):
         """It stands between the broker's answer and its delete until another owns the bucket, whose broker is away."""
-        host = self.start(points="before_outbox_delete=sleep:12000@1")
+        held = self.hold()
+        host = self.start(points="before_outbox_delete=hold:7@1")
         first = self.owner_of_all(host)
         down = threading.Event()
         self.sidecar.behave = lambda topic, entries: (500, {}) if down.is_set() else None
         task = host.post("/api/tasks", {"title": "t"}).json["id"]
-        wait_until(lambda: len(self.sidecar.of("task-events")) == 1 and len(self.sidecar.of("task-updates")) == 1, 10, "both events")
+        wait_until(lambda: len(self.sidecar.of("task-events")) == 1 and len(self.sidecar.of("task-updates")) == 1, 30, "both events")
         down.set()
         self.start()
         self.taken_over(first)
         # It deletes, goes on, and says that it lives.
-        wait_until(lambda: self.sql(f"SELECT count(*) FROM chat.relay_member WHERE owner = '{first}' AND seen_at > clock_timestamp() - interval '1 second'") == "1",
+        held_until = self.sql("SELECT clock_timestamp()")
+        held.end()
+        wait_until(lambda: self.sql(f"SELECT count(*) FROM chat.relay_member WHERE owner = '{first}' AND seen_at > '{held_until}'") == "1",
                    30, "it to go on")
         self.assertEqual(self.count("chat.outbox"), 2, "a delete came through the fence")
         down.clear()
@@ -281,20 +283,20 @@ class Relay(Case):
                 return None, None    # taken, and the connection ends
         self.sidecar.behave = behave
         host = self.start()
-        ids = self.write(host, 10)
+        ids = self.create_all(host, 10)
         self.drained()
         events = [e for _, e in self.sidecar.of("task-events")]
         self.assertGreater(len(events), 10)
         self.assertEqual((len({e["id"] for e in events}), {e["data"]["task_id"] for e in events}), (10, ids))
         audit = self.start(("audit-service",))
         for event in events:
-            self.assertEqual(self.deliver(audit, "task-events", event).json, {"status": "SUCCESS"})
+            self.assertEqual(self.delivered(audit, "task-events", event), {"status": "SUCCESS"})
         self.assertEqual(self.count("audit.audit_log"), 10)
 
     def test_a_sidecar_that_answers_500_is_asked_ever_less_and_costs_nothing(self):
         self.sidecar.behave = lambda topic, entries: (500, {"errorCode": "ERR_PUBSUB_PUBLISH_MESSAGE", "message": "broker"})
         host = self.start()
-        ids = self.write(host, 60)
+        ids = self.create_all(host, 60)
         wait_until(lambda: self.sidecar.calls >= 8, 60, "some tries")
         calls, began, spent = self.sidecar.calls, time.monotonic(), self.cpu_of(host)
         wait_until(lambda: time.monotonic() - began > 4 or self.sidecar.calls - calls > 40, 10, "time to pass")
@@ -318,7 +320,7 @@ class Relay(Case):
             host = self.start(DAPR_HTTP_PORT=str(silent.getsockname()[1]))
             before = len(os.listdir(f"/proc/{host.process.pid}/fd"))
             for _ in range(5):
-                self.write(host, 30)
+                self.create_all(host, 30)
             wait_until(lambda: len(taken) >= 4, 60, "some calls that end by their time")
             self.assertLess(len(os.listdir(f"/proc/{host.process.pid}/fd")) - before, 64 + 60)
             self.assertEqual(host.get("/api/tasks").status, 200)
@@ -343,7 +345,7 @@ class Relay(Case):
                  " 'payload', json_build_object('version', v, 'title', repeat('x', 300)))::text"
                  f" FROM generate_series(1, {versions}) v, generate_series(1, {tasks}) k")
         host.start()
-        self.write(host, 10)
+        self.create_all(host, 10)
         before = self.resident(host)
         self.sidecar = Sidecar(port)
         self.sidecar.answer = lambda request: (204, None)
@@ -354,9 +356,11 @@ class Relay(Case):
         self.assertEqual(set(replies), {201})
         kept = 256 if "san" in HOST else 0   # MiB of freed memory that a sanitizer keeps aside
         self.assertLess(highest - before, 100 + kept, "MiB")
-        seen = {}
+        seen, ids = {}, set()
         for key, event in self.sidecar.of("task-events"):
-            if event["type"] == "task.updated":
+            # What was published and not answered in time comes again.
+            if event["type"] == "task.updated" and event["id"] not in ids:
+                ids.add(event["id"])
                 seen.setdefault(key, []).append(event["data"]["payload"]["version"])
         self.assertEqual((len(seen), {tuple(v) for v in seen.values()}), (tasks, {tuple(range(1, versions + 1))}))
 
@@ -371,9 +375,9 @@ class Consumers(Case):
         for service, topic, event, table in (("audit-service", "task-events", completed(), "audit.audit_log"),
                                              ("recurring-task-service", "task-events", completed(), "recur.inbox"),
                                              ("notification-service", "reminders", triggered(), "notify.delivery")):
-            replies = at_once(40, lambda: [self.deliver(host, topic, event, service) for _ in range(25)])
-            answers = {(r.status, r.body) for list_ in replies for r in list_}
-            self.assertEqual((len(replies), answers), (40, {(200, b'{"status":"SUCCESS"}')}), service)
+            # What has waited too long for another's commit is 503, and the sidecar brings it again.
+            replies = at_once(40, lambda: [self.delivered(host, topic, event, service)["status"] for _ in range(25)])
+            self.assertEqual((len(replies), {status for list_ in replies for status in list_}), (40, {"SUCCESS"}), service)
             self.assertEqual(self.count(table), 1, service)
         self.drained("recur")
         self.assertEqual(len({e["id"] for _, e in self.sidecar.of("recurring-tasks")}), 1)
@@ -387,8 +391,7 @@ class Consumers(Case):
                       json.dumps({**good, "data": {**good["data"], "payload": 5}}).encode(),
                       json.dumps(completed(title="x" * 200000, priority=5)).encode() if topic == "task-events" and service == "recurring-task-service" else b"[" * 100]
             for body in poison:
-                reply = self.deliver(host, topic, body, service)
-                self.assertEqual((reply.status, reply.body), (200, b'{"status":"DROP"}'), (service, body[:80]))
+                self.assertEqual(self.delivered(host, topic, body, service), {"status": "DROP"}, (service, body[:80]))
             self.assertEqual(self.count(dead), len(poison), service)
 
     def test_a_poison_event_of_2_mib_does_not_hold_up_its_partition(self):
@@ -397,8 +400,7 @@ class Consumers(Case):
         for service, topic, dead in (("audit-service", "task-events", "audit.dead_event"), ("recurring-task-service", "task-events", "recur.dead_event"),
                                      ("notification-service", "reminders", "notify.dead_event"), ("chat-api", "recurring-tasks", "chat.dead_event")):
             for body in (json.dumps(completed(description="x" * 2 * 1024 * 1024)).encode(), b"\xff\0" * 1024 * 1024):
-                reply = self.deliver(host, topic, body, service)
-                self.assertEqual((reply.status, reply.body), (200, b'{"status":"DROP"}'), service)
+                self.assertEqual(self.delivered(host, topic, body, service), {"status": "DROP"}, service)
             self.assertEqual(self.sql(f"SELECT count(*), max(octet_length(body)) <= 65536 FROM {dead} WHERE error LIKE '%larger than%'"), "2|t", service)
         for path in ("/dapr/subscribe", "/job/reminder-x", "/nothing"):
             reply = host.post(path, b"x" * 300000, port=host.base + 1000, token=None)
@@ -450,8 +452,8 @@ class Database(Case):
         pg.start()
         slots = 20
         host = self.start_on(pg, DB_CONNECTIONS=str(slots))
-        refused = lambda: open(os.path.join(pg.folder, "log"), errors="replace").read().count("too many clients")  # noqa: E731
-        wait_until(lambda: refused() > 0, 10, "a refusal")
+        refused = lambda: pg.log_text().count("too many clients")  # noqa: E731
+        wait_until(lambda: refused() > 0, 30, "a refusal")
         before, began = refused(), time.monotonic()
         for _ in range(20):
             self.assertEqual(host.post("/api/tasks", {"title": "t"}).status, 201)
@@ -462,7 +464,7 @@ class Database(Case):
     def test_a_database_that_swallows_everything_is_noticed_and_found_again(self):
         way = Proxy(postgres().port)
         self.addCleanup(way.stop)
-        host = self.start(DATABASE_URL=postgres().url(self.database).replace(str(postgres().port), str(way.port)))
+        host = self.start(DATABASE_URL=postgres().url(self.database).replace(f":{postgres().port}/", f":{way.port}/"))
         self.assertEqual(host.post("/api/tasks", {"title": "before"}).status, 201)
         way.way = "hole"
         self.assertEqual(host.post("/api/tasks", {"title": "meanwhile"}, timeout=60).status, 503)
@@ -513,12 +515,12 @@ class Database(Case):
         os.remove(filler)
 
         def again():
+            if not os.path.exists(os.path.join(pg.data, "postmaster.pid")):
+                pg.start()      # it gives up where it finds no room even to recover
             try:
                 return host.post("/api/tasks", {"title": "again"}).status == 201
             except OSError:
                 return False
-        if not lost(lambda: pg.sql("SELECT 1")) and pg.sql("SELECT 1") != "1":
-            pg.start()
         wait_until(again, 60, "writes again")
         stored = set(pg.sql("SELECT id FROM chat.task", "d").split())
         self.assertEqual(set(kept + answered) - stored, set())
@@ -548,15 +550,14 @@ class Outage(Case):
         host.start()
         wait_until(lambda: self.count("sidecar.app WHERE subscriptions <> '[]'") == 4, 30, "the subscriptions")
         due = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 86400))
-        replies = at_once(20, lambda: [host.post("/api/tasks", {"title": "t", "due_date": due, "reminder_offset_minutes": 5}).status for _ in range(50)])
-        self.assertEqual({s for list_ in replies for s in list_}, {201})
+        self.assertEqual(len(self.create_all(host, 20, each=50, due_date=due, reminder_offset_minutes=5)), 1000)
         host.kill()
         host.process.stdout.close()
         self.sql("UPDATE chat.reminder SET remind_at = clock_timestamp() - interval '2 hours' + random() * interval '110 minutes'")
         host.start()
         began = time.monotonic()
         slowest = 0
-        while self.count("notify.delivery WHERE state = 'sent'") < 1000 and time.monotonic() - began < 90:
+        while self.count("notify.delivery WHERE state = 'sent'") < 1000 and time.monotonic() - began < 300:
             at = time.monotonic()
             self.assertEqual(host.post("/api/tasks", {"title": "meanwhile"}).status, 201)
             slowest = max(slowest, time.monotonic() - at)
@@ -564,9 +565,9 @@ class Outage(Case):
         self.assertEqual(self.sql("SELECT count(*), count(DISTINCT task_id), count(DISTINCT event_id) FROM notify.delivery WHERE state = 'sent'"), "1000|1000|1000")
         self.assertEqual(self.count("notify.delivery"), 1000)
         self.assertEqual(self.count("chat.reminder"), 0)
-        self.assertLess(took, 30 if "asan" not in HOST else 90)
-        self.assertLess(slowest, 5)
-        wait_until(lambda: host.log_text().count('"msg":"reminder"') >= 1000, 10, "the log's lines")
+        self.assertLess(took, 30 * PATIENCE)
+        self.assertLess(slowest, 5 * PATIENCE)
+        wait_until(lambda: host.log_text().count('"msg":"reminder"') >= 1000, what="the log's lines")
         self.assertEqual(len(re.findall(r'"msg":"reminder".*"late_seconds":[1-9]\d\d', host.log_text())), 1000)
 
 
@@ -585,13 +586,13 @@ class Clock(Case):
         late = host.post("/api/tasks", {"title": "late", "due_date": at(5 * 3600), "reminder_offset_minutes": 60}, token=long)
         soon = host.post("/api/tasks", {"title": "soon", "due_date": at(5 * 3600), "reminder_offset_minutes": 60}, token=long)
         self.assertEqual((late.status, soon.status), (201, 201), soon.body)
-        seen = time.mktime(time.strptime(soon.json["created_at"][:19], "%Y-%m-%dT%H:%M:%S")) - time.timezone
+        seen = calendar.timegm(time.strptime(soon.json["created_at"][:19], "%Y-%m-%dT%H:%M:%S"))
         self.assertGreater(abs(seen - time.time()), 3000, "the clock is not off")
         self.sql(f"UPDATE chat.reminder SET remind_at = clock_timestamp() + interval '30 minutes' WHERE task_id = '{late.json['id']}';"
                  f"UPDATE chat.reminder SET remind_at = clock_timestamp() + interval '1 second' WHERE task_id = '{soon.json['id']}'")
         wait_until(lambda: self.sidecar.of("reminders"), 20, "the reminder that is due")
         self.drained()
-        self.assertEqual([k for k, _ in self.sidecar.of("reminders")], [soon.json["id"]])
+        self.assertEqual({k for k, _ in self.sidecar.of("reminders")}, {soon.json["id"]})
         reply = host.post("/job/reminder-" + late.json["id"], {"task_id": late.json["id"], "version": 1}, port=host.base + 1000, token=None)
         self.assertEqual(reply.json, {"fired": False})
         self.assertEqual(self.count("chat.reminder"), 1)

@@ -47,7 +47,7 @@ class HostApi(HostCase):
 
     def test_a_stream_arrives_as_it_is_written(self):
         with socket.create_connection(("127.0.0.1", self.host.base)) as s:
-            s.settimeout(5)
+            s.settimeout(60)
             s.sendall(b"GET /stream?count=100000 HTTP/1.1\r\nHost: a\r\n\r\n")
             seen = b""
             while b"data: 3\n" not in seen:
@@ -57,8 +57,8 @@ class HostApi(HostCase):
     def test_a_reader_that_does_not_read_is_cut_off(self):
         with socket.create_connection(("127.0.0.1", self.host.base)) as s:
             s.sendall(b"GET /flood HTTP/1.1\r\nHost: a\r\n\r\n")
-            wait_until(lambda: self.ask("/kept")["written"] > 0, 5, "a first write")
-            wait_until(lambda: not self.ask("/kept")["alive"], 10, "the cut")
+            wait_until(lambda: self.ask("/kept")["written"] > 0, what="a first write")
+            wait_until(lambda: not self.ask("/kept")["alive"], what="the cut")
         self.assertLess(self.ask("/kept")["written"], 64 * 1024)
 
     def test_a_handler_that_throws_is_500_and_logged_with_its_place(self):
@@ -72,7 +72,8 @@ class HostApi(HostCase):
         got = self.ask("/all")
         self.assertEqual(got["results"], ["a", "b", "c"])
         self.assertTrue(got["failed"])
-        self.assertGreaterEqual(got["ms"], 60)
+        self.assertEqual(sorted(got["order"][:2]), ["a begins", "b begins"])
+        self.assertEqual(sorted(got["order"][2:]), ["a ends", "b ends"])
 
     def test_timers_tick(self):
         wait_until(lambda: self.ask("/ticks")["ticks"] > 5, 10, "ticks")
@@ -131,7 +132,7 @@ class HostApi(HostCase):
         from system import Host
         host = Host(("spec-api",), env=self.env)
         self.assertEqual(host.get("/sleeper", token=None).status, 200)
-        self.assertEqual(host.stop(), 0)    # within 30 s; the sleep is of 60
+        self.assertEqual(host.stop(), 0)    # the sleep is of ten minutes
 
     def test_many_streams_end_when_the_program_stops(self):
         from system import Host
@@ -140,7 +141,7 @@ class HostApi(HostCase):
         try:
             for _ in range(20):
                 s = socket.create_connection(("127.0.0.1", host.base))
-                s.settimeout(10)
+                s.settimeout(60)
                 s.sendall(b"GET /stream?count=100000 HTTP/1.1\r\nHost: a\r\n\r\n")
                 s.recv(100)
                 held.append(s)

@@ -5,9 +5,10 @@ import os
 import re
 import socket
 import sys
-import time
+import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
+from faults import at_once  # noqa: E402
 from system import Host, HostCase, token, wait_until  # noqa: E402
 
 
@@ -89,14 +90,14 @@ class Front(HostCase):
             self.assertEqual(self.host.call(method, "/api/tasks").status, 405)
         reply = self.host.call("DELETE", "/api/tasks")
         self.assertEqual((reply.status, reply.headers["allow"]), (405, "GET, HEAD, POST"))
-        data, _ = self.send("GET /health HTTP/1.0", timeout=3)
+        data, _ = self.send("GET /health HTTP/1.0")
         self.assertEqual(status_of(data), 200)
 
     def test_pipelined_requests_are_answered_in_order(self):
         count = 500
         one = "GET /nothing/{} HTTP/1.1\r\nHost: a\r\nX-Request-Id: id-{}\r\n\r\n"
         data = "".join(one.format(i, i) for i in range(count)) + "GET /health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
-        answer, closed = self.host.raw(data.encode(), timeout=20)
+        answer, closed = self.host.raw(data.encode())
         self.assertTrue(closed)
         ids = [line.split(b": ")[1].strip() for line in answer.split(b"\n") if line.lower().startswith(b"x-request-id")]
         self.assertEqual(ids[:count], [b"id-%d" % i for i in range(count)])
@@ -112,17 +113,22 @@ class Front(HostCase):
         self.assertEqual((reply.status, reply.body), (200, b""))
 
     def test_a_slow_client_does_not_hold_up_others_and_is_cut(self):
-        slow = socket.create_connection(("127.0.0.1", self.host.base))
-        try:
+        with socket.create_connection(("127.0.0.1", self.host.base), timeout=60) as slow:    # an idle one is cut after 75 s
             slow.sendall(b"GET /health HT")
-            began = time.monotonic()
-            self.assertEqual(self.host.get("/health").status, 200)
-            self.assertLess(time.monotonic() - began, 2)
-            slow.settimeout(20)
+            served = []
+
+            def others():
+                while not served or served[-1] == 200 and not over.is_set():
+                    served.append(self.host.get("/health").status)
+            over = threading.Event()
+            thread = threading.Thread(target=others)
+            thread.start()
             self.assertEqual(slow.recv(100), b"", "a head that does not end is cut off")
-            self.assertLess(time.monotonic() - began, 15)
-        finally:
-            slow.close()
+            meanwhile = len(served)
+            over.set()
+            thread.join()
+        self.assertEqual(set(served), {200})
+        self.assertGreater(meanwhile, 0, "others were served only once the slow one had been cut off")
 
     def test_clients_that_leave_in_the_middle_do_no_harm(self):
         head = f"POST /api/tasks HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token()}\r\nContent-Type: application/json\r\n"
@@ -242,14 +248,15 @@ class Bodies(HostCase):
 
 
 class Flood(HostCase):
-    env = {"USER_RATE": "20"}
+    env = {"USER_RATE": "1"}
 
     def test_one_users_flood_is_429_and_others_go_on(self):
-        statuses = [self.host.get("/api/tasks", token=token("flood")) for _ in range(80)]
-        last = [r for r in statuses if r.status == 429]
-        self.assertTrue(last)
-        self.assert_problem(last[0], 429)
-        self.assertGreaterEqual(int(last[0].headers["retry-after"]), 1)
+        def ask():
+            return self.host.get("/api/tasks", token=token("flood"))
+        self.assertEqual([ask().status, ask().status], [200, 200])
+        last = wait_until(lambda: next((r for r in at_once(10, ask) if r.status != 200), None), what="a refusal")
+        self.assert_problem(last, 429)
+        self.assertGreaterEqual(int(last.headers["retry-after"]), 1)
         self.assertEqual(self.host.get("/api/tasks", token=token("calm")).status, 200)
 
 
@@ -264,13 +271,13 @@ class Overload(HostCase):
 
     def test_too_many_connections_get_503_and_probes_an_answer(self):
         self.hold(16, b"POST /api/tasks HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{")
-        wait_until(lambda: self.host.get("/api/tasks").status == 503, 5, "a refusal")
+        wait_until(lambda: self.host.get("/api/tasks").status == 503, what="a refusal")
         reply = self.host.get("/api/tasks")
         self.assert_problem(reply, 503)
         self.assertIn("retry-after", reply.headers)
         self.assertEqual({self.host.get(path, token=None).status for path in ("/health", "/ready", "/metrics")}, {200})
         self.doCleanups()
-        wait_until(lambda: self.host.get("/api/tasks").status == 200, 5, "recovery")
+        wait_until(lambda: self.host.get("/api/tasks").status == 200, what="recovery")
 
     def test_idle_connections_make_room(self):
         self.hold(60, b"")

@@ -1,6 +1,7 @@
 """The harness itself: what specs read and take is theirs alone."""
 
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -28,6 +29,13 @@ class Ports(unittest.TestCase):
     def test_who_is_not_started_yet_keeps_its_ports(self):
         self.assertEqual(len({system.free_ports(8) for _ in range(3)}), 3)
         self.assertEqual(len({system.free_port() for _ in range(50)}), 50)
+
+    def test_there_are_more_than_are_kept(self):
+        held = []
+        for _ in range(system.BASES + 2):
+            held.append(socket.create_server(("127.0.0.1", system.free_ports(8))))
+            self.addCleanup(held[-1].close)
+        self.assertEqual(len({s.getsockname()[1] for s in held}), system.BASES + 2)
 
 
 class Waiting(unittest.TestCase):

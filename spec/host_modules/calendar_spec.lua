@@ -57,7 +57,7 @@ describe("host.calendar", function()
       assert.same({ nil, "it never occurs" }, { calendar.check_rrule(rule) }, rule)
       assert.equal("no occurrence was found in reach", next_of(rule, "2026-01-01T00:00:00Z"))
     end
-    assert.is_true(os.clock() - began < 1)
+    assert.is_true(os.clock() - began < 5)
   end)
 
   it("reaches far from the start of a series", function()

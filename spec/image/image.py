@@ -130,6 +130,8 @@ class Service:
         self.log = system.Log()
         self.began = time.monotonic()
         self.process = subprocess.Popen(line, env={**own, **env}, stdout=self.log, stderr=self.log)
+        self.name = f"{' '.join(words)} for {arch}"
+        system.tellers.add(self)
 
     def pid(self):
         """The program's, outside of its namespace."""
@@ -140,6 +142,9 @@ class Service:
 
     def log_text(self):
         return self.log.text()
+
+    def logs(self):
+        return [(self.name, self.log_text())] if self.process.poll() != 0 else []
 
     def get(self, port, path="/ready"):
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)

@@ -122,7 +122,7 @@ class Life:
             following = system.wait_until(lambda: [t for t in call(base, "GET", "/api/tasks").json if t["parent_task_id"] == made["id"]], 60,
                                           "the next task")
             self.assertEqual(following[0]["due_date"], "2031-03-30T07:00:00.000Z")    # summer time began
-            system.wait_until(lambda: len(call(base, "GET", f"/api/tasks/{made['id']}/history").json) >= 2, 60, "its history")
+            system.wait_until(lambda: len(call(base, "GET", f"/api/tasks/{made['id']}/history").json["entries"]) >= 2, 60, "its history")
         finally:
             whole.stop()
 

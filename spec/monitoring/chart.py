@@ -10,7 +10,8 @@ import yaml
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 CHART = os.path.join(ROOT, "charts", "monitoring")
 RULES = sorted(glob.glob(os.path.join(CHART, "rules", "*.yaml")))
-VARIABLES = {"$__rate_interval": "5m", "$__range": "15m", "$namespace": "default", "$service": ".+"}
+LOOK_BACK = "30m"   # longer than the specs take on a slow machine: what happened first is still in it
+VARIABLES = {"$__rate_interval": LOOK_BACK, "$__range": LOOK_BACK, "$namespace": "default", "$service": ".+"}
 KEYWORDS = {"and", "or", "unless", "by", "without", "on", "ignoring", "group_left", "group_right", "bool", "offset", "inf", "nan"}
 DASHBOARDS = sorted(glob.glob(os.path.join(CHART, "dashboards", "*.json")))
 

@@ -8,12 +8,14 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
+from cluster import free_port
+
 JOB, NAMESPACE = "todo-chatbot", "default"
 
 
 class Prometheus:
     def __init__(self, cluster, rules=(), interval="1s"):
-        self.cluster, self.port = cluster, cluster.ports.take()
+        self.cluster, self.port = cluster, free_port()
         folder = os.path.join(cluster.folder, "prometheus")
         os.makedirs(folder)
         targets = []

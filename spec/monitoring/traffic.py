@@ -11,7 +11,7 @@ import tempfile
 import threading
 
 from cluster import ROOT, postgres, token, wait_until
-from writer import moment
+from writer import moment, remind
 
 CALENDAR = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//spec//EN\r\nBEGIN:VTODO\r\nUID:{n}@spec\r\nSUMMARY:imported {n}\r\nEND:VTODO\r\nEND:VCALENDAR\r\n"
 EXPLODES = "explode"
@@ -74,9 +74,19 @@ class Traffic:
 
     def remind(self, count=1, seconds=2):
         """Tasks whose reminder is due in so many seconds."""
-        return [self.call("POST", "/api/tasks", {"title": f"remind {i}", "due_date": moment(60 + seconds), "reminder_offset_minutes": 1,
-                                                "timezone": noon()})["id"]
-                for i in range(count)]
+        for i in range(count):
+            remind(self.cluster, f"remind {i}", seconds, timezone=noon())
+
+    def reminded_by_job(self):
+        """Until a job has fired a reminder. Whose job is told late is fired by the sweep, so the next one gets more time."""
+        fired = lambda by: self.cluster.metric("reminders_fired_total", by=by)  # noqa: E731
+        for seconds in (5, 10, 20, 40):
+            before = fired("job") + fired("sweep") + fired("cron")
+            self.remind(1, seconds)
+            wait_until(lambda: fired("job") + fired("sweep") + fired("cron") > before, 60, "a reminder")
+            if fired("job") > 0:
+                return
+        raise AssertionError("no reminder was fired by its job")
 
     def use(self, n):
         """Every path once."""
@@ -158,6 +168,8 @@ class Traffic:
                 one.sendall(b"POST /api/tasks HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{")
             answered = select.select(crowd, [], [], 5)[0]
             return [one.recv(12) for one in answered].count(b"HTTP/1.1 503")
+        except ConnectionError:
+            return 0    # one that was refused is closed, perhaps before it is looked at
         finally:
             for one in crowd:
                 one.close()

@@ -210,7 +210,7 @@ class CutOff(Up):
 
     def test_who_is_told_to_end_ends_helm_too(self):
         self.write("hangs-redis")
-        with self.start() as process:
+        with self.start(WAIT_SECONDS="600") as process:
             wait_until(lambda: os.path.exists(self.at("helm-pid")), 300, "helm")
             process.send_signal(signal.SIGTERM)
             _, said = process.communicate(timeout=60)
@@ -222,7 +222,7 @@ class CutOff(Up):
 
     def test_two_runs_at_once_are_one_too_many(self):
         self.write("hangs-redis")
-        with self.start() as process:
+        with self.start(WAIT_SECONDS="600") as process:
             wait_until(lambda: os.path.exists(self.at("helm-pid")), 300, "helm")
             self.assertIn("another run works on this cluster", self.up(1))
             process.send_signal(signal.SIGTERM)

@@ -1,15 +1,15 @@
 """What the specs of faults share: events as services take them, and a case of programs on one database with a
 sidecar of the specs."""
 
+import concurrent.futures
 import json
 import signal
 import subprocess
-import threading
 import unittest
 import uuid
 
 from sidecar import Sidecar
-from system import HOST, ROOT, Host, new_database, postgres, wait_until
+from system import HOST, ROOT, Host, Session, new_database, postgres, token, wait_until
 
 FAST = {"USER_RATE": "1000000"}
 SERVICES = ("chat-api", "notification-service", "recurring-task-service", "audit-service")
@@ -22,14 +22,9 @@ def failpoints():
 
 
 def at_once(count, call):
-    """Runs it so often side by side; what the calls returned."""
-    results, threads = [], []
-    for _ in range(count):
-        threads.append(threading.Thread(target=lambda: results.append(call())))
-        threads[-1].start()
-    for thread in threads:
-        thread.join()
-    return results
+    """Runs it so often side by side; what the calls returned. Where one raises, so does this."""
+    with concurrent.futures.ThreadPoolExecutor(count) as pool:
+        return [done.result() for done in [pool.submit(call) for _ in range(count)]]
 
 
 def lost(call):
@@ -108,7 +103,7 @@ class Case(unittest.TestCase):
 
     def restart(self, host):
         """After its crash, as a supervisor does it, without failpoints."""
-        self.assertEqual(host.process.wait(20), -signal.SIGKILL)
+        self.assertEqual(host.process.wait(60), -signal.SIGKILL, host.log_text())
         host.process.stdout.close()
         host.env.pop("FAILPOINTS", None)
         host.start()
@@ -122,11 +117,26 @@ class Case(unittest.TestCase):
     def drained(self, schema="chat", seconds=60):
         wait_until(lambda: self.count(schema + ".outbox") == 0, seconds, "an empty outbox")
 
-    def deliver(self, host, topic, event, service=None, timeout=20):
+    def deliver(self, host, topic, event, service=None, timeout=60):
         body = event if isinstance(event, bytes) else json.dumps(event)
         service = service or TAKES[topic][0]
         return host.post("/events/" + topic, body, port=host.port_of(service, inner=True), token=None, timeout=timeout,
                          headers={"Content-Type": "application/cloudevents+json"})
+
+    def hold(self):
+        """What `hold:7` of a failpoint waits for, until the session that this returns is ended."""
+        return Session(postgres().url(self.database), "SELECT pg_advisory_lock(7);")
+
+    def create_all(self, host, count, each=1, user="ann", **fields):
+        """Makes so many tasks side by side, `each` after the other, and returns their ids. Where the database does not get
+        to one in time that is 503, and it is asked for again."""
+        def create():
+            key = str(uuid.uuid4())
+            reply = wait_until(lambda: (reply := host.post("/api/tasks", {"title": "t", **fields}, token=token(user),
+                                                           headers={"Idempotency-Key": key})).status != 503 and reply, what="an answer")
+            self.assertEqual(reply.status, 201, reply.body)
+            return reply.json["id"]
+        return {id_ for ids in at_once(count, lambda: [create() for _ in range(each)]) for id_ in ids}
 
     def delivered(self, host, topic, event, service=None):
         """As the sidecar does it: until there is an answer."""
@@ -137,6 +147,7 @@ class Case(unittest.TestCase):
                 replies.append(self.deliver(host, topic, event, service))
             except OSError:
                 return False
+            self.assertIn(replies[-1].status, (200, 503), replies[-1].body)
             return replies[-1].status == 200
         wait_until(done, 30, "an answer")
         return replies[-1].json

@@ -5,6 +5,8 @@ import email.policy
 import socketserver
 import threading
 
+from system import free_port
+
 
 class Mail:
     def __init__(self, sender, to, text):
@@ -16,7 +18,8 @@ class Mail:
 
 
 class MailServer:
-    def __init__(self, port=0):
+    def __init__(self, port=None):
+        port = port or free_port()    # one that is still there when it is started again
         self.messages = []
         self.refuse = None      # a line such as "451 later", said to RCPT
         owner = self

@@ -4,13 +4,15 @@ import selectors
 import socket
 import threading
 
+from system import free_port
+
 
 class Proxy:
     """Passes connections on to a port of this machine while `way` is "open". "closed": those that are
     there end, new ones are refused. "hole": nothing is passed on any more, and nobody is told."""
 
     def __init__(self, target):
-        self.target, self.way, self.port = target, "open", 0
+        self.target, self.way, self.port = target, "open", free_port()    # a port that is still there after it was closed
         self.listener, self.peers = None, {}     # socket -> the one it passes on to
         self.over = threading.Event()
         self.thread = threading.Thread(target=self.run, daemon=True)
@@ -19,7 +21,6 @@ class Proxy:
 
     def listen(self):
         self.listener = socket.create_server(("127.0.0.1", self.port), backlog=64)
-        self.port = self.listener.getsockname()[1]
 
     def drop(self, one):
         for end in (one, self.peers.pop(one, None)):

@@ -6,13 +6,16 @@ import http.server
 import json
 import threading
 
+from system import free_port
+
 Request = collections.namedtuple("Request", "method path headers body")    # header names in lower case
 
 NO_ROUTE = 404, {"errorCode": "ERR_DIRECT_INVOKE", "message": "failed getting app id either from the URL path or the header dapr-app-id"}
 
 
 class Sidecar:
-    def __init__(self, port=0):
+    def __init__(self, port=None):
+        port = port or free_port()    # one that is still there when it is started again
         self.lock = threading.Lock()
         self.events = []      # (topic, key, CloudEvent), in the order of their arrival
         self.pubsubs = {}     # topic -> the pubsub components that it was published to
@@ -52,7 +55,8 @@ class Sidecar:
 
             def handle_error(self, *_):
                 pass    # the program under test may be killed in the middle of a call
-        self.server = Server(("127.0.0.1", port), Handler)
+        # A port that no connection gets while this one is away.
+        self.server = Server(("127.0.0.1", port or free_port()), Handler)
         self.port = self.server.server_port
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 

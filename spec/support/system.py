@@ -62,16 +62,23 @@ def _is_free(base, count):
 def free_ports(count):
     """`count` ports in a row, with those 1,000 (inner ports) and 2,000 (the stand-in sidecar's) above them, that nobody listens on
     and no other run will take. They lie below those that the kernel gives to connections."""
-    bases = range(20000, 30700, 50)
-    if len(_reserved) < BASES:
+    def new():
+        bases = range(20000, 30700, 50)
         for i in range(len(bases)):
             base = bases[(i + os.getpid() * 7) % len(bases)]
             if base not in _reserved and _is_free(base, count) and _reserve(base):
                 return base
-    for base in list(_reserved):
-        if _is_free(base, count):
-            _reserved[base] = _reserved.pop(base)
-            return base
+        return None
+
+    def used_before():
+        for base in list(_reserved):
+            if _is_free(base, count):
+                _reserved[base] = _reserved.pop(base)
+                return base
+        return None
+    base = len(_reserved) < BASES and new() or used_before() or new()
+    if base:
+        return base
     raise RuntimeError("no free ports")
 
 
@@ -99,7 +106,7 @@ def free_port():
 PATIENCE = float(os.environ.get("SPEC_PATIENCE", "4"))
 
 
-def wait_until(condition, seconds=15, what="condition"):
+def wait_until(condition, seconds=15, what="condition", pause=0.02):
     """What the condition says once it holds. what: words, or a function that makes them when it did not come to that."""
     seconds *= PATIENCE
     end = time.monotonic() + seconds
@@ -110,7 +117,7 @@ def wait_until(condition, seconds=15, what="condition"):
             return value
         if over:
             raise AssertionError(f"not within {seconds} s: {what() if callable(what) else what}")
-        time.sleep(0.02)
+        time.sleep(pause)
 
 
 class Log:
@@ -136,6 +143,7 @@ class Log:
 
 # For the report of a test that fails: the programs there are, what was answered last, and where their logs were when it began.
 _programs = weakref.WeakSet()
+tellers = weakref.WeakSet()     # what else has logs: `logs()` gives [(name, text)]
 _answers = collections.deque(maxlen=6)
 _began = weakref.WeakKeyDictionary()
 LAST_LINES, LAST_BYTES = 40, 12000
@@ -177,6 +185,7 @@ def what_happened():
             ended = program.process.poll() if program.process else None
             parts.append(f"log of {' '.join(program.services)} at {program.base}" +
                          ("" if ended is None else f", which ended with {ended}") + f":\n{_end_of(text)}")
+    parts += [f"log of {name}, its end:\n{_end_of(text)}" for one in list(tellers) for name, text in one.logs() if text]
     if _postgres:
         text = _postgres.log_text(_began.get(_postgres, 0))
         if text:
@@ -202,7 +211,7 @@ class Postgres:
             # Not synced: the programs and PostgreSQL are killed here, the machine is not, and a busy disk would make commits
             # wait for longer than the programs do. What takes long is in its log.
             conf.write(f"listen_addresses = '127.0.0.1'\nunix_socket_directories = '{self.folder}'\n"
-                       "shared_buffers = 32MB\nmax_connections = 60\nfsync = off\nlog_line_prefix = '%m [%p] %d '\n"
+                       "shared_buffers = 32MB\nmax_connections = 200\nfsync = off\nlog_line_prefix = '%m [%p] %d '\n"
                        "log_min_duration_statement = 1000\n")
         self.port = free_port()
         self.start()
@@ -246,6 +255,25 @@ class Postgres:
         return self._run("psql", "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", "-d",
                          database, "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c",
                          text).strip()
+
+
+class Session:
+    """A session of psql in which `text` has been run, and which stays, with its transaction and its locks, until it is ended."""
+
+    def __init__(self, url, text):
+        self.process = subprocess.Popen([os.path.join(PG_BIN, "psql"), "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", url],
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process.stdin.write(text + "\nSELECT 'all of it has run';\n")
+        self.process.stdin.flush()
+        for line in self.process.stdout:
+            if line == "all of it has run\n":
+                return
+        raise RuntimeError(f"psql ended with {self.process.wait()} in: {text}")
+
+    def end(self, text=""):
+        self.process.communicate(text + "\n")
+        if self.process.returncode != 0:
+            raise RuntimeError(f"psql ended with {self.process.returncode} in: {text}")
 
 
 _postgres = None
@@ -326,8 +354,15 @@ class Host:
             self.migrate()
             self.start()
 
+    def environment(self, **more):
+        """Where nothing says which sidecar there is, nobody listens at its port, also not one that the machine has."""
+        env = {**self.env, **more}
+        if not any(name in env for name in ("SIDECAR_PORT", "DAPR_HTTP_PORT", "DAPR_HTTP_ENDPOINT")):
+            env["DAPR_HTTP_PORT"] = str(self.base + 2040)
+        return env
+
     def run(self, *words, **env):
-        return subprocess.run([HOST, *words], env={**self.env, **env}, cwd=ROOT, text=True,
+        return subprocess.run([HOST, *words], env=self.environment(**env), cwd=ROOT, text=True,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60 * PATIENCE)
 
     def ports_by_name(self):
@@ -349,12 +384,12 @@ class Host:
             raise RuntimeError(done.stderr)
 
     def start(self, wait=True):
-        self.process = subprocess.Popen([HOST, "run", *self.services], env=self.env, cwd=ROOT, preexec_fn=self.before,
+        self.process = subprocess.Popen([HOST, "run", *self.services], env=self.environment(), cwd=ROOT, preexec_fn=self.before,
                                         stdout=subprocess.PIPE, stderr=self.log)
         if wait:
             self.wait_ready()
 
-    def wait_ready(self, seconds=20):
+    def wait_ready(self, seconds=60):
         if self.services == ("--all",):
             ports = [port for port, _ in self.ports_by_name().values()]
         else:
@@ -383,10 +418,10 @@ class Host:
             return self.process.returncode if self.process else None
         self.process.send_signal(signal.SIGTERM)
         try:
-            code = self.process.wait(60)
+            code = self.process.wait(120)
         except subprocess.TimeoutExpired:
             self.kill()
-            raise AssertionError(f"todo-host did not end within 60 s of SIGTERM: {self.log_text()[-4000:]}")
+            raise AssertionError(f"todo-host did not end within 120 s of SIGTERM: {self.log_text()[-4000:]}")
         finally:
             self.process.stdout.close()
         if code != 0:
@@ -417,12 +452,16 @@ class Host:
     def post(self, path, body=None, **more):
         return self.call("POST", path, body, **more)
 
-    def raw(self, data, port=None, timeout=5, half_close=False):
-        """Sends bytes and returns all that comes back until the server closes or nothing comes."""
+    def raw(self, data, port=None, timeout=30, half_close=False):
+        """Sends bytes and returns all that comes back until the server closes or nothing comes. It may answer and close before
+        it has all."""
         with socket.create_connection(("127.0.0.1", port or self.base), timeout=timeout) as s:
-            s.sendall(data)
-            if half_close:
-                s.shutdown(socket.SHUT_WR)
+            try:
+                s.sendall(data)
+                if half_close:
+                    s.shutdown(socket.SHUT_WR)
+            except (BrokenPipeError, ConnectionResetError):
+                pass
             chunks = []
             try:
                 while True:

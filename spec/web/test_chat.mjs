@@ -13,6 +13,7 @@ async function say(page, text) {
   await page.getByRole("textbox", { name: "Message" }).fill(text);
   await page.getByRole("button", { name: "Send" }).click();
   const answer = answers(page).nth(before);
+  await answer.waitFor();
   await answer.locator(".thinking").waitFor({ state: "detached" });
   return (await answer.textContent()).replace(/^Answer: /, "");
 }

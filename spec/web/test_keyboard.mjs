@@ -13,6 +13,7 @@ spec("a shortcut does what the sheet says", async ({ visit }) => {
   for (const title of ["First", "Second", "Third"]) await user.add({ title, due_date: noonDate(1, 9 + title.length) });
   const page = await visit({ user });
   await shows(page, "Third");
+  await page.locator("#chat-log .ideas").waitFor(); // before that its field cannot have the focus
   const order = await titles(page);
   const press = (keys) => keys.split(" ").reduce((before, key) => before.then(() => page.keyboard.press(key)), Promise.resolve());
 

@@ -13,17 +13,17 @@ const online = async (page) => {
   await page.context().setOffline(false);
   await live(page);
 };
-// What the page keeps is written a moment after it shows.
-const kept = (page, user, count) => eventually("the browser's own copy", () => page.evaluate(([name, wanted]) => new Promise((resolve) => {
+// What the page keeps is written a moment after it shows: its tasks, or the changes ("ops") that wait.
+const kept = (page, user, count, what = "tasks") => eventually(`${count} ${what} in the browser's own copy`, () => page.evaluate(([name, store, wanted]) => new Promise((resolve) => {
   const opening = indexedDB.open("todo:" + name);
   opening.onsuccess = () => {
-    const asking = opening.result.transaction("tasks").objectStore("tasks").count();
+    const asking = opening.result.transaction(store).objectStore(store).count();
     asking.onsuccess = () => {
       opening.result.close();
       resolve(asking.result === wanted);
     };
   };
-}), [user.name, count]));
+}), [user.name, what, count]));
 
 const ready = async (page, user, count) => {
   await canOpenOffline(page);
@@ -92,6 +92,7 @@ spec("changes made offline are kept over a reload, and sent once when the networ
   await misses(page, "To delete");
   await connection(page).getByText("4 changes waiting").waitFor();
   await row(page, "Added offline").getByText("Not sent yet").waitFor({ state: "attached" });
+  await kept(page, user, 4, "ops");
   await page.reload();
   await shows(page, "Added offline");
   await connection(page).getByText("4 changes waiting").waitFor();
@@ -158,5 +159,7 @@ spec("a change that was not sent yet can be undone without a network", async ({ 
   await toast(page, "Added “A mistake”").getByRole("button", { name: "Undo" }).click();
   await misses(page, "A mistake");
   await online(page);
+  // Where the page was just trying to send it, the way back is a second change.
+  await kept(page, user, 0, "ops");
   assert.deepEqual((await user.tasks()).map(({ title }) => title), ["Title"]);
 });

@@ -70,7 +70,7 @@ for (const [name, viewport] of [["phone", PHONE], ["desk", DESK]]) {
     await page.goto(`${URL_OF_PAGE}/#token=${user.token()}`);
     await shows(page, "Something");
     if (viewport === DESK) await page.locator("#chat-log .ideas").waitFor();
-    const files = () => [...sizes.values()].filter(({ url, done }) => done && !new URL(url).pathname.startsWith("/api/"));
+    const files = () => [...sizes.values()].filter(({ url, done }) => url && done && !new URL(url).pathname.startsWith("/api/"));
     // With what comes when it is idle; the service worker is the last.
     const last = ["/app/shell.js", "/app/actions.js", "/app/toast.js", ...(viewport === DESK ? ["/app/keys.js", "/chat.css"] : [])];
     await eventually("all is there", () => last.every((path) => files().some(({ url }) => new URL(url).pathname === path)));

@@ -16,13 +16,17 @@ const keepNotifications = () => {
   };
 };
 
-// The shortest reminder is a minute before: a due date in a minute and some seconds.
-const soon = (title) => ({ title, due_date: new Date(Date.now() + 63000).toISOString(), reminder_offset_minutes: 1 });
+// The shortest reminder is a minute before: a due date in a minute and some seconds. Where the machine stands still for those
+// the reminder would be in the past, and is refused: then it is asked for once more.
+const addSoon = (user, title) => eventually("a reminder that lies ahead", () => user.add(
+  { title, due_date: new Date(Date.now() + 63000).toISOString(), reminder_offset_minutes: 1 }).catch((error) => {
+  if (!error.message.includes("the reminder would be in the past")) throw error;
+}));
 
 spec("a reminder shows in the page, with a way to complete its task", async ({ visit }) => {
   const user = newUser();
   const page = await visit({ user, init: keepNotifications });
-  await user.add(soon("Take the cake out"));
+  await addSoon(user, "Take the cake out");
   await toast(page, "Reminder: Take the cake out").waitFor();
   assert.deepEqual(await page.evaluate(() => window.notified), []);
   await toast(page, "Reminder: Take the cake out").getByRole("button", { name: "Complete" }).click();
@@ -37,7 +41,7 @@ spec("a reminder is a notification of the browser where the user has asked for i
   await settings.getByRole("button", { name: "Notify me in this browser" }).click();
   await settings.getByText("Reminders are shown by this browser.").waitFor();
   await settings.getByRole("button", { name: "Close" }).click();
-  await user.add(soon("Take the cake out"));
+  await addSoon(user, "Take the cake out");
   await page.waitForFunction(() => window.notified.length > 0);
   const [shown, ...more] = await page.evaluate(() => window.notified);
   assert.equal(shown.title, "Take the cake out");

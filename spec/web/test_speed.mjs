@@ -16,9 +16,12 @@ for (const preset of ["mobile", "desktop"]) {
     const port = await freePort();
     const browser = await launch([`--remote-debugging-port=${port}`]);
     try {
-      const { lhr } = await lighthouse(`${URL_OF_PAGE}/#token=${user.token()}`, { port, logLevel: "silent", output: "json" },
+      const { lhr } = await lighthouse(`${URL_OF_PAGE}/#token=${user.token()}`, { port, logLevel: "silent", output: "json", maxWaitForFcp: 120000, maxWaitForLoad: 180000 },
         preset === "desktop" ? desktop : undefined);
-      assert.equal(lhr.runtimeError, undefined);
+      assert.equal(lhr.runtimeError, undefined, JSON.stringify(lhr.runtimeError));
+      // What it could not find out counts as nothing, and would look like a bad page.
+      const broken = Object.values(lhr.audits).filter(({ scoreDisplayMode }) => scoreDisplayMode === "error").map(({ id, errorMessage }) => `${id}: ${errorMessage}`);
+      if (broken.length) console.log(`  not found out: ${broken.join("; ")}`);
       const scores = Object.fromEntries(Object.entries(lhr.categories).map(([name, { score }]) => [name, Math.round(score * 100)]));
       console.log(`  Lighthouse, ${preset}: ${Object.entries(scores).map(([name, score]) => `${name} ${score}`).join(", ")}`
         + `; first paint ${lhr.audits["first-contentful-paint"].displayValue}, largest ${lhr.audits["largest-contentful-paint"].displayValue}`
@@ -85,9 +88,9 @@ spec("a slow phone can use the page (goal: within 1 s), and loads before that no
 spec("a long list shows its first rows at once, and soon those below", async ({ visit }) => {
   const user = newUser();
   await Promise.all(Array.from({ length: 160 }, (_, i) => user.add(`Task ${i}`)));
-  await user.add("The newest");
-  const { rows, page } = await firstView(visit, user, "The newest", { rate: 1, latency: 0, downloadThroughput: -1, uploadThroughput: -1 });
+  await user.add({ title: "The first", priority: "high" });
+  const { rows, page } = await firstView(visit, user, "The first", { rate: 1, latency: 0, downloadThroughput: -1, uploadThroughput: -1 });
   assert.ok(rows < 60, `${rows} rows at once`);
   await page.locator("#tasks > li").nth(149).waitFor({ state: "attached" });
-  await shows(page, "The newest");
+  await shows(page, "The first");
 });

@@ -1,6 +1,6 @@
 // Adding, completing, changing and removing tasks in the list.
 import assert from "node:assert/strict";
-import { addTask, checkbox, eventually, list, misses, newUser, noonDate, row, shows, spec, titles, toast } from "./support.mjs";
+import { addTask, checkbox, eventually, list, live, misses, newUser, noonDate, row, shows, spec, titles, toast } from "./support.mjs";
 
 spec("a task that is typed shows at once and reaches the server", async ({ visit }) => {
   const user = newUser();
@@ -133,6 +133,28 @@ spec("text that looks like HTML stays text (S34)", async ({ visit }) => {
   assert.equal(await page.locator("img, #tasks b, #tasks i, #chat-log b, #toasts b").count(), 0);
   assert.notEqual(await page.title(), "owned");
   assert.ok(!asked.some((url) => url.includes("evil") && !url.includes("search=")), asked.join("\n"));
+});
+
+spec("tasks of the same moment keep their places", async ({ visit }) => {
+  const user = newUser();
+  for (const title of ["One", "Two", "Three"]) await user.add(title);
+  const page = await visit({ user, serviceWorkers: "block" });
+  let backwards = false;
+  await page.route("**/api/tasks?status=active*", async (route) => {
+    const answer = await route.fetch(), tasks = await answer.json();
+    const same = tasks.map((task) => ({ ...task, created_at: "2026-01-01T00:00:00.000Z" }));
+    await route.fulfill({ response: answer, json: backwards ? same.reverse() : same });
+  });
+  const seen = [];
+  for (backwards of [false, true]) {
+    // Without what it has kept, which it would put in first.
+    await page.evaluate((name) => indexedDB.deleteDatabase(name), "todo:" + user.name);
+    await page.reload();
+    await live(page);
+    await shows(page, "One");
+    seen.push(await titles(page));
+  }
+  assert.deepEqual(seen[1], seen[0]);
 });
 
 spec("of many tasks each can be reached by going on", async ({ visit }) => {

@@ -31,10 +31,11 @@ function byDue(a, b) {
     if (!a.due_date || !b.due_date) return a.due_date ? -1 : 1;
     return a.due_date < b.due_date ? -1 : 1;
   }
-  return RANK[a.priority] - RANK[b.priority] || (a.created_at < b.created_at ? 1 : -1);
+  // Those of one moment by id.
+  return RANK[a.priority] - RANK[b.priority] || (a.created_at + a.id < b.created_at + b.id ? 1 : -1);
 }
 
-const byChange = (a, b) => ((a.updated_at ?? a.created_at) < (b.updated_at ?? b.created_at) ? 1 : -1);
+const byChange = (a, b) => ((a.updated_at ?? a.created_at) + a.id < (b.updated_at ?? b.created_at) + b.id ? 1 : -1);
 
 /** @param {string} text */
 export function searchFor(text) {

@@ -6,7 +6,6 @@ local fiber = require("host.fiber")
 local http = require("host.http")
 local json = require("lib.json")
 local static = require("lib.static")
-local time = require("host.time")
 local timer = require("host.timer")
 
 local ticks = 0
@@ -72,18 +71,22 @@ function routes.nothing()
 end
 
 function routes.all()
-  local began = time.monotonic_ms()
-  local results = fiber.all({
-    function() fiber.sleep(60) return "a" end,
-    function() fiber.sleep(60) return "b" end,
-    function() return "c" end,
-  })
+  local order = {}
+  local function waits(name)
+    return function()
+      order[#order + 1] = name .. " begins"
+      fiber.sleep(60)
+      order[#order + 1] = name .. " ends"
+      return name
+    end
+  end
+  local results = fiber.all({ waits("a"), waits("b"), function() return "c" end })
   local failed = not pcall(fiber.all, { function() error("inside") end, function() fiber.sleep(5) end })
-  return 200, { results = json.list(results), ms = time.monotonic_ms() - began, failed = failed }
+  return 200, { results = json.list(results), order = json.list(order), failed = failed }
 end
 
 function routes.sleeper()
-  fiber.spawn(function() fiber.sleep(60000) end)
+  fiber.spawn(function() fiber.sleep(600000) end)
   return 200, {}
 end
 
@@ -135,16 +138,22 @@ function routes.transaction(request)
   return outcome(value, err)
 end
 
--- Two transactions that read the same row and then change it: one cannot be serialised and runs again.
+-- Two transactions that read the same row and then change it: one cannot be serialised and runs again. None
+-- changes it before both have read it, and none gives up waiting for the other.
 function routes.conflict()
   assert(db.execute("INSERT INTO spec_t VALUES (21, 'a')"))
-  local runs = 0
+  local runs, read = 0, 0
   local function one()
     return db.transaction(function(tx)
       runs = runs + 1
       assert(tx:query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+      assert(tx:query("SELECT set_config(name, '0', true)"
+        .. " FROM unnest(ARRAY['lock_timeout', 'statement_timeout']) AS name"))
       assert(tx:query("SELECT v FROM spec_t WHERE id = 21"))
-      fiber.sleep(50)
+      read = read + 1
+      while read < 2 do
+        fiber.sleep(1)
+      end
       local rows, err = tx:query("UPDATE spec_t SET v = v || 'x' WHERE id = 21")
       return rows and true, err
     end)
@@ -160,7 +169,7 @@ function routes.sql(request)
 end
 
 function routes.call(request)
-  local reply, err = http.request({ method = "GET", url = request.args.url, timeout_ms = 500 })
+  local reply, err = http.request({ method = "GET", url = request.args.url, timeout_ms = 30000 })
   return outcome(reply and reply.status, err)
 end
 
