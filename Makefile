@@ -8,7 +8,7 @@ CC      ?= cc
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 PKGS    := libmicrohttpd libcurl libpq luajit libuv libcrypto zlib
 LIBS     = $(shell pkg-config --libs libmicrohttpd libcurl libpq luajit libuv libcrypto zlib) \
-           -l:liblua5.1-cjson.a -l:liblua5.1-lpeg.a -lm -ldl -lpthread
+           -Wl,--wrap=exit -l:liblua5.1-cjson.a -l:liblua5.1-lpeg.a -lm -ldl -lpthread
 WARN    := -Wall -Wextra -Wshadow -Wconversion -Werror
 SAN     ?=
 CFLAGS  ?= -O2 -g

@@ -122,9 +122,15 @@ static int open_poll(struct db_conn *conn) {
     return -1;
 }
 
+// What comes after it, as the URL, goes before it.
+const char *db_conn_gssencmode(void) {
+    return getenv("PGGSSENCMODE") ? NULL : "disable";
+}
+
 void db_conn_connect(struct db_conn *conn) {
     assert(conn->state == CLOSED);
-    const char *keywords[] = {"dbname",
+    const char *keywords[] = {"gssencmode",
+                              "dbname",
                               "fallback_application_name",
                               "client_encoding",
                               "options",
@@ -133,8 +139,16 @@ void db_conn_connect(struct db_conn *conn) {
                               "keepalives_interval",
                               "keepalives_count",
                               NULL};
-    const char *values[] = {conn->url, "todo-host", "UTF8", SESSION_OPTIONS, "5000", "5",
-                            "2",       "2",         NULL};
+    const char *values[] = {db_conn_gssencmode(),
+                            conn->url,
+                            "todo-host",
+                            "UTF8",
+                            SESSION_OPTIONS,
+                            "5000",
+                            "5",
+                            "2",
+                            "2",
+                            NULL};
     conn->connect_at = uv_now(conn->loop);
     conn->pg = PQconnectStartParams(keywords, values, 1);
     conn->state = CONNECTING;

@@ -37,6 +37,10 @@ struct db_conn_owner {
                     const char *reason);
 };
 
+// libpq's parameter of that name: not to ask Kerberos, unless the URL or the environment says so.
+// Where there is no memory its library (krb5 1.20) crashes in gss_acquire_cred.
+const char *db_conn_gssencmode(void);
+
 struct db_conn *db_conn_new(uv_loop_t *loop, const char *url, const struct db_conn_owner *owner);
 void db_conn_free(struct db_conn *conn); // closes without a call back
 

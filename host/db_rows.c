@@ -8,6 +8,7 @@
 
 #include "buf.h"
 #include "db.h"
+#include "db_conn.h"
 #include <libpq-fe.h>
 
 static const PGresult *result_of(const struct db_rows *rows) {
@@ -195,7 +196,9 @@ static int apply_all(PGconn *pg, const char *folder, struct err *err) {
 }
 
 int db_migrate(const char *url, const char *folder, struct err *err) {
-    PGconn *pg = PQconnectdb(url);
+    const char *keywords[] = {"gssencmode", "dbname", NULL};
+    const char *values[] = {db_conn_gssencmode(), url, NULL};
+    PGconn *pg = PQconnectdbParams(keywords, values, 1);
     int status;
     if (PQstatus(pg) != CONNECTION_OK) {
         char text[300];

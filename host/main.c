@@ -1,4 +1,5 @@
 // The command line.
+#include <openssl/crypto.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,6 +70,27 @@ static struct config *load_config(enum config_needs needs) {
         return config;
     }
     fail("%s", err.text);
+    return NULL;
+}
+
+// OpenSSL 3.0 crashes when its first allocations fail, and gives wrong digests after later ones.
+
+static void *crypto_malloc(size_t size, const char *file, int line) {
+    (void)file;
+    (void)line;
+    return size > 0 ? xmalloc(size) : NULL;
+}
+
+static void crypto_free(void *memory, const char *file, int line) {
+    (void)file;
+    (void)line;
+    free(memory);
+}
+
+static void *crypto_realloc(void *memory, size_t size, const char *file, int line) {
+    if (size > 0)
+        return xrealloc(memory, size);
+    crypto_free(memory, file, line);
     return NULL;
 }
 
@@ -239,6 +261,8 @@ int main(int argc, char **argv) {
         return usage_error("a command is missing; see todo-host %s", "--help");
     signal(SIGPIPE, SIG_IGN);
     uv_replace_allocator(xmalloc, xrealloc, xcalloc, free);
+    if (!CRYPTO_set_mem_functions(crypto_malloc, crypto_realloc, crypto_free))
+        return fail("%s", "OpenSSL does not take the allocator");
     settings_find_folder("SCRIPTS_DIR", "scripts", "lib/service.lua");
     settings_find_folder("WEB_DIR", "web", "index.html");
     for (size_t i = 0; i < sizeof COMMANDS / sizeof *COMMANDS; i++)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "buf.h"
+#include "lua_state.h"
 #include "rules_parts.h"
 #include "rules_vm.h"
 
@@ -48,8 +49,8 @@ static bool is_in(const struct rules_bundle *known, const struct file *file) {
 
 int rules_compile(const struct rules_bundle *bundle, const struct rules_bundle *known,
                   struct err *err) {
-    lua_State *L = luaL_newstate();
-    int status = L ? 0 : err_set(err, "a Lua VM cannot be made");
+    lua_State *L = lua_state_new();
+    int status = 0;
     for (size_t i = 0; status == 0 && i < rules_bundle_count(bundle); i++) {
         const struct file *file = rules_bundle_file(bundle, i);
         bool lua = strcmp(file->name + strlen(file->name) - 4, ".lua") == 0;
@@ -57,8 +58,7 @@ int rules_compile(const struct rules_bundle *bundle, const struct rules_bundle *
             status = err_set(err, "%s", lua_tostring(L, -1));
         lua_settop(L, 0);
     }
-    if (L)
-        lua_close(L);
+    lua_state_close(L);
     return status;
 }
 

@@ -8,6 +8,7 @@
 
 #include "buf.h"
 #include "log.h"
+#include "lua_state.h"
 
 struct script {
     lua_State *L;
@@ -118,28 +119,8 @@ static int load_file(lua_State *L) {
     return luaL_error(L, "error loading module '%s':\n\t%s", name, lua_tostring(L, -1));
 }
 
-#ifdef __SANITIZE_THREAD__
-// The sanitizer does not see how LuaJIT's own allocator hands memory from one VM to another.
-static void *allocate(void *user, void *old, size_t old_size, size_t size) {
-    (void)user;
-    (void)old_size;
-    if (size > 0)
-        return realloc(old, size);
-    free(old);
-    return NULL;
-}
-
-static lua_State *new_state(void) {
-    return lua_newstate(allocate, NULL);
-}
-#else
-static lua_State *new_state(void) {
-    return luaL_newstate();
-}
-#endif
-
 struct script *script_new(struct api_env *env, struct bundle *bundle) {
-    lua_State *L = xtaken(new_state());
+    lua_State *L = lua_state_new();
     lua_atpanic(L, panic);
     luaL_openlibs(L);
     replace_next(L);
@@ -160,7 +141,7 @@ struct script *script_new(struct api_env *env, struct bundle *bundle) {
 }
 
 void script_free(struct script *script) {
-    lua_close(script->L);
+    lua_state_close(script->L);
     script_uses_free(&script->uses);
     bundle_release(script->bundle);
     free(script);

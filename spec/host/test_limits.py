@@ -18,8 +18,8 @@ import uuid
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
 from faults import Case, completed  # noqa: E402
-from faulty import Faulty  # noqa: E402
-from system import HOST, Reply, token, wait_until  # noqa: E402
+from faulty import CJSON, LUAJIT, UNWINDER, Faulty  # noqa: E402
+from system import HOST, ROOT, Reply, token, wait_until  # noqa: E402
 
 MIB = 1048576
 SANITIZED = "san" in HOST
@@ -212,8 +212,8 @@ class Allocations(Case):
         if code is None:
             return
         log = self.program.log_text()[self.read:]
-        self.assertIn(code, (-signal.SIGABRT, 255), log[-3000:])    # 255: lua-cjson's own end
-        self.assertRegex(log, "[Oo]ut of memory|not enough memory", log[-3000:])
+        self.assertEqual(code, -signal.SIGABRT, log[-3000:])
+        self.assertIn('"msg":"out of memory"', log)
         self.ended += 1
         self.program.process.stdout.close()
         self.faulty.set(fail_at=0)
@@ -352,6 +352,74 @@ class Allocations(Case):
         self.assertEqual(self.sql("SELECT count(*) FROM chat.task t WHERE t.parent_task_id IS NOT NULL GROUP BY t.parent_task_id HAVING count(*) > 1"), "")
         self.assertEqual(self.program.get("/api/tasks").status, 200)
         self.program.stop()
+
+
+class Start(Case):
+    """An allocation of the start fails. The program goes on without, or ends with a line that says why."""
+
+    def setUp(self):
+        super().setUp()
+        self.faulty = Faulty()
+        folder = tempfile.mkdtemp(prefix="todo-spec-scripts-")
+        self.addCleanup(shutil.rmtree, folder)
+        for name in ("lib", "meta", "rules", "sql"):
+            os.symlink(os.path.join(ROOT, "scripts", name), os.path.join(folder, name))
+        os.symlink(os.path.join(ROOT, "spec", "support", "services", "spec-api"), os.path.join(folder, "spec-api"))
+        self.program = self.start(("spec-api",), start=False, SCRIPTS_DIR=folder, **self.faulty.env)
+        self.program.ports_by_name()
+
+    def life(self, number, only=0):
+        """The end of a start in which that allocation fails (of a library's alone; -1: each of them), None where it goes on, and its
+        log. What has started is stopped."""
+        read = len(self.program.log_text())
+        log = lambda: self.program.log_text()[read:]  # noqa: E731
+        self.faulty.set(only=only)
+        self.faulty.fail(number)
+        self.program.start(wait=False)
+        wait_until(lambda: self.program.process.poll() is not None or ('"started"' in log() and self.connected()), 60, "its start or end")
+        code = self.program.process.poll()
+        if code is None:
+            self.program.stop()
+        else:
+            self.program.process.stdout.close()
+            self.assertIn(code, (1, -signal.SIGABRT), log())
+            self.assertRegex(log(), '"msg":"out of memory"' if code != 1 else "(?m)^todo-host: .", log())
+        return code, log()
+
+    def connected(self):
+        """It has asked the database, and what it does with that has been done: it is ready, or has ended."""
+        try:
+            return self.program.get("/ready", token=None).status == 200
+        except OSError:
+            return False
+
+    def test_no_memory_for_the_unwinder_does_not_crash_what_compiles_scripts(self):
+        """libgcc 12 does not look whether it has got any for what LuaJIT tells it."""
+        self.assertIsNone(self.life(-1, UNWINDER)[0])
+
+    def test_libraries_that_crash_without_memory_take_none_themselves(self):
+        """OpenSSL has the host's, which ends the program where there is none; libpq does not ask Kerberos."""
+        self.assertIsNone(self.life(0)[0])
+        self.assertGreater(self.faulty.any, 0)
+        self.assertEqual((self.faulty.crypto, self.faulty.gssapi), (0, 0))
+
+    def test_no_memory_for_a_vm_ends_the_program(self):
+        """LuaJIT of 2022 may crash where it goes on. It can do without some for what it compiles."""
+        ends = [self.life(number, LUAJIT)[0] for number in (1, 2, 4, 8)]
+        self.assertIn(-signal.SIGABRT, ends)
+        self.assertLessEqual(set(ends), {-signal.SIGABRT, None})
+
+    def test_no_memory_for_json_ends_the_program_as_all_else_does(self):
+        for number in (1, 4):
+            self.assertEqual(self.life(number, CJSON)[0], -signal.SIGABRT)
+
+    def test_whatever_fails_it_goes_on_or_ends_with_a_reason(self):
+        self.assertIsNone(self.life(0)[0])
+        most, source = self.faulty.allocations, random.Random(7)
+        self.assertGreater(most, 1000)
+        numbers = [int(most ** source.random()) + 1 for _ in range(int(os.environ.get("FAULTY_SAMPLES", "4")))]
+        ends = {number: self.life(number)[0] for number in numbers}
+        self.assertIsNone(self.life(0)[0], ends)
 
 
 class Descriptors(Case):

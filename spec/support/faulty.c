@@ -17,14 +17,20 @@
 
 enum { DESCRIPTORS = 4096, EARLY_BYTES = 1048576, SMALL_BUFFER = 4608 };
 
-struct control { // the spec writes and reads it as nine int64
+enum { ANY, CURL, GSSAPI, CRYPTO, LUAJIT, UNWINDER, CJSON, LIBRARIES };
+static const char *const LIBRARY[] = {
+    [CURL] = "/libcurl", [GSSAPI] = "/libgssapi", [CRYPTO] = "/libcrypto", [LUAJIT] = "/libluajit", [UNWINDER] = "/libgcc_s"};
+static const char CJSON_FUNCTION[] = "strbuf_"; // linked into the program
+
+struct control { // the spec writes and reads it as int64
     _Atomic int64_t allocations; // since the spec set it to 0
-    _Atomic int64_t fail_at;     // which of them fails; 0: none
+    _Atomic int64_t fail_at;     // which of them fails; 0: none; -1: all
+    _Atomic int64_t only;        // a library, whose own allocations alone are counted and fail
     _Atomic int64_t failed;      // how many have
     _Atomic int64_t one_in;      // so many reads and writes go wrong; 0: none
     _Atomic int64_t interrupted, later, shortened; // how many did
     _Atomic int64_t accepted;    // connections whose buffers were made small
-    _Atomic int64_t curl;        // allocations that libcurl has made itself
+    _Atomic int64_t made[LIBRARIES]; // allocations by a library itself
 };
 
 static struct control nothing, *control = &nothing;
@@ -60,11 +66,29 @@ __attribute__((constructor)) static void open_control(void) {
 
 // Memory.
 
-static int fails(void) {
+static int library_of(const void *caller) {
+    Dl_info info = {0};
+    int library = ANY;
+    busy++;
+    if (dladdr(caller, &info) && info.dli_fname)
+        for (int i = ANY + 1; i < CJSON; i++)
+            library = strstr(info.dli_fname, LIBRARY[i]) ? i : library;
+    if (info.dli_sname && strncmp(info.dli_sname, CJSON_FUNCTION, sizeof CJSON_FUNCTION - 1) == 0)
+        library = CJSON;
+    busy--;
+    return library;
+}
+
+static int fails(const void *caller) {
     if (busy)
         return 0;
+    int library = library_of(caller);
+    atomic_fetch_add(&control->made[library], 1);
+    int64_t only = atomic_load(&control->only), fail_at = atomic_load(&control->fail_at);
+    if (only != ANY && only != library)
+        return 0;
     int64_t number = atomic_fetch_add(&control->allocations, 1) + 1;
-    if (number != atomic_load(&control->fail_at))
+    if (number != fail_at && fail_at != -1)
         return 0;
     atomic_fetch_add(&control->failed, 1);
     errno = ENOMEM;
@@ -82,28 +106,18 @@ static int is_early(const void *memory) {
     return (const char *)memory >= early && (const char *)memory < early + EARLY_BYTES;
 }
 
-static void note_caller(const void *caller) {
-    Dl_info info;
-    busy++;
-    if (dladdr(caller, &info) && info.dli_fname && strstr(info.dli_fname, "/libcurl"))
-        atomic_fetch_add(&control->curl, 1);
-    busy--;
-}
-
 void *malloc(size_t size) {
     if (busy || !ready)
         return take_early(size);
     NEXT(malloc)
-    note_caller(__builtin_return_address(0));
-    return fails() ? NULL : next(size);
+    return fails(__builtin_return_address(0)) ? NULL : next(size);
 }
 
 void *calloc(size_t count, size_t size) {
     if (busy || !ready)
         return take_early(count * size);
     NEXT(calloc)
-    note_caller(__builtin_return_address(0));
-    return fails() ? NULL : next(count, size);
+    return fails(__builtin_return_address(0)) ? NULL : next(count, size);
 }
 
 void *realloc(void *old, size_t size) {
@@ -113,7 +127,7 @@ void *realloc(void *old, size_t size) {
         return moved && old ? memcpy(moved, old, size < left ? size : left) : moved;
     }
     NEXT(realloc)
-    return size > 0 && fails() ? NULL : next(old, size);
+    return size > 0 && fails(__builtin_return_address(0)) ? NULL : next(old, size);
 }
 
 void free(void *memory) {
@@ -123,13 +137,17 @@ void free(void *memory) {
     next(memory);
 }
 
-// LuaJIT has an allocator of its own.
-void *mmap(void *at, size_t size, int protection, int flags, int fd, off_t offset) {
-    NEXT(mmap)
-    if ((flags & MAP_ANONYMOUS) && fails())
-        return MAP_FAILED;
-    return next(at, size, protection, flags, fd, offset);
-}
+// LuaJIT has an allocator of its own, and asks for pages by the name that programs with large files use.
+#define MAP_PAGES(name) \
+    void *name(void *at, size_t size, int protection, int flags, int fd, off_t offset) { \
+        NEXT(name) \
+        if ((flags & MAP_ANONYMOUS) && fails(__builtin_return_address(0))) \
+            return MAP_FAILED; \
+        return next(at, size, protection, flags, fd, offset); \
+    }
+
+MAP_PAGES(mmap)
+MAP_PAGES(mmap64)
 
 // Reads and writes.
 

@@ -9,7 +9,8 @@ import subprocess
 import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-FIELDS = ("allocations", "fail_at", "failed", "one_in", "interrupted", "later", "shortened", "accepted", "curl")
+FIELDS = ("allocations", "fail_at", "only", "failed", "one_in", "interrupted", "later", "shortened", "accepted", "any", "curl", "gssapi", "crypto", "luajit", "unwinder", "cjson")
+LUAJIT, UNWINDER, CJSON = 4, 5, 6    # for `only`
 
 _library = None
 
