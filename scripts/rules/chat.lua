@@ -43,7 +43,11 @@ local UNCLEAR = { kind = "unclear", text = answers.text("unclear") }
 local P = lpeg.P
 local any, leading = text.any, text.leading
 
-local polite, closing = leading(words.polite), text.trailing(words.closing)
+-- "no, delete it": what is said in front of a command, and is none.
+local command_follows = lpeg.S(" \t,.!-") ^ 1 * (any(words.commands) + any(words.show)
+  + any(words.remind_to))
+local polite = leading(any(words.polite) + any(words.polite_before_command) * #command_follows)
+local closing = text.trailing(words.closing)
 local remind_mark, remind_to = leading(words.remind), leading(words.remind_to)
 local bullet = lpeg.S("-*+") * lpeg.S(" \t") ^ 1 + "\226\128\162" * lpeg.S(" \t") ^ 0
   + lpeg.P("[") * lpeg.S(" xX") * "]" * lpeg.S(" \t") ^ 0

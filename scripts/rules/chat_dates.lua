@@ -95,16 +95,19 @@ local function take(found, phrase, now)
     return true
   elseif kind == "recurrence" and found.recurrence and not found.recurrence.first then
     -- "weekly meeting every monday": the more exact one counts.
-    found.recurrence = value.first and value or found.recurrence
+    found.recurrence = value.first and repeats.merged(found.recurrence, value) or found.recurrence
     return true
-  elseif bucket[kind] ~= nil then
-    return false
   end
   if kind == "day" then
     value = value(now)
     if not value then
       return false
+    elseif value.closing and bucket.day and not bucket.part then
+      kind, value = "part", value.part -- "friday by eod"
     end
+  end
+  if bucket[kind] ~= nil then
+    return false
   end
   bucket[kind] = value
   return true
@@ -174,9 +177,11 @@ local function has_passed(hour, min, now)
   return hour * 60 + min <= now.hour * 60 + now.min
 end
 
-local function in_afternoon(time, part)
+local function in_part(time, part)
   if part and part >= 12 and time.hour >= 1 and time.hour < 12 then
     return { hour = time.hour + 12, min = time.min }
+  elseif part and part < 12 and time.guessed then
+    return { hour = time.hour - 12, min = time.min }
   end
   return time
 end
@@ -185,7 +190,7 @@ end
 local function time_of(found, day)
   local part = found.part or day and day.part or found.recurrence and found.recurrence.hour
   if found.time then
-    return in_afternoon(found.time, part)
+    return in_part(found.time, part)
   end
   return part and { hour = math.floor(part), min = part % 1 * 60 }
 end

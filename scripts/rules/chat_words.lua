@@ -15,6 +15,8 @@ chat_words.polite = {
   "is it possible to", "do me a favor and", "do me a favour and", "hey bot", "hi bot",
   "hello bot", "yo", "hey can you", "i wonder if you could", "i need you to", "i want u to",
   "need you to", "you may", "you need to", "can we", "could we", "shall we", "should we",
+  "please to", "can you to", "could you to", "i want that you", "hey alexa", "hey siri",
+  "hey google", "ok google", "okay google", "hey cortana", "hi siri", "hello alexa", "er", "uhm", "umm", "uhh", "hm", "um so", "uh so", "oh yeah",
   "we can", "may we", "please can you", "please could you", "would you please", "can you maybe",
   "maybe", "perhaps", "just please", "i think you should", "i think we should", "i think we can",
   "hey please", "ok now", "ok so", "okay so", "great now", "thanks now", "thanks and", "cool now",
@@ -27,6 +29,13 @@ chat_words.polite = {
   "let's", "go ahead and", "now", "also", "and", "then", "just", "kindly", "yes", "hey there",
   "can i", "could i", "may i", "would you mind", "you can", "you should", "and then",
 }
+-- The same, where a command follows: elsewhere they are words like any other.
+chat_words.polite_before_command = {
+  "i want", "i like", "i need you", "alexa", "siri", "cortana", "computer", "bot", "assistant",
+  "no", "nah", "nope", "never mind", "nevermind", "nvm", "wait", "oops", "whoops", "ugh",
+  "on second thought", "changed my mind", "i changed my mind", "you know what", "scratch that",
+  "forget it", "then please", "first", "oh wait", "no wait", "hold on", "anyway", "like",
+}
 -- Said behind the point, and left out.
 chat_words.closing = {
   "thank u", "thanks a lot", "thank you very much", "plz", "thx a lot", "cheers", "if you can",
@@ -38,6 +47,7 @@ chat_words.closing = {
 
 -- Looking at tasks. What follows these must be about tasks, or be words to search for.
 chat_words.show = {
+  "sort my tasks", "sort my list", "sort the list",
   "gimme", "show us", "show all", "show my", "list my", "list all", "bring up", "let me see my",
   "lemme see", "list me", "shw", "shwo", "sho", "lst", "lsit", "disply", "i want to see",
   "i'd like to see", "i would like to see", "can i see",
@@ -120,6 +130,7 @@ chat_words.list_names = {
 }
 -- Words of a question about tasks that say nothing by themselves.
 chat_words.list_filler = {
+  "added", "i added", "i created", "entered",
   "get", "want", "wanted", "supposed", "for now", "do now",
   "needs doing", "to be doing", "to take care of", "to finish", "to complete", "to handle",
   "get to", "going", "to get to", "to tackle", "to look at", "my day", "day",
@@ -173,7 +184,7 @@ chat_words.complete = {
   "i have already done", "i've already done", "i'm finished with", "i have already finished",
   "i've just finished", "i've just done", "mark off", "mark complete", "mark done", "mark as done",
   "mark as complete", "mark as completed", "complete the task", "i got done with", "all done with",
-  "mark as finished",
+  "mark as finished", "✓", "✔", "✅", "☑",
 }
 -- "… is done"
 chat_words.is_done = {
@@ -358,7 +369,7 @@ chat_words.status = {
   active = { "active", "unfinished", "incomplete", "not done", "not completed", "not finished",
     "left to do", "still to do", "outstanding", "remaining", "left", "undone", "uncompleted",
     "still open", "open", "unresolved",
-    "not complete", "not yet done", "haven't done", "have not done", "haven't finished" },
+    "still have", "not complete", "not yet done", "haven't done", "have not done", "haven't finished" },
 }
 chat_words.overdue = {
   "late with", "behind with", "behind schedule", "that i missed", "i missed", "i've missed",
@@ -375,6 +386,10 @@ chat_words.recurring = {
 }
 -- Without a due date.
 chat_words.no_date = {
+  "don't have a date", "don't have a deadline", "don't have any due date", "have no date",
+  "that don't have a deadline", "that don't have a date", "don't have due dates", "has no due date",
+  "haven't got a date", "haven't got a due date", "with no date set", "without a date set",
+  "missing a due date", "missing a date", "lacking a due date", "that aren't scheduled",
   "without any due date", "without any date", "no deadline", "with no deadline", "no date",
   "without dates", "with no dates", "without due dates", "with no due dates", "without deadlines",
   "that have no due date", "that have no deadline", "not scheduled", "with no set date",
@@ -411,7 +426,8 @@ chat_words.question_starts = {
 chat_words.questions = {
   "what", "what's", "who", "who's", "why", "how", "when", "where", "which", "is", "are", "do i",
   "do you",
-  "do we", "do they", "does", "did", "can i", "can you", "could you", "should i", "will i",
+  "do we", "do they", "how's", "when's", "where's", "why's", "anything", "any", "wat", "wht", "waht",
+  "whats", "does", "did", "can i", "can you", "could you", "should i", "will i",
   "will you",
   "would you", "am i", "was", "were", "have i", "have you", "has", "thank you", "thanks",
   "try again",
@@ -459,7 +475,7 @@ chat_words.no_tasks = {
   "what", "which", "who", "whose", "when", "where", "why", "how", "anything", "something",
   "everything",
   "nothing", "there", "i", "you", "we", "tasks", "my tasks", "all", "any", "someone", "nobody",
-  "today",
+  "today", "a reminder", "reminder on", "reminder for", "an alarm", "an alert", "reminder to",
   "tomorrow", "add", "create", "remind", "if", "he", "she", "they", "life", "the weather",
   "the capital", "the time", "the date", "the meaning", "the day", "the best", "weather", "no",
   "yes",

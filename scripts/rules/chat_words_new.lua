@@ -3,6 +3,12 @@ local chat_words = {}
 
 -- What follows is a new task.
 chat_words.add = {
+  "i mustn't forget to", "i mustn't forget", "mustn't forget to", "mustn't forget",
+  "make for me a task", "create for me a task", "make me a reminder", "put in a task",
+  "add for me", "make a new reminder", "make a reminder", "create a reminder", "add a reminder",
+  "create a new reminder", "add a new reminder", "set a new reminder", "set a reminder",
+  "a new reminder", "new reminder", "i need a reminder", "i want a reminder", "chore:", "errand:",
+  "job:", "don't let me forget that", "log a task",
   "add that i need to", "add that i have to", "add that i must", "add that i should",
   "add that we need to",
   "add that we have to", "add that", "put in that i need to",
@@ -63,6 +69,8 @@ chat_words.add_tails = {
   "to my to-dos", "as a to-do", "as an item", "as task", "as todo", "to the to-do list",
   "to the to do list", "on the to-do list", "on my task list", "on the task list", "on list",
   "to my things to do", "to my plan", "to my agenda", "on my agenda",
+  "on the calendar", "on my calendar", "to my calendar", "in my calendar", "to the calendar",
+  "in the calendar", "in the diary", "in my diary", "on my schedule", "to my schedule",
   "to my list", "to my tasks", "to my todos", "to my todo list", "to my to-do list",
   "to my to do list",
   "to the list", "to the todo list", "to my task list", "to the task list", "on my list",
@@ -84,6 +92,10 @@ chat_words.add_nouns = {
   "a recurring task called", "a reminder to", "new task to", "a new task to", "task about",
 }
 chat_words.remind_to = {
+  "remindme to", "remind me too", "put in a reminder to", "make a reminder to", "make me a reminder to",
+  "make a new reminder to", "create a new reminder to", "add a new reminder to", "buzz me to",
+  "set a new reminder to", "prompt me to", "prod me to", "remind me i've got to", "shout at me to",
+  "remind me that i've got to", "remind me that i should", "remind me i should", "remind me i must",
   "be reminded to", "get reminded to", "be reminded that", "get a reminder to",
   "set reminder:", "set a reminder:", "reminder set:", "new reminder:", "add reminder:",
   "add a reminder:", "create a reminder:", "create reminder:", "new reminder to", "remind me:",

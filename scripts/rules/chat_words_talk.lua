@@ -45,6 +45,7 @@ chat_words.talk = {
   bye = { "bye", "good night", "goodbye", "good bye", "see you", "see you later", "see ya", "cya",
     "bye bye", "see you tomorrow", "later", "ciao", "talk to you later", "ttyl", "gn", "gtg",
     "night", "have a nice day", "have a good day", "that's all for today", "i have to go",
+    "gotta go", "got to go", "i gotta go", "i've got to go", "i must go", "gotta run",
     "have a good one", "catch you later", "farewell", "tschüss", "adios", "quit", "exit" },
   how = { "how are you", "how's it going", "how are you doing", "how are things", "how do you do",
     "what's new", "you ok", "are you ok", "how have you been", "how's life", "how is it going",
@@ -68,6 +69,7 @@ chat_words.talk = {
 chat_words.talk_links = {
   "so", "very", "much", "and", "then", "for", "that", "now", "you", "again", "bot", "friend", "my",
   "dear", "indeed", "really", "everyone", "there", "please", "ok", "okay", "oh", "ah", "well",
+  "today", "right now", "at the moment", "tonight", "this morning",
   "buddy", "mate", "man", "that's", "it's", "really", "just",
 }
 chat_words.yes = {

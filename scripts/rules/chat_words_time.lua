@@ -74,6 +74,7 @@ chat_words.days = {
   weekend = { "this weekend", "the weekend", "weekend", "the coming weekend", "this coming weekend",
     "this wknd", "wkend" },
   next_weekend = { "next weekend" },
+  after_weekend = { "after the weekend", "after this weekend" },
 }
 -- Before a day, and cut out with it.
 chat_words.before_day = {
@@ -200,6 +201,7 @@ chat_words.remind = {
   "and add a reminder", "reminding me", "w/ reminder", "and reminder",
   "and set reminder", "set reminder", "send me a reminder", "and send me a reminder",
   "give me a reminder",
+  "nudge me", "poke me", "prompt me", "prod me", "buzz me", "remindme", "and nudge me",
   "with alarm", "with an alarm", "and alarm", "with notification", "remnd me",
 }
 -- Behind "remind me" these begin something else.
@@ -215,6 +217,12 @@ chat_words.dayparts = {
   ["late at night"] = 22, ["late night"] = 22, ["mid-morning"] = 10, ["mid morning"] = 10,
   ["early afternoon"] = 13, ["mid afternoon"] = 15, ["mid-afternoon"] = 15, ["early evening"] = 17,
   dinnertime = 18,
+}
+-- Those that may be told before the day: "by end of day friday".
+chat_words.closing_parts = {
+  eod = 18, ["end of day"] = 18, ["end of the day"] = 18, cob = 17, ["close of business"] = 17,
+  ["close of play"] = 17, ["first thing"] = 9, lunchtime = 12, ["end of play"] = 17, eob = 17,
+  ["end of business"] = 17, ["lunch time"] = 12,
 }
 -- Days of the year with a name, as {month, day}: only behind "by", "before" and the like.
 chat_words.holidays = {
