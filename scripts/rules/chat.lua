@@ -49,6 +49,7 @@ local command_follows = lpeg.S(" \t,.!-") ^ 1 * (any(words.commands) + any(words
 local polite = leading(any(words.polite) + any(words.polite_before_command) * #command_follows)
 local closing = text.trailing(words.closing)
 local remind_mark, remind_to = leading(words.remind), leading(words.remind_to)
+local starts_done = P("\226\156\147") + "\226\156\148" + "\226\156\133" + "\226\152\145"
 local bullet = lpeg.S("-*+") * lpeg.S(" \t") ^ 1 + "\226\128\162" * lpeg.S(" \t") ^ 0
   + lpeg.P("[") * lpeg.S(" xX") * "]" * lpeg.S(" \t") ^ 0
   + lpeg.R("09") * lpeg.R("09") ^ -1 * lpeg.S(".)") * lpeg.S(" \t") ^ 1
@@ -119,6 +120,8 @@ local function strip(s)
   s, asked = text.without(polite, text.trim(s), 5)
   -- "Can you add …?" asks politely; its question mark is no part of a title.
   s = asked and text.trim_end(s, "?") or s
+  local bare = text.before_emoji(s)
+  s = bare and closing(text.trim_end(bare, ".!")) and bare or s
   for _ = 1, 3 do
     local rest = closing(text.trim_end(s, ".!"))
     if not rest or rest == "" then
@@ -174,12 +177,18 @@ local function understand_one(s, now, context)
   if calls then
     return calls
   end
-  call = understand_command(bare, now)
+  -- What an emoji stands before is told all the same: "🛒 add milk".
+  local told = not starts_done:match(bare) and text.behind_emoji(bare) or bare
+  call = understand_command(told, now)
+  if call then
+    return call
+  end
+  call = only_number(text.trim_end(bare, "?"))
   if call then
     return call
   end
   local question
-  call, question = add.understand(bare, now)
+  call, question = add.understand(told, now)
   if call or question then
     return call, question
   elseif follow.is_yes(s) then
@@ -188,7 +197,7 @@ local function understand_one(s, now, context)
     return { tool = "answer_no", args = {} }
   end
   call = follow.again(s, now, context) or follow.values(bare, now, context)
-    or list.named(bare, now) or only_number(bare)
+    or list.named(bare, now)
     or add.fact(bare, now) or follow.past(bare, now)
   if call then
     return call
@@ -199,6 +208,30 @@ local function understand_one(s, now, context)
     call, question = add.plain(bare, now)
   end
   return call, question, read
+end
+
+-- "delete these: milk, eggs", or a task on each line behind it: the command, told of each.
+
+local split_these = text.splitter(lpeg.C(any(words.these)))
+local changes_tasks = changing + text.gap * any(words.complete)
+local MAX_HEAD = 120 -- bytes
+
+local function each_of_these(head, items, now, context)
+  head = text.trim_end(head, ":")
+  local before, _, behind = split_these(head)
+  if #head > MAX_HEAD or not before or not changes_tasks:match(head:lower()) then
+    return nil
+  end
+  local calls = {}
+  for i, item in ipairs(items) do
+    local named = item:find('"', 1, true) and item or '"' .. text.trim_end(item, ".") .. '"'
+    local call = understand_one(before .. " " .. named .. " " .. behind, now, context)
+    if not call or not call.tool or call.tool == "add_task" then
+      return nil
+    end
+    calls[i] = call
+  end
+  return calls[1] and calls
 end
 
 -- Answers to what the last answer asked.
@@ -270,6 +303,7 @@ local function answer_pending(s, now, pending, context)
   end
 end
 
+local is_heading = any({ "todo", "to do", "to-do" }) * P(":") ^ -1 * -1
 local question_like = any(words.question_starts)
 
 -- Nothing was understood: perhaps a task without an add in front of it.
@@ -321,6 +355,37 @@ end
 ---@field due table|nil        a civil time; time_only: its day was not said
 ---@field due_shift {count: number, unit: string}|nil  from the old due date on, else from now
 
+-- A heading and a task on each line behind it; nil for others.
+local function list_under_heading(commands, now, context)
+  local listed = #commands > 1 and without_bullet:match(commands[2])
+  if #commands < 2 or not (commands[1]:sub(-1) == ":" or listed) then
+    return nil
+  end
+  local items = {}
+  for i = 2, #commands do
+    items[i - 1] = without_bullet:match(commands[i]) or commands[i]
+  end
+  local calls = each_of_these(commands[1], items, now, context)
+  if calls then
+    return calls
+  end
+  local shared = add.heading(commands[1], now)
+  if not shared and not (listed and is_heading:match(commands[1]:lower())) then
+    return nil
+  end
+  calls = {}
+  for i, item in ipairs(items) do
+    local read = details.read(item, now)
+    if read.title == "" then
+      return nil
+    end
+    local call = add.call(read)
+    call.args = merged(shared, call.args)
+    calls[i] = call
+  end
+  return calls
+end
+
 -- Calls, or nil and a question to ask back.
 local function calls_of(message, context)
   if #message > MAX_BYTES then
@@ -341,7 +406,13 @@ local function calls_of(message, context)
   if #commands > MAX_COMMANDS then
     return nil, { kind = "unclear", text = answers.text("too_much", { count = MAX_COMMANDS }) }
   end
-  local calls, adding = {}, false
+  local calls, adding = list_under_heading(commands, now, context), false
+  local head, items = s:match("^([^:\n]+):%s*([^\n]+)$")
+  calls = calls or head and each_of_these(head, add.items(items), now, context)
+  if calls then
+    return calls
+  end
+  calls = {}
   for i, command in ipairs(commands) do
     local line = without_bullet:match(command)
     command = line or command

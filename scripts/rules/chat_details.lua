@@ -28,7 +28,8 @@ local tags = Ct(hash_tag) + Ct(at_tag)
     "tag it with", "labelled", "labeled", "and tag it", "and tag it as", "and tag it with",
     "with label",
     "with the label", "label" }) * (blank * S(":=")) ^ -1 * blank
-    * Ct(tag_word * (comma * #P("#") * tag_word) ^ 0)
+    * (Ct(tag_word * (comma * tag_word) ^ 0 * (both * tag_word) * #(blank * -1))
+      + Ct(tag_word * (comma * #P("#") * tag_word) ^ 0))
 -- In a title "tag" may be a word like any other ("price tag"): it needs a sign behind it.
 tags = -(any({ "tag", "label", "tags" }) * -(blank * S(":=#"))) * tags
 details.tag_list = blank * Ct(tag_word * ((both + space) * tag_word) ^ 0) * blank * -1
@@ -70,7 +71,9 @@ priority = priority + level_before_task
 details.level = blank * (any({ "a", "the", "to", "really", "very", "super", "now" }) * space) ^ -1
   * (level * (space * priority_word) ^ -1 + keyed(with_hyphen(words.priority))
     + keyed(words.priority_alone)) * blank * S(".!") ^ 0 * -1
-local urgent_first = text.leading(at_edge * #(blank * S(":!")))
+local urgent_first = text.leading(at_edge * blank * P(",") ^ -1 * blank * P("but") * #space
+  + at_edge * #(blank * S(":!,"))
+  + any({ "urgent", "urgently" }) * #(space * any(words.task_verbs)))
 local level_of = lpeg.P(blank * at_edge)
 
 local find = dates.finder(tags / function(list) return { kind = "tags", value = list,
@@ -110,6 +113,7 @@ local function join(pieces)
   for i, piece in ipairs(pieces) do
     if i > 1 and piece:find("%S") then
       piece = piece:match("^%s*[!?]+%s*$") or opening:match(piece)
+      piece = piece:find("^%s*[!?][!?]+%s*$") and "" or piece -- "asap!!" stresses the priority
       piece = title == "" and (leading_to(piece) or leading_and(piece)) or piece
     end
     piece = i < #pieces and clean_end(piece) or text.trim(piece)
@@ -130,9 +134,12 @@ local function without_stop(title)
   return title
 end
 
+-- What a voice puts in front.
+local hesitation = text.leading({ "uh", "um", "umm", "uhm", "uhh", "er", "erm", "hmm", "ah", "ehm" })
+
 local function clean_title(pieces)
   local title = without_stop(text.trim_end(join(pieces), ",;:"))
-  title = tail(title) or title
+  title = text.without(hesitation, tail(title) or title, 2)
   return text.unquote(title) or title
 end
 

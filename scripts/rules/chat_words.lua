@@ -304,6 +304,12 @@ chat_words.everything = {
   "all of the tasks", "every single task", "all of my todos", "every", "all of my", "all my",
   "all of the", "each", "the tasks", "todos", "my todos", "the entire list", "all todo items",
 }
+-- Of a command, in front of the tasks that it is about: "delete these: …".
+chat_words.these = {
+  "these", "these tasks", "the following", "the following tasks", "these items", "those tasks",
+  "the following items", "these todos", "the following todos", "all of these", "all these",
+  "all these tasks", "the tasks below", "these ones", "these things", "the ones below",
+}
 -- Words around a title that do not belong to it.
 chat_words.noise_before = {
   "the task for", "my task for", "the one with", "the one for", "the thing about",

@@ -290,6 +290,20 @@ chat_words.add_many = {
   "add all these", "add these to my list", "add these things", "add the following things",
   "put these on my list", "add following", "add each of these", "add separately",
 }
+-- What the heading of a list of new tasks is made of, beside a day; one of the nouns is in it.
+chat_words.heading_nouns = {
+  "tasks", "todos", "to-dos", "to dos", "things", "items", "errands", "chores", "reminders",
+  "todo list", "to-do list", "to do list", "task list", "jobs", "my list", "the list",
+}
+chat_words.heading_words = {
+  "tasks", "todos", "to-dos", "to dos", "things", "items", "errands", "chores", "todo", "to do",
+  "todo list", "to-do list", "to do list", "task list", "jobs", "list", "reminders",
+  "add", "create", "do", "get done", "my", "the", "these", "those", "following", "new", "some",
+  "more", "a few", "couple of", "a couple of", "two", "three", "four", "five", "six", "2", "3", "4",
+  "5", "6", "7", "8", "several", "here", "here is", "here are", "for", "i", "need", "have", "need to",
+  "have to", "must", "to", "be done", "should", "i've got", "got", "of", "is", "are", "on", "that",
+  "there are", "this is", "all", "of these", "want to",
+}
 -- How often is not said in a way that a calendar knows: asked about.
 chat_words.vague_repeats = {
   "twice a week", "twice per week", "two times a week", "three times a week", "four times a week",
