@@ -61,7 +61,8 @@ local controls = lpeg.Cs((lpeg.R("\1\8", "\11\12", "\14\31") / " " + lpeg.P("\0"
 -- Commands of one message.
 
 local command_start = text.gap * any(words.commands)
-local separator = lpeg.C(lpeg.S("\n;") ^ 1) + lpeg.S(",") ^ -1 * text.space
+local separator = lpeg.C(lpeg.S("\n;") ^ 1)
+  + P(",") * text.space * lpeg.C(any(words.comma_add) + any(words.comma_change)) + lpeg.S(",") ^ -1 * text.space
   * (lpeg.C(any(words.next_command)) + lpeg.C("and") * text.space
     * (P("then") * text.space) ^ -1 * #any(words.and_commands))
   + lpeg.P(".") * text.space * lpeg.C(lpeg.Cc("") * #any(words.commands))
@@ -70,6 +71,15 @@ local next_piece = lpeg.Ct(piece * lpeg.Cp())
 local changing = text.gap * (any(words.polite) * text.gap * lpeg.S(",") ^ -1 * text.gap) ^ 0
   * any(words.changing)
 local keeps_words = { ["then"] = true, ["and then"] = true, ["and after that"] = true }
+
+local opening_verb = text.gap * (any(words.polite) * text.gap) ^ 0
+  * (any(words.comma_add) * lpeg.Cc("add") + any(words.comma_change) * lpeg.Cc("change"))
+
+-- "buy milk, add sugar" is one task, "add milk, add sugar" two commands: both add, or both change.
+local function goes_on(before, mark)
+  local kind = opening_verb:match(mark)
+  return kind and kind == opening_verb:match(before:lower())
+end
 
 local function split(s)
   local lower = s:lower()
@@ -97,6 +107,9 @@ local function split(s)
         if not changing:match(lower, first) then
           glue, forced = s:sub(last, behind - 1), true
         end
+      elseif lower:sub(last, last) == "," and opening_verb:match(mark)
+        and not goes_on(result[#result], mark) then
+        glue, forced = s:sub(last, behind - 1), true
       elseif keeps_words[mark] then
         glue = s:sub(last, behind - 1)
       else
@@ -169,6 +182,7 @@ local function understand_one(s, now, context)
     return { tool = "talk", args = { kind = kind } }
   end
   local bare = strip(s)
+  bare = spelling.opening(bare) or bare
   local call = follow.correction(s, now, context)
   if call then
     return call
@@ -224,7 +238,7 @@ local function each_of_these(head, items, now, context)
   end
   local calls = {}
   for i, item in ipairs(items) do
-    local named = item:find('"', 1, true) and item or '"' .. text.trim_end(item, ".") .. '"'
+    local named = (item:find('"', 1, true) or item:find("^#?%d+$")) and item or '"' .. text.trim_end(item, ".") .. '"'
     local call = understand_one(before .. " " .. named .. " " .. behind, now, context)
     if not call or not call.tool or call.tool == "add_task" then
       return nil

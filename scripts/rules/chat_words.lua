@@ -412,6 +412,12 @@ chat_words.next_command = {
   "and add", "and also add", "and then add", "and remind me to", "and create a", "and show my",
   "and show me", "and list my", "and mark", "and then", "then", "and after that",
 }
+-- Behind a comma these begin the next command, where the one before began with one as well.
+chat_words.comma_add = { "add", "create", "remind me to" }
+chat_words.comma_change = {
+  "delete", "remove", "complete", "mark", "rename", "reschedule", "postpone", "untag", "reopen",
+  "check off", "tick off", "cross off",
+}
 -- What a sentence of its own begins with, behind a full stop or "then".
 chat_words.commands = {
   "undo", "uncheck", "tick off", "check off", "cross off", "snooze", "delay", "what's",

@@ -169,7 +169,7 @@ chat_words.articles = { "a", "an", "one", "another", "new", "more", "the", "this
   "extra", "additional", "quick", "small", "simple", "single", "personal" }
 chat_words.task_nouns = { "task", "todo", "to-do", "to do", "item", "entry", "job", "tasks",
   "todo item",
-  "list item", "thing", "to-do item" }
+  "list item", "thing", "to-do item", "taks", "tsak", "taask", "remidner", "reminder" }
 -- What is no title.
 chat_words.empty_titles = {
   "something", "a thing", "sth", "stuff", "a task", "task", "a new task", "new one", "another one",
