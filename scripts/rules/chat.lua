@@ -317,6 +317,9 @@ local function answer_pending(s, now, pending, context)
   end
 end
 
+-- "don't delete the report": nothing to do, and no task either.
+local refused = text.gap * any({ "don't", "do not", "never", "please don't", "you should not" })
+  * text.space * any(words.changing)
 local is_heading = any({ "todo", "to do", "to-do" }) * P(":") ^ -1 * -1
 local question_like = any(words.question_starts)
 
@@ -328,7 +331,7 @@ local function ask_whether_to_add(s, now)
     return UNCLEAR
   end
   local title = details.read(bare, now).title
-  if title == "" or polite(bare) == "" or #title > MAX_TITLE or bare:sub(-1) == "?"
+  if add.is_empty(title) or refused:match(bare:lower()) or polite(bare) == "" or #title > MAX_TITLE or bare:sub(-1) == "?"
     or question_like:match(bare:lower())
     or not bare:find("[%w\128-\255]") then
     return UNCLEAR

@@ -66,6 +66,13 @@ end
 
 local is_empty = text.any(words.empty_titles) * lpeg.S(" .!?") ^ 0 * -1
 
+---Whether a title says nothing: "something", "not".
+---@param title string
+---@return boolean
+function chat_add.is_empty(title)
+  return not title:find("[%w\128-\255]") or is_empty:match(title:lower()) ~= nil
+end
+
 local function ask_title(args)
   return { kind = "title", text = answers.text("which_title"), args = args or {} }
 end
@@ -90,7 +97,7 @@ local function new_task(s, now, make)
     end
   end
   local read = details.read(s, now)
-  if not read.title:find("[%w\128-\255]") or is_empty:match(read.title:lower()) then
+  if chat_add.is_empty(read.title) then
     local call = make(read)
     call.args.title = nil
     return nil, ask_title(call.args)
@@ -130,7 +137,7 @@ local function understand_put(s, now)
   local last = read.pieces[1]
   local bare = { title = text.trim(last), args = read.args }
   local before = list_tail(bare.title)
-  if before and before ~= "" then
+  if before and not chat_add.is_empty(before) then
     read.title = text.unquote(before) or before
     return chat_add.call(read)
   end
@@ -384,7 +391,7 @@ end
 ---@param read chat_details.Details
 ---@return table|nil call
 function chat_add.quick(read)
-  if not read.marked or read.title == "" or questions:match(read.places.line:lower()) then
+  if not read.marked or chat_add.is_empty(read.title) or questions:match(read.places.line:lower()) then
     return nil
   end
   -- "in 10 minutes remind me to check the oven"

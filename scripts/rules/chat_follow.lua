@@ -2,6 +2,7 @@
 -- "and the report too"; and small talk, which asks for nothing.
 local lpeg = require("lpeg")
 local chat_add = require("rules.chat_add")
+local dates = require("rules.chat_dates")
 local details = require("rules.chat_details")
 local target = require("rules.chat_target")
 local text = require("rules.chat_text")
@@ -16,7 +17,7 @@ local any, leading, trailing = text.any, text.leading, text.trailing
 -- Longer texts are none of these: bytes.
 local MAX_TALK, MAX_FOLLOW = 120, 300
 
-local gap = S(" !.,?;:)(-") ^ 0
+local gap = (S(" !.,?;:)(-") + text.emoji - (lpeg.P("👍") + "👎")) ^ 0
 
 -- Nothing but the phrases, one after the other; what stands beside them may be in `more`.
 local function only(phrases, more)
@@ -34,7 +35,7 @@ end
 
 local polite_words = { "please", "pls", "plz", "thanks", "thank you", "then", "now", "just", "oh",
   "ok",
-  "okay", "sorry", "can you", "could you", "and", "hey", "i", "ah", "well", "um" }
+  "okay", "wait", "no", "ugh", "argh", "nooo", "sorry", "can you", "could you", "and", "hey", "i", "ah", "well", "um" }
 follow.is_yes = only(words.yes, { "all of them", "them", "it", "them all", "both", "both of them",
   "please", "thanks", "thank you", "now", "then", "oh", "and", "all" })
 follow.is_no = only(words.no, { "please", "thanks", "thank you", "now", "then", "oh", "all",
@@ -64,6 +65,8 @@ follow.is_all = only({ "all", "all of them", "both", "both of them", "all of tho
   "those", "all please", "them" }, { "please", "of", "yes" })
 
 local help_opening = text.gap * any(words.help_openings)
+  + text.gap * any(words.able) * text.space * any(words.able_to) * text.space
+    * any(words.able_objects) * S(" ?!.") ^ 0 * -1
 
 ---@param s string
 ---@return boolean  "how do i add a task?"
@@ -96,14 +99,40 @@ end
 -- Corrections.
 
 local correction = leading(words.corrections)
-local instead = trailing({ "instead", "please", "then", "rather", "actually", "better" })
-
 local function last_call(changes)
   if changes.status == "completed" and next(changes, next(changes)) == nil then
     return { tool = "complete_task", args = { match = { last = true } } }
   end
   return { tool = "update_task", args = { match = { last = true }, changes = changes } }
 end
+
+local not_that = text.splitter(lpeg.C(any({ "not", "instead of", "rather than" })))
+local said_wrong = leading(words.said_wrong)
+local another_one = any({ "the other", "other", "another", "to", "the first", "the second" })
+local later, sooner = trailing({ "later", "after that" }), trailing({ "earlier", "sooner" })
+
+-- "half an hour later": from where the task is, not from now.
+local function shift_of(s)
+  local after, before = later(s), sooner(s)
+  local amount, left = dates.leading_amount(after or before or "")
+  return amount and left == ""
+    and { due_shift = { count = amount[1] * (after and 1 or -1), unit = amount[2] } } or nil
+end
+
+-- "i meant buy oat milk": another title for what was added.
+local function other_title(s, now)
+  local rest = text.without(correction, s, 2)
+  rest = said_wrong(s) or said_wrong(rest)
+  if not rest or rest == "" or another_one:match(rest:lower()) then
+    return nil
+  end
+  local read = details.read(rest, now)
+  local changes = values.from_details(read)
+  changes.title = read.title
+  return read.title ~= "" and last_call(changes) or nil
+end
+
+local instead = trailing({ "instead", "please", "then", "rather", "actually", "better" })
 
 ---"actually tomorrow", "no, friday", "urgent": new values for the task of the last answer.
 ---@param s string
@@ -124,10 +153,13 @@ function follow.correction(s, now, context)
   if not corrected and tool ~= "add_task" and tool ~= "update_task" then
     return nil
   end
-  local changes = values.read(rest, now)
+  local wanted, _, old = not_that(rest)
+  wanted = wanted and wanted ~= "" and values.read(old, now) and wanted or rest
+  local changes = shift_of(wanted) or values.read(wanted, now)
   if changes and not (changes.status and not corrected) then
     return last_call(changes)
   end
+  return tool == "add_task" and other_title(s, now) or nil
 end
 
 ---A message that is nothing but values, where nothing else fits.
@@ -180,7 +212,10 @@ local past_opening = leading(words.past_openings)
 local past = text.gap * past_verb * lpeg.Cp()
 
 -- "gas bill paid"
-local participles = {}
+local participles, tells_more = {}, {}
+for _, verb in ipairs(words.past_only) do
+  tells_more[verb] = true
+end
 for verb in pairs(words.past) do
   participles[#participles + 1] = verb
 end
@@ -188,6 +223,10 @@ local done_behind = trailing(participles)
 local auxiliary = trailing({ "has been", "have been", "was", "were", "is", "are", "got",
   "is already",
   "has already been", "is now", "are now", "finally got", "already", "is all", "has finally been" })
+
+local pronoun = trailing({ "it", "them", "him", "her", "that" })
+local and_more = text.splitter(lpeg.C(text.any({ "and", "and then", "and also" }))
+  * text.space * #((any({ "i", "i've", "i have", "also" }) * text.space) ^ -1 * past_verb / 0))
 
 ---"paid the rent": the task "pay the rent" is done.
 ---@param s string
@@ -197,8 +236,9 @@ function follow.past(s, now)
   if #s > MAX_FOLLOW or s:sub(-1) == "?" then
     return nil
   end
-  local thing = done_behind(s)
-  thing = thing and auxiliary(thing) or thing
+  local thing, participle = done_behind(s)
+  local passive = thing and auxiliary(thing)
+  thing = passive or not tells_more[participle] and thing -- "mom called" is not done
   if thing and thing ~= "" and not starts_command:match(s:lower()) and not details.read(s,
     now).marked
   then
@@ -214,9 +254,15 @@ function follow.past(s, now)
   if read.found.time or read.args.priority or read.args.tags or read.found.recurrence then
     return nil
   end
-  local match = target.match(verb .. " " .. what)
-  match.text = rest
-  return { tool = "complete_task", args = { match = match } }
+  local first, _, second = and_more(what)
+  local more = first and first ~= "" and not pronoun(second) and follow.past(second, now)
+  local match = target.match(verb .. " " .. (more and first or what))
+  match.text = more and rest:sub(1, behind - 1) .. first or rest
+  local call = { tool = "complete_task", args = { match = match } }
+  if not more then
+    return call
+  end
+  return more.tool and { call, more } or { call, unpack(more) }
 end
 
 return follow

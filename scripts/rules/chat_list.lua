@@ -57,6 +57,13 @@ local period = keyed({ this_week = { "this week", "the week", "this week's", "we
 local in_days = (any({ "in", "within", "for", "over" }) * space) ^ -1 * (P("the") * space) ^ -1
     * any({ "next", "coming", "following" }) * space * days.amount
   + any({ "within", "in less than" }) * space * days.amount
+-- "the next hour"
+local in_next = (any({ "in", "within", "for", "over" }) * space) ^ -1 * (P("the") * space) ^ -1
+  * any({ "next", "coming", "following" }) * space * keyed({ hour = { "hour" },
+    day = { "day" } }) / function(unit) return { 1, unit } end
+-- Behind a day, of which all is listed.
+local part_of_day = space * (any({ "in the" }) * space) ^ -1
+  * any({ "morning", "afternoon", "evening", "night", "lunchtime" })
 local due_word = any({ "due", "for", "on", "from", "with a due date", "due date", "that are due",
   "scheduled for",
   "scheduled", "planned for", "planned", "due on", "due in", "with due date", "in", "due for",
@@ -73,13 +80,15 @@ local sort_word = keyed({ newest = { "newest", "latest", "most recent", "newest 
   oldest = { "oldest", "oldest first" }, alphabetical = { "alphabetically",
     "in alphabetical order" },
   first_due = { "due next", "due first", "most urgent first", "next up", "up next" } })
+-- "the last 3 tasks" are those added last.
+local recent = any({ "last" }) * space * (C(R("09") ^ 1) * -R("az") / tonumber)
 local limit = C(R("09") ^ 1) * #(space * any({ "most recent", "newest", "latest", "oldest", "next",
   "tasks",
     "most urgent", "most important", "items", "todos", "highest", "top" })) / tonumber
-  + any({ "top", "first", "last" }) * space * C(R("09") ^ 1) * -R("az") / tonumber
+  + any({ "top", "first" }) * space * C(R("09") ^ 1) * -R("az") / tonumber
 
 local TOKENS = token("filler", any(words.list_names)) + token("search", search) + token("limit",
-  limit) + token("no_date",
+  limit) + token("recent", recent) + token("no_date",
   any(words.no_date))
   + token("tag", tag) + token("sort", sort)
   + token("before", any({ "due before", "before", "until", "till", "up to", "earlier than" })
@@ -88,8 +97,10 @@ local TOKENS = token("filler", any(words.list_names)) + token("search", search) 
   + token("after", any({ "due after", "after", "since", "later than", "due from",
   "due after" }) * space
   * day)
-  + token("month", month) + token("in_days", due * in_days) + token("period", due * period)
-  + token("day", due * day) + token("order", sort_word)
+  + token("range", any({ "between", "from" }) * space * day * space
+    * any({ "and", "to", "until", "till", "through" }) * space * day)
+  + token("month", month) + token("in_days", due * (in_days + in_next)) + token("period", due * period)
+  + token("day", due * day * part_of_day ^ -1) + token("order", sort_word)
   + token("overdue", any(words.overdue))
   + token("priority", priority) + token("recurring", any(words.recurring))
   + token("status", keyed(words.status)) + token("tag", tag_behind)
@@ -156,6 +167,10 @@ local APPLY = {
   search = function(filter, value) filter.search = text.unquote(text.trim(value))
     or text.trim(value) end,
   limit = function(filter, value) filter.limit = math.max(1, math.min(value, 100)) end,
+  recent = function(filter, value)
+    filter.limit = math.max(1, math.min(value, 100))
+    filter.sort, filter.order = filter.sort or "created_at", filter.order or "desc"
+  end,
   no_date = function(filter) filter.has_due_date = false end,
   tag = function(filter, value)
     filter.tags = filter.tags or {}
@@ -181,8 +196,19 @@ local APPLY = {
     local date = day_of(value, now)
     filter.due_after = date and midnight(date, 1)
   end,
+  range = function(filter, value, now, found)
+    local first, last = day_of(value, now), day_of(found[3], now)
+    if first and last then
+      filter.due_after, filter.due_before = midnight(first), midnight(last, 1)
+    end
+  end,
   in_days = function(filter, value, now)
     local last = civil.add(now, value[1], value[2])
+    if value[2] == "hour" or value[2] == "minute" then
+      last.sec = nil
+      filter.due_before = last
+      return
+    end
     filter.due_after, filter.due_before = midnight(now), midnight(last, 1)
   end,
   month = function(filter, value, now)
@@ -244,7 +270,7 @@ function list.filter(s, now, whole)
       if kind == "search" then
         value = s:sub(place - #value, place - 1)
       end
-      APPLY[kind](filter, value, now)
+      APPLY[kind](filter, value, now, found)
       local phrase = lower:sub(at, place - 1)
       many = many or plural:match(phrase) ~= nil
       named = named or kind ~= "filler" or plural:match(phrase) ~= nil
@@ -264,7 +290,11 @@ end
 -- Longer texts are no filters.
 local MAX_FILTER = 300
 
-local show, ask = text.leading(words.show), text.leading(words.ask)
+local in_title = text.trailing({ "in the name", "in the title", "in its name", "in its title",
+  "in it", "in them", "in the description", "somewhere in it" })
+local show, ask = text.leading(words.show), text.leading(any(words.ask)
+  -- "read tomorrow evening" is something to do.
+  + P("read") * #(space * any({ "my", "the", "all", "out", "today's", "tomorrow's", "tasks" })))
 local search_for = text.leading(words.search)
 
 -- Words that mean nothing as a filter are words to search for.
@@ -300,6 +330,7 @@ function list.understand(s, now)
   s = text.trim_end(s, "?")
   local rest, verb = search_for(s)
   if rest and rest ~= "" then
+    rest = in_title(rest) or rest
     if text.unquote(rest) then
       return with_search({}, rest)
     end

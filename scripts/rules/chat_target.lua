@@ -43,6 +43,23 @@ function target.number(s)
   return number:match(lower)
 end
 
+local number_range = number_words ^ -1 * one_number * text.gap
+  * (P("-") + any({ "to", "through", "thru", "till", "until" })) * text.gap * one_number * -1
+local MAX_RANGE = 50
+
+-- "1 to 3", "tasks 2-5"
+local function range_of(s)
+  local first, last = number_range:match(s)
+  if not first or not last or last <= first or last - first >= MAX_RANGE then
+    return nil
+  end
+  local numbers = {}
+  for n = first, last do
+    numbers[#numbers + 1] = n
+  end
+  return numbers
+end
+
 ---Places in a list: "1 and 3", "the first two".
 ---@param s string
 ---@return integer[]|nil
@@ -53,7 +70,7 @@ function target.numbers(s)
   local lower = text.trim_end(s:lower(), ".!")
   local count = first_few:match(lower)
   if not count or count < 2 then
-    return several_numbers:match(lower)
+    return several_numbers:match(lower) or range_of(lower)
   end
   local numbers = {}
   for i = 1, count do

@@ -14,6 +14,28 @@ local MAX_VALUE = 300
 
 local keyed, trailing = text.keyed, text.trailing
 
+local split_and = text.splitter(lpeg.C(text.any({ "and" }) + ","))
+
+-- "high and due tomorrow": two that are told beside each other.
+local function two_of(s, now)
+  local before, _, behind = split_and(s)
+  if not before or before == "" or behind == "" then
+    return nil
+  end
+  local first = values.read(before, now)
+  local second = first and values.read(behind, now)
+  if not second then
+    return nil
+  end
+  for name, value in pairs(second) do
+    if first[name] ~= nil then
+      return nil
+    end
+    first[name] = value
+  end
+  return first
+end
+
 ---The changes that the phrases in a text mean; nil when it says anything else as well.
 ---@param s string
 ---@param now table
@@ -33,7 +55,10 @@ function values.read(s, now)
   local read = details.read(s, now)
   if read.marked and (read.title == "" or values.status(read.title)) then
     return values.from_details(read)
+  elseif s:find("^[Tt]he %d") or s:find("^%d+%a%a$") then
+    return values.read("on " .. s, now) -- "the 4th"
   end
+  return two_of(s, now)
 end
 
 local status_word = keyed({ completed = words.status.completed,

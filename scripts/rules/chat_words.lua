@@ -83,7 +83,7 @@ chat_words.ask = {
   "tell me about",
   "tell me what's", "tell me what is", "i want to see", "what do i still have", "do i still have",
   "what i have", "who", "when", "am i", "did i miss", "have i", "what have i still got", "did i",
-  "check on", "how much", "read",
+  "check on", "how much",
   "how's", "look at", "fetch",
 }
 -- A message that begins so, and names nothing but filters, asks for a list.
@@ -375,7 +375,7 @@ chat_words.status = {
   active = { "active", "unfinished", "incomplete", "not done", "not completed", "not finished",
     "left to do", "still to do", "outstanding", "remaining", "left", "undone", "uncompleted",
     "still open", "open", "unresolved",
-    "still have", "not complete", "not yet done", "haven't done", "have not done", "haven't finished" },
+    "still have", "i still have", "not complete", "not yet done", "haven't done", "have not done", "haven't finished" },
 }
 chat_words.overdue = {
   "late with", "behind with", "behind schedule", "that i missed", "i missed", "i've missed",

@@ -172,6 +172,7 @@ chat_words.task_nouns = { "task", "todo", "to-do", "to do", "item", "entry", "jo
   "list item", "thing", "to-do item", "taks", "tsak", "taask", "remidner", "reminder" }
 -- What is no title.
 chat_words.empty_titles = {
+  "not", "no", "yes", "have been", "instead", "rather", "better", "then", "or", "and", "but",
   "something", "a thing", "sth", "stuff", "a task", "task", "a new task", "new one", "another one",
   "another", "one more", "an item", "item", "todo", "a todo", "it", "this", "that", "a reminder",
   "reminder", "tasks", "some tasks", "something to my list", "some things", "things", "an entry",
@@ -263,6 +264,12 @@ chat_words.past = {
   changed = "change", checked = "check", scheduled = "schedule", printed = "print", locked = "lock",
   thanked = "thank", discussed = "discuss", presented = "present", shoveled = "shovel",
   mopped = "mop", hung = "hang", swam = "swim", jogged = "jog",
+}
+-- Behind what they are said of these tell what it did: "mom called".
+chat_words.past_only = {
+  "called", "phoned", "rang", "replied", "responded", "answered", "texted", "messaged", "asked",
+  "thanked", "talked", "spoke", "met", "went", "ran", "ate", "swam", "wrote", "took", "gave",
+  "chose", "jogged", "exercised", "studied", "decided", "helped",
 }
 -- Before those.
 chat_words.past_openings = {

@@ -18,6 +18,15 @@ chat_words.help_openings = {
   "can you explain how", "explain how", "what's the command", "what is the command", "help with",
   "is there a way to", "is it possible to",
 }
+-- "can you delete tasks?": what is asked of them without naming one.
+chat_words.able = { "can you", "can i", "could you", "do you", "are you able to", "could i",
+  "am i able to", "is it possible to" }
+chat_words.able_to = { "add", "create", "delete", "remove", "complete", "rename", "change", "edit",
+  "update", "move", "reschedule", "tag", "mark", "set", "undo", "snooze", "postpone", "prioritize",
+  "repeat", "remind", "send", "share" }
+chat_words.able_objects = { "tasks", "todos", "things", "reminders", "items", "a task", "deadlines",
+  "due dates", "priorities", "tags", "recurring tasks", "repeating tasks", "me", "reminders too",
+  "things as done", "tasks as done", "notes", "emails", "deleted tasks" }
 -- Said instead of something, or beside it.
 chat_words.talk = {
   hello = { "hi", "hello", "hey", "good morning", "good evening", "good afternoon", "hi there",
@@ -122,12 +131,17 @@ chat_words.undo = {
   "i didn't want that", "i didn't want to do that", "i didn't want to delete that",
   "i didn't mean to delete that", "i didn't mean to delete it", "didn't mean to do that",
 }
+-- What follows these is what should have been added.
+chat_words.said_wrong = { "i meant", "i mean", "i meant to say", "sorry i meant", "no i meant",
+  "i said", "it should be called", "it should say", "it should have been", "should have been" }
 -- A message that begins so, with nothing but a date or a priority behind it, puts the last one
 -- right.
 chat_words.corrections = {
   "actually", "no", "i meant", "i mean", "sorry", "make that", "make it", "rather", "wait",
   "no wait", "better", "or rather", "correction", "not today", "change it to", "change that to",
   "oh", "oops", "sorry i meant", "no i meant", "actually make it", "actually no", "ah", "hmm",
+  "should have been", "it should have been", "that should have been", "it was supposed to be",
+  "that was supposed to be", "supposed to be", "it's supposed to be",
   "i said", "it should be", "should be", "that should be", "it's", "for", "nope", "ok", "and", "um",
   "let's say", "let's make it", "say", "at", "make it for", "move it to", "but",
 }
