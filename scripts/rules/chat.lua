@@ -16,6 +16,7 @@ local add = require("rules.chat_add")
 local answers = require("rules.chat_answers")
 local change = require("rules.chat_change")
 local civil = require("rules.civil")
+local commands = require("rules.chat_commands")
 local dates = require("rules.chat_dates")
 local details = require("rules.chat_details")
 local follow = require("rules.chat_follow")
@@ -43,107 +44,11 @@ local UNCLEAR = { kind = "unclear", text = answers.text("unclear") }
 local P = lpeg.P
 local any, leading = text.any, text.leading
 
--- "no, delete it": what is said in front of a command, and is none.
-local command_follows = lpeg.S(" \t,.!-") ^ 1 * (any(words.commands) + any(words.show)
-  + any(words.remind_to))
-local polite = leading(any(words.polite) + any(words.polite_before_command) * #command_follows)
-local closing = text.trailing(words.closing)
 local remind_mark, remind_to = leading(words.remind), leading(words.remind_to)
 local starts_done = P("\226\156\147") + "\226\156\148" + "\226\156\133" + "\226\152\145"
-local bullet = lpeg.S("-*+") * lpeg.S(" \t") ^ 1 + "\226\128\162" * lpeg.S(" \t") ^ 0
-  + lpeg.P("[") * lpeg.S(" xX") * "]" * lpeg.S(" \t") ^ 0
-  + lpeg.R("09") * lpeg.R("09") ^ -1 * lpeg.S(".)") * lpeg.S(" \t") ^ 1
-local without_bullet = text.gap * bullet ^ 1 * lpeg.C(lpeg.P(1) ^ 0)
 local controls = lpeg.Cs((lpeg.R("\1\8", "\11\12", "\14\31") / " " + lpeg.P("\0") / " "
   + lpeg.P("\127") / " " + lpeg.P("\194\160") / " " + lpeg.P("\r\n") / "\n" + lpeg.P("\r") / "\n"
   + 1) ^ 0)
-
--- Commands of one message.
-
-local command_start = text.gap * any(words.commands)
-local separator = lpeg.C(lpeg.S("\n;") ^ 1)
-  + P(",") * text.space * lpeg.C(any(words.comma_add) + any(words.comma_change)) + lpeg.S(",") ^ -1 * text.space
-  * (lpeg.C(any(words.next_command)) + lpeg.C("and") * text.space
-    * (P("then") * text.space) ^ -1 * #any(words.and_commands))
-  + lpeg.P(".") * text.space * lpeg.C(lpeg.Cc("") * #any(words.commands))
-local piece = lpeg.Cp() * (text.quoted + (1 - separator)) ^ 0 * lpeg.Cp() * separator ^ -1
-local next_piece = lpeg.Ct(piece * lpeg.Cp())
-local changing = text.gap * (any(words.polite) * text.gap * lpeg.S(",") ^ -1 * text.gap) ^ 0
-  * any(words.changing)
-local keeps_words = { ["then"] = true, ["and then"] = true, ["and after that"] = true }
-
-local opening_verb = text.gap * (any(words.polite) * text.gap) ^ 0
-  * (any(words.comma_add) * lpeg.Cc("add") + any(words.comma_change) * lpeg.Cc("change"))
-
--- "buy milk, add sugar" is one task, "add milk, add sugar" two commands: both add, or both change.
-local function goes_on(before, mark)
-  local kind = opening_verb:match(mark)
-  return kind and kind == opening_verb:match(before:lower())
-end
-
-local function split(s)
-  local lower = s:lower()
-  local result, glue, forced = {}, nil, false
-  local at = 1
-  while at <= #s do
-    local found = next_piece:match(lower, at)
-    local first, last = found[1], found[2]
-    at = found[#found]
-    local mark = type(found[3]) == "string" and found[3] or nil
-    local part = s:sub(first, last - 1)
-    if glue and (forced or not command_start:match(lower, first)) then
-      result[#result] = result[#result] .. glue .. part
-    else
-      if #result > 0 and result.words then
-        part = result.words .. " " .. part
-      end
-      result[#result + 1] = part
-    end
-    glue, forced, result.words = nil, false, nil
-    if mark and mark:find("%a") then
-      local behind = found[#found]
-      if mark == "and" then
-        -- "wash and remove stains" is one task, "complete gym and delete it" two commands.
-        if not changing:match(lower, first) then
-          glue, forced = s:sub(last, behind - 1), true
-        end
-      elseif lower:sub(last, last) == "," and opening_verb:match(mark)
-        and not goes_on(result[#result], mark) then
-        glue, forced = s:sub(last, behind - 1), true
-      elseif keeps_words[mark] then
-        glue = s:sub(last, behind - 1)
-      else
-        -- The words that ended this command begin the next one.
-        result.words = mark:gsub("^and%s+", "")
-      end
-    end
-  end
-  local commands = {}
-  for _, part in ipairs(result) do
-    part = text.trim(part)
-    if part ~= "" and (#result == 1 or polite(part) ~= "") then
-      commands[#commands + 1] = part
-    end
-  end
-  return commands
-end
-
-local function strip(s)
-  local asked
-  s, asked = text.without(polite, text.trim(s), 5)
-  -- "Can you add …?" asks politely; its question mark is no part of a title.
-  s = asked and text.trim_end(s, "?") or s
-  local bare = text.before_emoji(s)
-  s = bare and closing(text.trim_end(bare, ".!")) and bare or s
-  for _ = 1, 3 do
-    local rest = closing(text.trim_end(s, ".!"))
-    if not rest or rest == "" then
-      break
-    end
-    s = asked and text.trim_end(rest, "?") or rest
-  end
-  return s
-end
 
 -- A task of the list that was shown last: "the second one".
 local function only_number(s)
@@ -166,7 +71,7 @@ local function understand_command(bare, now)
   if call and not (verb and target.is_title(verb, bare:sub(#verb + 1), now)) then
     return call
   end
-  return not command_start:match(bare:lower()) and list.bare(bare, now)
+  return not commands.starts(bare) and list.bare(bare, now)
     or add.put(bare, now) or change.understand(bare, now)
 end
 
@@ -181,7 +86,7 @@ local function understand_one(s, now, context)
   if kind then
     return { tool = "talk", args = { kind = kind } }
   end
-  local bare = strip(s)
+  local bare = commands.strip(s)
   bare = spelling.opening(bare) or bare
   local call = follow.correction(s, now, context)
   if call then
@@ -227,18 +132,20 @@ end
 -- "delete these: milk, eggs", or a task on each line behind it: the command, told of each.
 
 local split_these = text.splitter(lpeg.C(any(words.these)))
-local changes_tasks = changing + text.gap * any(words.complete)
+local completes = text.gap * any(words.complete)
 local MAX_HEAD = 120 -- bytes
 
 local function each_of_these(head, items, now, context)
   head = text.trim_end(head, ":")
   local before, _, behind = split_these(head)
-  if #head > MAX_HEAD or not before or not changes_tasks:match(head:lower()) then
+  if #head > MAX_HEAD or #items > MAX_COMMANDS or not before
+    or not (commands.changes(head) or completes:match(head:lower())) then
     return nil
   end
   local calls = {}
   for i, item in ipairs(items) do
-    local named = (item:find('"', 1, true) or item:find("^#?%d+$")) and item or '"' .. text.trim_end(item, ".") .. '"'
+    local bare = item:find('"', 1, true) or item:find("^#?%d+$")
+    local named = bare and item or '"' .. text.trim_end(item, ".") .. '"'
     local call = understand_one(before .. " " .. named .. " " .. behind, now, context)
     if not call or not call.tool or call.tool == "add_task" then
       return nil
@@ -251,7 +158,7 @@ end
 -- Answers to what the last answer asked.
 
 local function answer_pick(s)
-  local n = target.number(strip(s))
+  local n = target.number(commands.strip(s))
   if n then
     return { tool = "pick", args = { number = n } }
   elseif follow.is_all(s) then
@@ -271,7 +178,7 @@ local function merged(args, more)
 end
 
 local function answer_title(s, now, pending, context)
-  if command_start:match(s:lower()) or list.understand(s, now) or list.bare(s, now) then
+  if commands.starts(s) or list.understand(s, now) or list.bare(s, now) then
     local call, question = understand_one(s, now, context)
     if call or question then
       return call, question
@@ -285,9 +192,9 @@ end
 
 -- "mondays and thursdays": how often the new task comes.
 local function answer_repeat(s, now, pending)
-  local found = dates.only(strip(s), now) or dates.only("every " .. strip(s), now)
+  local found = dates.only(commands.strip(s), now) or dates.only("every " .. commands.strip(s), now)
   if found and not found.recurrence then
-    found = dates.only("every " .. strip(s), now)
+    found = dates.only("every " .. commands.strip(s), now)
   end
   if found and found.recurrence then
     local args = merged(pending.args, { recurrence_rule = dates.rule(found) })
@@ -325,13 +232,14 @@ local question_like = any(words.question_starts)
 
 -- Nothing was understood: perhaps a task without an add in front of it.
 local function ask_whether_to_add(s, now)
-  local bare = strip(s)
+  local bare = commands.strip(s)
   local _, count = bare:gsub("%S+", "")
   if count > MAX_TITLE_WORDS then
     return UNCLEAR
   end
   local title = details.read(bare, now).title
-  if add.is_empty(title) or refused:match(bare:lower()) or polite(bare) == "" or #title > MAX_TITLE or bare:sub(-1) == "?"
+  if add.is_empty(title) or refused:match(bare:lower()) or commands.polite(bare) == ""
+    or #title > MAX_TITLE or bare:sub(-1) == "?"
     or question_like:match(bare:lower())
     or not bare:find("[%w\128-\255]") then
     return UNCLEAR
@@ -342,7 +250,8 @@ end
 
 local function pick_by_words(s, pending)
   if pending and pending.kind == "pick" then
-    return { tool = "pick", args = { words = target.match(strip(s)).words or strip(s) } }
+    local said = commands.strip(s)
+    return { tool = "pick", args = { words = target.match(said).words or said } }
   end
 end
 
@@ -373,21 +282,21 @@ end
 ---@field due_shift {count: number, unit: string}|nil  from the old due date on, else from now
 
 -- A heading and a task on each line behind it; nil for others.
-local function list_under_heading(commands, now, context)
-  local listed = #commands > 1 and without_bullet:match(commands[2])
-  if #commands < 2 or not (commands[1]:sub(-1) == ":" or listed) then
+local function list_under_heading(parts, now, context)
+  local listed = #parts > 1 and commands.without_bullet(parts[2])
+  if #parts < 2 or not (parts[1]:sub(-1) == ":" or listed) then
     return nil
   end
   local items = {}
-  for i = 2, #commands do
-    items[i - 1] = without_bullet:match(commands[i]) or commands[i]
+  for i = 2, #parts do
+    items[i - 1] = commands.without_bullet(parts[i]) or parts[i]
   end
-  local calls = each_of_these(commands[1], items, now, context)
+  local calls = each_of_these(parts[1], items, now, context)
   if calls then
     return calls
   end
-  local shared = add.heading(commands[1], now)
-  if not shared and not (listed and is_heading:match(commands[1]:lower())) then
+  local shared = add.heading(parts[1], now)
+  if not shared and not (listed and is_heading:match(parts[1]:lower())) then
     return nil
   end
   calls = {}
@@ -396,9 +305,7 @@ local function list_under_heading(commands, now, context)
     if read.title == "" then
       return nil
     end
-    local call = add.call(read)
-    call.args = merged(shared, call.args)
-    calls[i] = call
+    calls[i] = add.shared_call(read, shared)
   end
   return calls
 end
@@ -416,25 +323,25 @@ local function calls_of(message, context)
   if pending then
     local call, question = answer_pending(s, now, pending, context)
     if call or question then
-      return call and { call }, question
+      return call and (call.tool and { call } or call), question
     end
   end
-  local commands = split(s)
-  if #commands > MAX_COMMANDS then
+  local parts = commands.split(s)
+  if #parts > MAX_COMMANDS then
     return nil, { kind = "unclear", text = answers.text("too_much", { count = MAX_COMMANDS }) }
   end
-  local calls, adding = list_under_heading(commands, now, context), false
+  local calls, adding = list_under_heading(parts, now, context), false
   local head, items = s:match("^([^:\n]+):%s*([^\n]+)$")
   calls = calls or head and each_of_these(head, add.items(items), now, context)
   if calls then
     return calls
   end
   calls = {}
-  for i, command in ipairs(commands) do
-    local line = without_bullet:match(command)
+  for i, command in ipairs(parts) do
+    local line = commands.without_bullet(command)
     command = line or command
     local call, question, read = understand_one(command, now, context)
-    if question and #commands > i then
+    if question and #parts > i then
       adding = true
     elseif question and #calls == 0 then
       return nil, question
@@ -452,12 +359,12 @@ local function calls_of(message, context)
       if picked then
         return { picked }
       end
-      local mended = spelling.mend(strip(command))
+      local mended = spelling.mend(commands.strip(command))
       call = mended and understand_one(mended, now, context)
       if call then
         return call.tool and { call } or call
       end
-      return nil, ask_whether_to_add(#commands > 1 and command or s, now)
+      return nil, ask_whether_to_add(#parts > 1 and command or s, now)
     end
   end
   if #calls == 0 then

@@ -291,6 +291,26 @@ function chat_add.items(s)
   return list
 end
 
+---A task of a list, with what is said of all of them: a time of its own is one on their day.
+---@param read chat_details.Details
+---@param shared table|nil  arguments
+---@return table call  add_task
+function chat_add.shared_call(read, shared)
+  local call = chat_add.call(read)
+  local args = call.args
+  for name, value in pairs(shared or {}) do
+    if args[name] == nil then
+      args[name] = value
+    end
+  end
+  local day = shared and shared.due
+  if day and not day.hour and args.due ~= day and not read.found.day and read.found.time then
+    args.due = { year = day.year, month = day.month, day = day.day, hour = args.due.hour,
+      min = args.due.min }
+  end
+  return call
+end
+
 local function each_call(list, shared, now)
   local calls = {}
   for i, one in ipairs(list) do
@@ -298,11 +318,7 @@ local function each_call(list, shared, now)
     if read.title == "" or #calls == MAX_MANY then
       return nil
     end
-    local call = chat_add.call(read)
-    for name, value in pairs(shared or {}) do
-      call.args[name] = call.args[name] or value
-    end
-    calls[i] = call
+    calls[i] = chat_add.shared_call(read, shared)
   end
   return calls
 end
@@ -391,7 +407,8 @@ end
 ---@param read chat_details.Details
 ---@return table|nil call
 function chat_add.quick(read)
-  if not read.marked or chat_add.is_empty(read.title) or questions:match(read.places.line:lower()) then
+  if not read.marked or chat_add.is_empty(read.title)
+    or questions:match(read.places.line:lower()) then
     return nil
   end
   -- "in 10 minutes remind me to check the oven"

@@ -133,7 +133,8 @@ local minutes_to = (minute_word + two * (space * any({ "minutes", "mins", "min" 
     return min < 60 and min > 0 and loose(hour == 1 and 12 or hour - 1, 60 - min)
   end
 -- A bare number is a time only behind "at" and the like, and where no title goes on ("at 5 Guys").
-local bare = half_hour + minutes_to + hour_number * part_tail / function(hour, part) return in_part(hour, 0, part) end
+local bare = half_hour + minutes_to
+  + hour_number * part_tail / function(hour, part) return in_part(hour, 0, part) end
   + hour_number * #(follows + space * any(words.after_hour)) / function(hour) return loose(hour,
   0) end
 local named = keyed({ noon = 12, midday = 12, midnight = 0, noonish = 12, ["noon-ish"] = 12,

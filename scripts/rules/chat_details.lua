@@ -135,7 +135,8 @@ local function without_stop(title)
 end
 
 -- What a voice puts in front.
-local hesitation = text.leading({ "uh", "um", "umm", "uhm", "uhh", "er", "erm", "hmm", "ah", "ehm" })
+local hesitation = text.leading({ "uh", "um", "umm", "uhm", "uhh", "er", "erm", "hmm", "ah",
+  "ehm" })
 
 local function clean_title(pieces)
   local title = without_stop(text.trim_end(join(pieces), ",;:"))

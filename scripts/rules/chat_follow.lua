@@ -35,7 +35,8 @@ end
 
 local polite_words = { "please", "pls", "plz", "thanks", "thank you", "then", "now", "just", "oh",
   "ok",
-  "okay", "wait", "no", "ugh", "argh", "nooo", "sorry", "can you", "could you", "and", "hey", "i", "ah", "well", "um" }
+  "okay", "wait", "no", "ugh", "argh", "nooo", "sorry", "can you", "could you", "and", "hey",
+  "i", "ah", "well", "um" }
 follow.is_yes = only(words.yes, { "all of them", "them", "it", "them all", "both", "both of them",
   "please", "thanks", "thank you", "now", "then", "oh", "and", "all" })
 follow.is_no = only(words.no, { "please", "thanks", "thank you", "now", "then", "oh", "all",
@@ -228,11 +229,15 @@ local pronoun = trailing({ "it", "them", "him", "her", "that" })
 local and_more = text.splitter(lpeg.C(text.any({ "and", "and then", "and also" }))
   * text.space * #((any({ "i", "i've", "i have", "also" }) * text.space) ^ -1 * past_verb / 0))
 
+local MAX_PAST = 3 -- things done, told in one sentence
+
 ---"paid the rent": the task "pay the rent" is done.
 ---@param s string
 ---@param now table
----@return table|nil call
-function follow.past(s, now)
+---@param told integer|nil  how many were told before it
+---@return table|nil call  or calls, where more than one is told
+function follow.past(s, now, told)
+  told = (told or 0) + 1
   if #s > MAX_FOLLOW or s:sub(-1) == "?" then
     return nil
   end
@@ -255,7 +260,8 @@ function follow.past(s, now)
     return nil
   end
   local first, _, second = and_more(what)
-  local more = first and first ~= "" and not pronoun(second) and follow.past(second, now)
+  local more = first and first ~= "" and told < MAX_PAST and not pronoun(second)
+    and follow.past(second, now, told)
   local match = target.match(verb .. " " .. (more and first or what))
   match.text = more and rest:sub(1, behind - 1) .. first or rest
   local call = { tool = "complete_task", args = { match = match } }

@@ -92,7 +92,8 @@ chat_words.add_nouns = {
   "a recurring task called", "a reminder to", "new task to", "a new task to", "task about",
 }
 chat_words.remind_to = {
-  "remindme to", "remind me too", "put in a reminder to", "make a reminder to", "make me a reminder to",
+  "remindme to", "remind me too", "put in a reminder to", "make a reminder to",
+  "make me a reminder to",
   "make a new reminder to", "create a new reminder to", "add a new reminder to", "buzz me to",
   "set a new reminder to", "prompt me to", "prod me to", "remind me i've got to", "shout at me to",
   "remind me that i've got to", "remind me that i should", "remind me i should", "remind me i must",
@@ -307,7 +308,8 @@ chat_words.heading_words = {
   "todo list", "to-do list", "to do list", "task list", "jobs", "list", "reminders",
   "add", "create", "do", "get done", "my", "the", "these", "those", "following", "new", "some",
   "more", "a few", "couple of", "a couple of", "two", "three", "four", "five", "six", "2", "3", "4",
-  "5", "6", "7", "8", "several", "here", "here is", "here are", "for", "i", "need", "have", "need to",
+  "5", "6", "7", "8", "several", "here", "here is", "here are", "for", "i", "need", "have",
+  "need to",
   "have to", "must", "to", "be done", "should", "i've got", "got", "of", "is", "are", "on", "that",
   "there are", "this is", "all", "of these", "want to",
 }
