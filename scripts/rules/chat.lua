@@ -75,9 +75,16 @@ local function understand_command(bare, now)
     or add.put(bare, now) or change.understand(bare, now)
 end
 
+-- "don't delete the report": nothing to do, and no task either.
+local refused = text.gap * any({ "don't", "do not", "never", "please don't", "you should not" })
+  * text.space * any(words.changing)
+local refusal = leading(words.refusals)
+
 -- A call, or a question; the line as a task as well where that is not certain.
 local function understand_one(s, now, context)
-  if follow.asks_for_help(s) then
+  if follow.drops_it(s) then
+    return { tool = "answer_no", args = {} }
+  elseif follow.asks_for_help(s) then
     return { tool = "help", args = {} }
   elseif follow.is_undo(s) then
     return { tool = "undo", args = {} }
@@ -88,6 +95,9 @@ local function understand_one(s, now, context)
   end
   local bare = commands.strip(s)
   bare = spelling.opening(bare) or bare
+  if refused:match(bare:lower()) then
+    return nil, nil, details.read(bare, now)
+  end
   local call = follow.correction(s, now, context)
   if call then
     return call
@@ -99,6 +109,11 @@ local function understand_one(s, now, context)
   -- What an emoji stands before is told all the same: "🛒 add milk".
   local told = not starts_done:match(bare) and text.behind_emoji(bare) or bare
   call = understand_command(told, now)
+  if not call then
+    -- "no, the title should be …"
+    local rest = text.without(refusal, told, 2)
+    call = rest ~= told and understand_command(rest, now)
+  end
   if call then
     return call
   end
@@ -224,9 +239,6 @@ local function answer_pending(s, now, pending, context)
   end
 end
 
--- "don't delete the report": nothing to do, and no task either.
-local refused = text.gap * any({ "don't", "do not", "never", "please don't", "you should not" })
-  * text.space * any(words.changing)
 local is_heading = any({ "todo", "to do", "to-do" }) * P(":") ^ -1 * -1
 local question_like = any(words.question_starts)
 

@@ -124,7 +124,7 @@ local function clean_nouns(read)
   return read
 end
 
-local put_verb = leading({ "put", "stick", "throw", "pop", "get", "place", "write" })
+local put_verb = leading({ "chuck", "shove", "bung", "slap", "whack", "jot", "pencil", "put", "stick", "throw", "pop", "get", "place", "write" })
 local list_tail = text.trailing(words.add_tails)
 
 -- "put bread on my list"
@@ -342,7 +342,7 @@ local MAX_HEADING = 80 -- bytes
 ---@param s string
 ---@param now table
 ---@return table|nil shared  arguments of each task
----@return boolean|nil tagged  it is the name of a list
+---@return integer|nil least  how many items make it a list
 function chat_add.heading(s, now)
   s = text.trim_end(s, ":"):lower()
   if #s > MAX_HEADING then
@@ -350,12 +350,14 @@ function chat_add.heading(s, now)
   end
   local tag = heading_tag:match(s)
   if tag then
-    return { tags = { tag } }, true
+    return { tags = { tag } }, 1
   end
   local read = details.read(s:gsub("'s%f[%W]", ""), now)
   local title = text.trim(obligation(read.title) or read.title)
   if heading:match(title) and heading_noun:match(title) then
-    return read.args
+    return read.args, 2
+  elseif title == "" and read.found.day then
+    return read.args, 3
   end
 end
 
@@ -367,18 +369,17 @@ function chat_add.several(s, now)
   if #s > MAX_LIST_LINE then
     return nil
   end
-  local rest = add_many(s)
+  local head, rest = s:match("^([^:\n]*%a[^:\n]*):%s*(.+)$")
+  local shared, least = chat_add.heading(head or "", now)
+  if head and shared then
+    local list = chat_add.items(rest)
+    return #list >= least and each_call(list, shared, now) or nil
+  end
+  rest = add_many(s)
   if rest then
     local tag, behind = list_before:match(rest:lower())
     local list = chat_add.items(tag and rest:sub(behind) or rest)
     return #list > 1 and each_call(list, tag and { tags = { tag } }, now) or nil
-  end
-  local head
-  head, rest = s:match("^([^:\n]*%a[^:\n]*):%s*(.+)$")
-  local shared, tagged = chat_add.heading(head or "", now)
-  if head and shared then
-    local list = chat_add.items(rest)
-    return #list > (tagged and 0 or 1) and each_call(list, shared, now) or nil
   end
   if not s:find(",", 1, true) then
     return nil
@@ -422,7 +423,7 @@ function chat_add.quick(read)
   if rest then
     read.title = rest -- "new urgent task: …"
   end
-  rest = obligation(read.title)
+  rest = obligation(read.title) or fact(read.title)
   if rest and rest ~= "" then
     read.title = rest
   end

@@ -28,6 +28,7 @@ local make = leading(words.make)
 local complete, is_done = leading(words.complete), trailing(words.is_done)
 local start, reopen = leading(words.start), leading(words.reopen)
 local asks = any(words.question_starts)
+local not_done = any({ "not", "nothing", "never", "no", "none" })
 
 local function understand_status(s, now)
   ---@type string|nil
@@ -43,7 +44,9 @@ local function understand_status(s, now)
   end
   rest, verb = complete(s)
   ---@cast rest string|nil
-  if rest and not target.is_title(verb, rest, now) then
+  if rest and not_done:match(rest:lower()) then
+    return nil -- "i did not delete anything"
+  elseif rest and not target.is_title(verb, rest, now) then
     return { tool = "complete_task", args = { match = target.of(rest, now) } }
   end
   rest = is_done(s)

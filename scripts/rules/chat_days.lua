@@ -51,7 +51,8 @@ local follows = blank * (P(-1) + S("\n,;.!?)#@+") + digit
     "in", "because", "about", "noon", "instead", "urgently", "if", "so", "when", "or", "w/", "this",
     "after", "early", "late", "first", "lunchtime", "prio", "p4", "asap", "important", "eod", "tag",
     "@", "!", "!!", "*", "before",
-    "starting", "beginning", "ending", "except", "each", "till", "through" }))
+    "half", "quarter", "arvo", "cob", "teatime", "noonish", "noon-ish", "starting",
+    "beginning", "ending", "except", "each", "till", "through" }))
 
 days.follows = follows
 
@@ -148,6 +149,7 @@ local whole_hours = C(digit * digit) * C(digit * digit) * not_number * edge
 local not_amount = -(P("for") * blank)
 -- "for two": how many, unless nothing follows.
 local for_some = P("for") * space * hour_word * -(blank * -1)
+  * -(space * any({ "past", "to", "minutes", "o'clock" }))
 -- "3pm to 4pm", "3pm-4": but "10am until 24 december" is no range.
 local range_end = (blank * ((P("-") + "\226\128\147" + any({ "to" })) * blank
     * (exact + two * edge * -(space * month)) + any({ "until", "till" }) * blank * exact)
@@ -398,7 +400,14 @@ local part_of_day = (any(words.before_time) * space) ^ -1 * the * keyed(words.cl
       return date
     end
   end
+---@param wanted integer  1 is Monday
+---@return fun(now: table): table
+function days.next_weekday(wanted)
+  return plain_weekday(wanted)
+end
+
 days.day = part_of_day + prefix ^ -1 * certain + prefix * (uncertain + of_month) + opening_day
+  + any({ "in", "at" }) * space * weekday * #follows / plain_weekday
   + uncertain * #follows + month_start
   + any(words.before_holiday) * space * (holiday + day_after) + day_after
 

@@ -23,7 +23,7 @@ local gap = (S(" !.,?;:)(-") + text.emoji - (lpeg.P("👍") + "👎")) ^ 0
 local function only(phrases, more)
   local phrase = any(phrases)
   local pattern = gap * phrase * (gap * (phrase + any(more))) ^ 0 * gap * -1
-  local later = gap * any(more) * gap * pattern
+  local later = gap * any(more) * (gap * any(more)) ^ -2 * gap * pattern
   return function(s)
     if #s > MAX_TALK then
       return false
@@ -35,13 +35,17 @@ end
 
 local polite_words = { "please", "pls", "plz", "thanks", "thank you", "then", "now", "just", "oh",
   "ok",
-  "okay", "wait", "no", "ugh", "argh", "nooo", "sorry", "can you", "could you", "and", "hey",
+  "okay", "that's wrong", "that's not right", "wrong", "not that", "that's not it",
+  "that's not what i meant", "wait", "no", "ugh", "argh", "nooo", "sorry", "can you", "could you", "and", "hey",
   "i", "ah", "well", "um" }
 follow.is_yes = only(words.yes, { "all of them", "them", "it", "them all", "both", "both of them",
   "please", "thanks", "thank you", "now", "then", "oh", "and", "all" })
 follow.is_no = only(words.no, { "please", "thanks", "thank you", "now", "then", "oh", "all",
   "actually",
   "ok", "okay", "just", "sorry" })
+---"forget it" is no task to forget.
+follow.drops_it = only({ "forget it", "forget that", "forget about it", "forget about that" },
+  { "oh", "ok", "just", "please", "then", "no", "well", "sorry", "actually" })
 local is_undo = only(words.undo, polite_words)
 local undoes = only({ "undo", "revert", "reverse", "take back", "roll back" }, { "the", "my",
   "last",
@@ -156,7 +160,10 @@ function follow.correction(s, now, context)
   end
   local wanted, _, old = not_that(rest)
   wanted = wanted and wanted ~= "" and values.read(old, now) and wanted or rest
-  local changes = shift_of(wanted) or values.read(wanted, now)
+  -- "make it 4" is the time.
+  local hour = wanted:match("^%d%d?$")
+  local changes = shift_of(wanted) or hour and values.read("at " .. hour, now)
+    or values.read(wanted, now)
   if changes and not (changes.status and not corrected) then
     return last_call(changes)
   end

@@ -45,7 +45,10 @@ local search = any({ "about", "containing", "mention", "mentions", "contain", "w
   "with the word",
   "called", "named", "that mention", "with the words", "related to", "including", "regarding",
   "with the text", "that say", "titled", "contains", "concerning" }) * space * until_end
-local day = days.any_day
+-- "friday's"
+local day_of_week = keyed(words.weekdays, (P("'") + "\226\128\153") * "s" * text.edge)
+    * ((P("'") + "\226\128\153") * "s") / function(wanted) return days.next_weekday(wanted) end
+local day = days.any_day + day_of_week
 local period = keyed({ this_week = { "this week", "the week", "this week's", "week's" },
   next_week = { "next week", "the coming week", "the next week", "next week's" },
   this_month = { "this month", "the month", "this month's" }, next_month = { "next month" },
@@ -293,7 +296,10 @@ local MAX_FILTER = 300
 
 local in_title = text.trailing({ "in the name", "in the title", "in its name", "in its title",
   "in it", "in them", "in the description", "somewhere in it" })
-local show, ask = text.leading(words.show), text.leading(any(words.ask)
+local show, ask = text.leading(words.show), text.leading(
+  -- What is done on a day need not have been begun.
+  any({ "what am i doing", "what are we doing", "what am i up to" }) * #(space * due * (day + period))
+  + any(words.ask)
   -- "read tomorrow evening" is something to do.
   + P("read") * #(space * any({ "my", "the", "all", "out", "today's", "tomorrow's", "tasks" })))
 local search_for = text.leading(words.search)

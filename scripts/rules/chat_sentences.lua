@@ -49,6 +49,7 @@ local function several(s, now)
   return target.of(s, now)
 end
 
+local instead = text.trailing({ "instead", "please", "now", "then", "actually" })
 local field_name = text.keyed(words.fields) * -1
 local field_name_at = text.keyed(words.fields) * text.space * text.any({ "of", "for" })
 
@@ -67,7 +68,7 @@ local GAPS = {
     return n and { number = n, text = s }
   end,
   title = function(s) return text.unquote(s) or s end,
-  note = function(s) return text.unquote(s) or s end,
+  note = function(s) return not s:lower():find("^to self") and (text.unquote(s) or s) or nil end,
   when = function(s) return s end,
   search = function(s) return text.unquote(s) or s end,
   -- "the details" are all that there is to say.
@@ -81,7 +82,7 @@ local GAPS = {
   end,
   value = function(s, now) return values.read(s, now) end,
   due = function(s, now)
-    local changes = values.read(s, now)
+    local changes = values.read(instead(s) or s, now)
     return changes and changes.due and not changes.priority and changes or nil
   end,
   old = changes_of("due"),

@@ -24,6 +24,7 @@ local number = (P("#") + any({ "number", "task number", "task", "no.", "item", "
 local it = any(words.it) * -1
 local one_number = (P("#") + any({ "number", "no.", "task", "item" }) * space) ^ -1
   * C(R("09") * R("09") ^ -3) / tonumber
+  + (P("the") * space) ^ -1 * keyed(words.places)
 local number_words = any({ "numbers", "tasks", "items", "nos.", "number", "task", "todos" }) * space
 local first_few = (P("the") * space) ^ -1 * any({ "first" }) * space
   * (C(R("19")) / tonumber + keyed(words.numbers)) * (space * any({ "tasks", "ones",
@@ -101,6 +102,10 @@ function target.match(s)
   local n = number:match(lower)
   if n then
     return { number = n, text = s }
+  end
+  local alone = noise_after(s)
+  if alone and it:match(alone:lower()) then
+    return { last = true } -- "that one too"
   end
   local cut = s
   for _ = 1, 4 do

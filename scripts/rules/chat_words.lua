@@ -15,7 +15,7 @@ chat_words.polite = {
   "is it possible to", "do me a favor and", "do me a favour and", "hey bot", "hi bot",
   "hello bot", "yo", "hey can you", "i wonder if you could", "i need you to", "i want u to",
   "need you to", "you may", "you need to", "can we", "could we", "shall we", "should we",
-  "please to", "can you to", "could you to", "i want that you", "hey alexa", "hey siri",
+  "i need u to", "i wants to", "i wanted to", "please to", "can you to", "could you to", "i want that you", "hey alexa", "hey siri",
   "hey google", "ok google", "okay google", "hey cortana", "hi siri", "hello alexa", "er",
   "uhm", "umm", "uhh", "hm", "um so", "uh so", "oh yeah",
   "we can", "may we", "please can you", "please could you", "would you please", "can you maybe",
@@ -35,7 +35,7 @@ chat_words.polite_before_command = {
   "i want", "i like", "i need you", "alexa", "siri", "cortana", "computer", "bot", "assistant",
   "no", "nah", "nope", "never mind", "nevermind", "nvm", "wait", "oops", "whoops", "ugh",
   "on second thought", "changed my mind", "i changed my mind", "you know what", "scratch that",
-  "forget it", "then please", "first", "oh wait", "no wait", "hold on", "anyway", "like",
+  "forget it", "then please", "first", "do", "please do", "oh wait", "no wait", "hold on", "anyway", "like",
 }
 -- Said behind the point, and left out.
 chat_words.closing = {
@@ -260,6 +260,8 @@ chat_words.status = {
   active = { "active", "unfinished", "incomplete", "not done", "not completed", "not finished",
     "left to do", "still to do", "outstanding", "remaining", "left", "undone", "uncompleted",
     "still open", "open", "unresolved",
+    "aren't done", "isn't done", "aren't finished", "isn't finished", "aren't complete",
+    "aren't completed", "haven't been done", "hasn't been done", "haven't been finished",
     "still have", "i still have", "not complete", "not yet done", "haven't done",
     "have not done", "haven't finished" },
 }
@@ -330,7 +332,7 @@ chat_words.questions = {
   "will you",
   "would you", "am i", "was", "were", "have i", "have you", "has", "thank you", "thanks",
   "try again",
-  "go away", "do nothing", "do it", "do that", "do so", "help me",
+  "go away", "make it", "make that", "move it", "change it", "do nothing", "do it", "do that", "do so", "help me",
 }
 -- A first word that is a letter off one of these is taken for it, where nothing else is understood.
 chat_words.spelled = {
@@ -374,7 +376,7 @@ chat_words.no_tasks = {
   "what", "which", "who", "whose", "when", "where", "why", "how", "anything", "something",
   "everything",
   "nothing", "there", "i", "you", "we", "tasks", "my tasks", "all", "any", "someone", "nobody",
-  "today", "a reminder", "reminder on", "reminder for", "an alarm", "an alert", "reminder to",
+  "today", "self", "myself", "a reminder", "reminder on", "reminder for", "an alarm", "an alert", "reminder to",
   "tomorrow", "add", "create", "remind", "if", "he", "she", "they", "life", "the weather",
   "the capital", "the time", "the date", "the meaning", "the day", "the best", "weather", "no",
   "yes",

@@ -12,6 +12,7 @@ chat_words.show = {
 }
 -- The same, but what follows must be about tasks and nothing else.
 chat_words.ask = {
+  "do i need to do", "do i have to do", "do i need", "do i still need to do", "must i do",
   "what still", "what all do i have", "what all do i need", "what do we still",
   "is anything", "what about", "how about", "what now", "what is next", "what's next",
   "what should i do next", "what's up next", "what comes next", "anything planned", "am i free",

@@ -3,6 +3,8 @@ local chat_words = {}
 
 -- What follows is a new task.
 chat_words.add = {
+  "add a note to self to", "add a note to self", "make a note to self to", "make a note to self",
+  "note to self to", "a note to self",
   "i mustn't forget to", "i mustn't forget", "mustn't forget to", "mustn't forget",
   "make for me a task", "create for me a task", "make me a reminder", "put in a task",
   "add for me", "make a new reminder", "make a reminder", "create a reminder", "add a reminder",
@@ -92,6 +94,8 @@ chat_words.add_nouns = {
   "a recurring task called", "a reminder to", "new task to", "a new task to", "task about",
 }
 chat_words.remind_to = {
+  "set me up a reminder to", "schedule a reminder to", "set up a reminder to",
+  "i want a reminder to", "give me a shout to",
   "remindme to", "remind me too", "put in a reminder to", "make a reminder to",
   "make me a reminder to",
   "make a new reminder to", "create a new reminder to", "add a new reminder to", "buzz me to",
@@ -117,6 +121,9 @@ chat_words.remind_to = {
 }
 -- With a reminder, for a task that is there; or a new one where none is.
 chat_words.remind_about = {
+  "set me a reminder for", "set me a reminder about", "set me a reminder on", "make a reminder for",
+  "schedule a reminder for", "make me a reminder for", "give me a reminder about",
+  "create a reminder on", "send me a reminder about", "remind me regarding", "remind me with",
   "remind me again about", "alert me about", "notify me about", "ping me about", "nudge me about",
   "put a reminder for", "set up a reminder for", "set an alarm for", "set alarm for",
   "set an alert for", "create a reminder about", "add a reminder about", "add a reminder on",
@@ -301,7 +308,8 @@ chat_words.add_many = {
 -- What the heading of a list of new tasks is made of, beside a day; one of the nouns is in it.
 chat_words.heading_nouns = {
   "tasks", "todos", "to-dos", "to dos", "things", "items", "errands", "chores", "reminders",
-  "todo list", "to-do list", "to do list", "task list", "jobs", "my list", "the list",
+  "todo list", "to-do list", "to do list", "task list", "jobs", "my list", "the list", "these",
+  "following",
 }
 chat_words.heading_words = {
   "tasks", "todos", "to-dos", "to dos", "things", "items", "errands", "chores", "todo", "to do",

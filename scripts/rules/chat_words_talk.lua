@@ -2,6 +2,9 @@
 local chat_words = {}
 
 chat_words.help = {
+  "what can you help me with", "what can you help with", "how can you help", "how can you help me",
+  "what are you able to do", "what do you know", "what are you good for", "what do you understand",
+  "can you help", "could you help", "i need some help", "what else can i do",
   "help", "what can you do", "what do you do", "how does this work", "how do i use this",
   "commands", "who are you", "?", "??", "what can i say", "what can i ask", "help me",
   "how do you work", "what are you", "usage", "what can i do", "what are your commands",
@@ -131,6 +134,9 @@ chat_words.undo = {
   "i didn't want that", "i didn't want to do that", "i didn't want to delete that",
   "i didn't mean to delete that", "i didn't mean to delete it", "didn't mean to do that",
 }
+-- In front of what puts something right.
+chat_words.refusals = { "no", "nope", "nah", "wait", "no wait", "oops", "sorry", "oh", "oh no",
+  "oh wait", "hang on", "hold on", "actually", "not that", "that's wrong", "wrong" }
 -- What follows these is what should have been added.
 chat_words.said_wrong = { "i meant", "i mean", "i meant to say", "sorry i meant", "no i meant",
   "i said", "it should be called", "it should say", "it should have been", "should have been" }

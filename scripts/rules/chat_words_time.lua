@@ -113,7 +113,7 @@ chat_words.after_hour = {
   "sharp", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday", "mon",
   "tue", "wed", "thu", "fri", "sat", "sun", "remind", "daily", "weekly", "monthly", "high", "low",
   "medium", "urgent", "please", "about", "because", "latest", "each", "then", "tagged", "tag",
-  "yearly", "repeat", "repeating",
+  "yearly", "repeat", "repeating", "i", "we",
 }
 chat_words.numbers = {
   a = 1, an = 1, one = 1, two = 2, three = 3, four = 4, five = 5, six = 6, seven = 7, eight = 8,
@@ -201,6 +201,7 @@ chat_words.remind = {
   "and add a reminder", "reminding me", "w/ reminder", "and reminder",
   "and set reminder", "set reminder", "send me a reminder", "and send me a reminder",
   "give me a reminder",
+  "set me a reminder", "make me a reminder", "schedule a reminder", "set up a reminder",
   "nudge me", "poke me", "prompt me", "prod me", "buzz me", "remindme", "and nudge me",
   "with alarm", "with an alarm", "and alarm", "with notification", "remnd me",
 }
@@ -216,7 +217,7 @@ chat_words.dayparts = {
   dawn = 6, sunrise = 7, sunset = 18, dusk = 18, bedtime = 22, ["late evening"] = 21,
   ["late at night"] = 22, ["late night"] = 22, ["mid-morning"] = 10, ["mid morning"] = 10,
   ["early afternoon"] = 13, ["mid afternoon"] = 15, ["mid-afternoon"] = 15, ["early evening"] = 17,
-  dinnertime = 18,
+  dinnertime = 18, arvo = 15, teatime = 17, ["tea time"] = 17, nighttime = 20,
 }
 -- Those that may be told before the day: "by end of day friday".
 chat_words.closing_parts = {
