@@ -71,12 +71,15 @@ local function understand_command(bare, now)
   if call and not (verb and target.is_title(verb, bare:sub(#verb + 1), now)) then
     return call
   end
-  return not commands.starts(bare) and list.bare(bare, now)
+  return not commands.starts(bare) and not follow.says_done(bare) and list.bare(bare, now)
     or add.put(bare, now) or change.understand(bare, now)
 end
 
 -- "don't delete the report": nothing to do, and no task either.
-local refused = text.gap * any({ "don't", "do not", "never", "please don't", "you should not" })
+local refused = text.gap * (any({ "i", "we", "you", "please" }) * text.space) ^ -1
+  * any({ "don't", "do not", "never", "should not", "shouldn't", "don't want to", "do not want to",
+    "don't wanna", "won't", "will not", "am not going to", "didn't ask you to", "did not ask you to",
+    "don't want you to", "never asked you to", "don't ever", "please don't", "please never" })
   * text.space * any(words.changing)
 local refusal = leading(words.refusals)
 

@@ -155,8 +155,14 @@ local noun_phrase = text.gap * (text.any(words.articles) * text.space) ^ 0
     + text.space * text.any({ "to", "called", "named", "titled", "saying", "that says", "for me to",
       "of", "about", "which says", "that i need to", "that i have to" }) * text.space) * lpeg.Cp()
 
+-- "something: …", "one more, …"
+local anything = text.gap * (text.any({ "something", "smth", "sth", "one more", "one more thing",
+  "another one", "another", "another thing", "it", "this", "that" }) * text.gap * ":"
+  + text.any({ "one more", "one more thing", "another one", "another thing" }) * text.gap * ",")
+  * text.space * lpeg.Cp()
+
 local function behind_noun(s)
-  local behind = noun_phrase:match(s:lower())
+  local behind = noun_phrase:match(s:lower()) or anything:match(s:lower())
   local rest = behind and text.trim(s:sub(behind))
   return rest ~= "" and rest or nil
 end
@@ -404,11 +410,13 @@ function chat_add.several(s, now)
   return each_call(chat_add.items(obligation(read.title) or read.title), read.args, now)
 end
 
+local remark = text.any(words.remarks)
+
 ---A new task without "add": for what has a date, a tag or the like.
 ---@param read chat_details.Details
 ---@return table|nil call
 function chat_add.quick(read)
-  if not read.marked or chat_add.is_empty(read.title)
+  if not read.marked or chat_add.is_empty(read.title) or remark:match(read.places.line:lower())
     or questions:match(read.places.line:lower()) then
     return nil
   end

@@ -12,7 +12,7 @@ local any, leading = text.any, text.leading
 -- "no, delete it": what is said in front of a command, and is none.
 local command_follows = lpeg.S(" \t,.!-") ^ 1 * (any(words.commands) + any(words.show)
   + any(words.remind_to))
-local polite = leading(any(words.polite) + any(words.polite_before_command) * #command_follows)
+local polite = leading(any(words.polite) * P("!") ^ -1 + any(words.polite_before_command) * #command_follows)
 local closing = text.trailing(words.closing)
 local bullet = lpeg.S("-*+") * lpeg.S(" \t") ^ 1 + "\226\128\162" * lpeg.S(" \t") ^ 0
   + lpeg.P("[") * lpeg.S(" xX") * "]" * lpeg.S(" \t") ^ 0
@@ -99,6 +99,9 @@ function commands.strip(s)
   s, asked = text.without(polite, text.trim(s), 5)
   -- "Can you add …?" asks politely; its question mark is no part of a title.
   s = asked and text.trim_end(s, "?") or s
+  local doing, rest_of = s:match("^(%a+ing)(%s.*)$")
+  local verb = asked and doing and words.doing[doing:lower()]
+  s = verb and verb .. rest_of or s -- "would you mind adding …"
   local bare = text.before_emoji(s)
   s = bare and closing(text.trim_end(bare, ".!")) and bare or s
   for _ = 1, 3 do

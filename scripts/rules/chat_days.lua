@@ -112,6 +112,7 @@ local exact = two * S(":.") * minutes * blank * "uhr" * edge
   + two * am_pm / function(hour, half_day)
     return hour >= 1 and hour <= 12 and clock(hour, 0, half_day)
   end
+  + hour_word * am_pm / function(hour, half_day) return clock(hour, 0, half_day) end
   + two * (o_clock * part_tail + part_tail) / function(hour, part) return in_part(hour, 0, part) end
   + (two + hour_word) * o_clock / function(hour) return loose(hour, 0) end
   + two * "h" * minutes * edge / function(hour, min) return clock(hour, min) end
@@ -159,7 +160,7 @@ local range_start = two * blank * P("-") * blank * two * am_pm
 days.time = any({ "at", "@", "around" }) * blank * dotted
   + -for_some * at * (range_start + exact + named + bare) * range_end
   + not_amount * at * whole_hours
-  + (range_start + exact + named * #(follows + space * any(words.after_hour))) * range_end + P("@")
+  + -lpeg.B("my ") * (range_start + exact + named * #(follows + space * any(words.after_hour))) * range_end + P("@")
   * blank * (exact + bare)
 
 -- A part of a day: behind a day ("friday morning"), or with "in the". Its hour is a default.
@@ -313,11 +314,16 @@ local relative_day = any({ "in", "within" }) * space * amount
     return function(now) return civil.add_days(next_weekday(now, wanted), 7) end
   end
 
+local spoken_day = keyed(words.month_days)
 local month_name = month * P(".") ^ -1
 local year_tail = (comma * four * edge) ^ -1
 local named_day = the * two * suffix ^ -1 * edge * space * (P("of") * space) ^ -1 * month_name
   * year_tail
     / calendar_day
+  + the * spoken_day * space * P("of") * space * month_name * year_tail / calendar_day
+  + (-P("may") * month_name * space * the + month_name * space * P("the") * space) * spoken_day
+    * -(space * any(words.units_after_ordinal)) * year_tail
+    / function(name, day, year) return calendar_day(day, name, year) end
   + month_name * space * the * two * suffix ^ -1 * edge * year_tail
     / function(name, day, year) return calendar_day(day, name, year) end
 days.named_day = named_day
@@ -387,6 +393,7 @@ local certain = relative_day + fixed_day + week_day
 local opening_day = -lpeg.B(1) * -short_weekday * weekday / plain_weekday
 local of_month = the * two * suffix * edge * -(text.space * any(words.units_after_ordinal))
   / day_of_month
+  + P("the") * space * spoken_day * #follows / day_of_month
 local uncertain = weekday / plain_weekday + dotted_day + slashed_day
 local prefix = any(words.before_day) * (blank * P(":")) ^ -1 * text.gap
 -- "by eod friday": the part of a day that is told before the day.

@@ -39,13 +39,27 @@ local polite_words = { "please", "pls", "plz", "thanks", "thank you", "then", "n
   "that's not what i meant", "wait", "no", "ugh", "argh", "nooo", "sorry", "can you", "could you", "and", "hey",
   "i", "ah", "well", "um" }
 follow.is_yes = only(words.yes, { "all of them", "them", "it", "them all", "both", "both of them",
-  "please", "thanks", "thank you", "now", "then", "oh", "and", "all" })
-follow.is_no = only(words.no, { "please", "thanks", "thank you", "now", "then", "oh", "all",
+  "please", "thanks", "thank you", "thx", "ty", "now", "then", "oh", "and", "all" })
+follow.is_no = only(words.no, { "please", "thanks", "thx", "ty", "thank u", "tho", "though", "thank you", "now", "then", "oh", "all",
   "actually",
   "ok", "okay", "just", "sorry" })
 ---"forget it" is no task to forget.
 follow.drops_it = only({ "forget it", "forget that", "forget about it", "forget about that" },
   { "oh", "ok", "just", "please", "then", "no", "well", "sorry", "actually" })
+local done_all = text.gap * (any(words.done_by_us) * text.space + any({ "finished", "completed",
+  "done with" }) * text.space * #any({ "all", "everything", "every" }))
+
+---"i finished all of my tasks": no question for a list.
+---@param s string
+---@return boolean
+function follow.says_done(s)
+  return done_all:match(s:lower()) ~= nil
+end
+local undone_verb = any({ "delete", "remove", "complete", "finish", "do", "change", "move", "add",
+  "mark", "rename", "tag", "postpone" })
+local unwanted = text.gap * any({ "i didn't mean to", "i didn't want to", "i did not mean to",
+  "i did not want to", "didn't mean to", "i didn't intend to" }) * text.space * undone_verb
+  * text.space * any(words.it) * S(" .!") ^ 0 * -1
 local is_undo = only(words.undo, polite_words)
 local undoes = only({ "undo", "revert", "reverse", "take back", "roll back" }, { "the", "my",
   "last",
@@ -59,7 +73,7 @@ local undoes = only({ "undo", "revert", "reverse", "take back", "roll back" }, {
 ---@param s string
 ---@return boolean
 function follow.is_undo(s)
-  return is_undo(s) or undoes(s)
+  return is_undo(s) or undoes(s) or unwanted:match(s:lower()) ~= nil
 end
 follow.is_help = only(words.help, { "please", "pls", "hi", "hey", "hello", "thanks", "bot", "so",
   "ok", "for me", "here", "exactly", "with this", "actually", "you",
@@ -236,6 +250,7 @@ local pronoun = trailing({ "it", "them", "him", "her", "that" })
 local and_more = text.splitter(lpeg.C(text.any({ "and", "and then", "and also" }))
   * text.space * #((any({ "i", "i've", "i have", "also" }) * text.space) ^ -1 * past_verb / 0))
 
+local my_mind = any({ "my mind", "your mind", "our minds" })
 local MAX_PAST = 3 -- things done, told in one sentence
 
 ---"paid the rent": the task "pay the rent" is done.
@@ -259,7 +274,7 @@ function follow.past(s, now, told)
   local rest = past_opening(s) or s
   local verb, behind = past:match(rest:lower())
   local what = verb and text.trim(rest:sub(behind))
-  if not what or what == "" then
+  if not what or what == "" or my_mind:match(what:lower()) then
     return nil
   end
   local read = details.read(rest, now)

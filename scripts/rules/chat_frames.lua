@@ -13,7 +13,7 @@ return {
   -- Questions about one task.
   { "when (is|are|was) {task} (due|scheduled|planned|happening|supposed to be done)", "detail", "due" },
   { "when (is|are) the (deadline|due date) (of|for) {task}", "detail", "due" },
-  { "when (do|must|should|did) i (have to |need to |){task}", "detail", "due" },
+  { "(when|what time|at what time|what day|on what day) (do|must|should|did) i (have to |need to |){task}", "detail", "due" },
   { "when (is|are|was) {task}", "detail", "due" },
   { "when's {task} due", "detail", "due" },
   { "when's {task}", "detail", "due" },
@@ -55,7 +55,7 @@ return {
   { "(tell me|tell me more|what do you know|more|details|info) (about|on) {task}", "detail" },
 
   -- Lists.
-  { "(what|which tasks|what all) (did|have) (i|we) (finish|finished|do|done|complete|completed|get done|got done|accomplish|accomplished|achieve|achieved|tick off|check off) {when}",
+  { "(what|which tasks|what all|what tasks|what things|which things) (did|have) (i|we) (already |)(finish|finished|do|done|complete|completed|get done|got done|accomplish|accomplished|achieve|achieved|tick off|check off) {when}",
     "list_done" },
   { "(what|which tasks|what all) (did|have) (i|we) (already |)(finish|finished|do|done|complete|completed|get done|got done|accomplish|accomplished|achieve|achieved|tick off|check off)",
     "show", "completed tasks" },
@@ -101,6 +101,7 @@ return {
   { "(check|cross|tick|flag|report|note) {tasks} (off |)(as|to) (done|finished|complete|completed)",
     "complete" },
   { "(check|cross|tick|mark) off {tasks}", "complete" },
+  { "(consider|count|log|call) {tasks} (as |)(done|finished|complete|completed)", "complete" },
   { "(all of |){tasks} (is|are) (all |now |already |)(done|finished|complete|completed)", "complete_all" },
   { "(it|that|this|that one|this one)('s| is|s|) not (done|finished|complete|completed)( yet| after all| anymore|)",
     "reopen_last" },
@@ -180,8 +181,6 @@ return {
   -- Dates.
   { "(the |new |)(due date|deadline|date) (of|for) {task} (is|should be|will be|is now|:) {due}",
     "due_is" },
-  { "{task}'s (been |)(moved|postponed|rescheduled|pushed|pushed back|shifted|delayed|changed|brought forward) (to|until|till|for|by) {due}",
-    "update" },
   { "{task} (has been|was|is|got|just got|been) (moved|postponed|rescheduled|pushed|pushed back|shifted|delayed|changed|brought forward) (to|until|till|for|by) {due}",
     "update" },
   { "{task} (moved|postponed|rescheduled|pushed|shifted|delayed|changed) (to|until|till|by) {due}",
@@ -190,6 +189,10 @@ return {
   { "{task} (is|are) (now |actually |really |)(on|at|due|due on|due by|in|scheduled for) {due}", "due_is" },
   { "{task} (is|are) (now|actually) {due}", "due_is" },
   { "{task} (is|are) {due}", "due_is" },
+  { "{task} (now|is now) (due |due on |due by |due at |due for ){due}", "due_is" },
+  { "{task} (needs to|has to|should|must|can|will have to) (move|be moved|be pushed|be pushed back|be rescheduled|be postponed|wait) (to|until|till|for) {due}",
+    "due_is" },
+  { "(change|move|set|update|shift|push) (my |the |)(reminder|alarm|notification) (about|for|of|on|to) {task} to {due}", "remind" },
   { "{task} (should|needs to|has to|must|can) be (done |finished |due |completed |)(on |by |at |before |){due}",
     "due_is" },
   { "{task}(:| ->| -) new (date|time|due date|deadline)(:|) {due}", "due_is" },
@@ -269,7 +272,7 @@ return {
   { "(add|put|attach|write|leave) (a |the |this |)(note|comment|description|remark) (that |saying |){note} (to|on|for) {task}",
     "note" },
   { "(note|notes|comment|description|details) (for|on|to|about|of) {task}(:| -) {note}", "note" },
-  { "(in|on|to|for) {task} (add|write|note|put) (that |the note |a note |){note}", "note" },
+  { "(in|on|to|for) {task} (add|write|note|put) (that |the note |a note |note |){note}", "note" },
   { "(note|write|add) (that |){note} (on|in) the (notes|description|details) of {task}", "note" },
   { "(add|put|write) {note} (to|in|into) the (notes|description|note|details) (of|for|on) {task}", "note" },
   { "(remove|delete|clear|drop|take|strip) (all |all the |all of the |every |any |the )(tags|labels|tag|label) (from|off|of|on) {task}",
@@ -290,6 +293,7 @@ return {
     "no_reminder" },
 
   { "{task}: (add note|add a note|add the note|note|notes)(: | - | ){note}", "note" },
+  { "(remove|delete|drop|take|strike|cross) {task} (from|off|off of) (my|the|our) {tag} list", "delete" },
   { "(remove|delete|drop|take) {tag} from {task}", "untag_or_delete" },
 
   -- Gone.

@@ -198,6 +198,7 @@ repeats.recurrence = every * the * ordinal * space * weekday * of_month / nth_we
   end
   + every * the * two * suffix * edge * of_month ^ -1 / day_of_month
   + on_the * two * suffix * edge * of_month / day_of_month
+  + two * suffix * edge * of_every_month / day_of_month
   + on_the * keyed(words.places) * of_every_month / day_of_month
   + every * the * keyed(words.places) * of_month / day_of_month
   + every * days.count * unit * edge / every_unit

@@ -226,6 +226,7 @@ local MEANINGS = {
   tag = function(gaps)
     return update(gaps.tasks or gaps.task, { tags_add = gaps.tags or gaps.tag })
   end,
+  remind = function(gaps) return update(gaps.task, { remind_at = gaps.due.due }) end,
   tag_last = function(gaps) return update(LAST, { tags_add = gaps.tags or gaps.tag }) end,
   -- "remove uni from essay": a tag, or a task of that name.
   untag_or_delete = function(gaps, _, _, s)

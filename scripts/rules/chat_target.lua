@@ -90,7 +90,7 @@ end
 ---@return table match  {last = true}, {number = n, text = …} or {words = …, text = … where
 ---                      it differs}; text is what was said
 function target.match(s)
-  s = text.trim_end(text.trim(s), ".!,:")
+  s = text.trim_end(text.trim(s), ".!,:=")
   local inner = text.unquote(s)
   if inner then
     return { words = inner }
@@ -154,6 +154,8 @@ function target.of(s, now)
   return numbers and { numbers = numbers, text = s } or target.many(s, now) or target.match(s)
 end
 
+local determiner = any({ "my", "the", "our", "a", "an", "this", "that" }) * -1 -- "cancel my 3pm"
+
 -- Whether a clause that begins with this verb is rather a new task: see chat_words.soft.
 local soft = {}
 for _, verb in ipairs(words.soft) do
@@ -170,6 +172,7 @@ function target.is_title(verb, rest, now)
   end
   local read = details.read(rest, now)
   return read.marked and read.title ~= "" and not target.is_it(read.title)
+    and not determiner:match(read.title:lower())
 end
 
 return target

@@ -15,7 +15,13 @@ chat_words.polite = {
   "is it possible to", "do me a favor and", "do me a favour and", "hey bot", "hi bot",
   "hello bot", "yo", "hey can you", "i wonder if you could", "i need you to", "i want u to",
   "need you to", "you may", "you need to", "can we", "could we", "shall we", "should we",
-  "i need u to", "i wants to", "i wanted to", "please to", "can you to", "could you to", "i want that you", "hey alexa", "hey siri",
+  "it would be great if you could", "it would be nice if you could", "it'd be great if you could",
+  "would be great if you could", "i'd appreciate it if you could", "would you be able to",
+  "i would appreciate it if you could", "any chance you could", "any chance you can",
+  "is there any chance you could", "do you think you could", "do you think you can", "if you could",
+  "i'd be grateful if you could", "could you possibly", "can you possibly", "can you quickly",
+  "could you quickly", "can you also", "could you also", "can you go ahead and", "can you now",
+  "would you kindly", "i'd love it if you could", "i need u to", "i wants to", "i wanted to", "please to", "can you to", "could you to", "i want that you", "hey alexa", "hey siri",
   "hey google", "ok google", "okay google", "hey cortana", "hi siri", "hello alexa", "er",
   "uhm", "umm", "uhh", "hm", "um so", "uh so", "oh yeah",
   "we can", "may we", "please can you", "please could you", "would you please", "can you maybe",
@@ -32,10 +38,19 @@ chat_words.polite = {
 }
 -- The same, where a command follows: elsewhere they are words like any other.
 chat_words.polite_before_command = {
-  "i want", "i like", "i need you", "alexa", "siri", "cortana", "computer", "bot", "assistant",
+  "wanna", "want to", "i wanna", "need you to", "i want", "i like", "i need you", "alexa", "siri", "cortana", "computer", "bot", "assistant",
   "no", "nah", "nope", "never mind", "nevermind", "nvm", "wait", "oops", "whoops", "ugh",
   "on second thought", "changed my mind", "i changed my mind", "you know what", "scratch that",
   "forget it", "then please", "first", "do", "please do", "oh wait", "no wait", "hold on", "anyway", "like",
+}
+-- "would you mind adding …"
+chat_words.doing = {
+  adding = "add", putting = "put", creating = "create", making = "make", deleting = "delete",
+  removing = "remove", completing = "complete", marking = "mark", moving = "move",
+  changing = "change", renaming = "rename", reminding = "remind", setting = "set",
+  showing = "show", listing = "list", telling = "tell", pushing = "push", tagging = "tag",
+  rescheduling = "reschedule", postponing = "postpone", checking = "check", ticking = "tick",
+  scheduling = "schedule", giving = "give", clearing = "clear", getting = "get",
 }
 -- Said behind the point, and left out.
 chat_words.closing = {
@@ -47,6 +62,7 @@ chat_words.closing = {
 }
 
 chat_words.complete = {
+  "i'm done w/", "done w/", "finished w/", "im done w/",
   "we're done with", "we are done with", "i'm now done with", "i am now done with", "we did",
   "we completed", "we've completed", "we've done", "we have finished", "we have done",
   "i'm already done with", "i'm finally done with", "i'm all done with", "i was able to finish",
@@ -162,6 +178,7 @@ chat_words.untag = { "untag", "unlabel" }
 
 -- The task of the last answer.
 chat_words.it = {
+  "my reminder", "the reminder", "this reminder", "that reminder",
   "this thing", "that thing", "the last one i added", "the task i just created",
   "what i just added", "the last thing", "the last thing i added", "the last item",
   "the last added task", "the latest", "the latest one", "the latest task", "the most recent one",
@@ -176,6 +193,8 @@ chat_words.it = {
 }
 -- All tasks (with a filter: those it leaves).
 chat_words.everything = {
+  "everything off my list", "everything from my list", "everything off the list",
+  "everything from the list", "all tasks from my list", "all tasks off my list",
   "every todo", "every item", "all my items", "all of my items", "all things", "all my stuff",
   "everything on my list", "everything in my list", "everything on the list", "everything that's",
   "everything that is", "everything i have", "all that's", "all that is", "all those",
@@ -212,6 +231,7 @@ chat_words.noise_before = {
   "the reminder to", "my reminder to", "the task to", "that",
 }
 chat_words.noise_after = {
+  "permanently", "forever", "altogether", "right away", "straight away", "immediately",
   "thing", "please", "from my task list", "off the todo list", "from my schedule",
   "from my agenda", "on my list", "in my list", "on the list", "todo item", "entry",
   "this morning", "last night", "this afternoon", "earlier", "a minute ago", "an hour ago",

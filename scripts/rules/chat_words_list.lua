@@ -12,6 +12,7 @@ chat_words.show = {
 }
 -- The same, but what follows must be about tasks and nothing else.
 chat_words.ask = {
+  "how busy am i", "how full is", "how busy is", "how much do i have",
   "do i need to do", "do i have to do", "do i need", "do i still need to do", "must i do",
   "what still", "what all do i have", "what all do i need", "what do we still",
   "is anything", "what about", "how about", "what now", "what is next", "what's next",
@@ -87,6 +88,7 @@ chat_words.list_names = {
 }
 -- Words of a question about tasks that say nothing by themselves.
 chat_words.list_filler = {
+  "events", "event",
   "added", "i added", "i created", "entered",
   "get", "want", "wanted", "supposed", "for now", "do now",
   "needs doing", "to be doing", "to take care of", "to finish", "to complete", "to handle",

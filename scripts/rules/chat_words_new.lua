@@ -3,6 +3,11 @@ local chat_words = {}
 
 -- What follows is a new task.
 chat_words.add = {
+  "note that", "make note that", "jot down that", "write down that", "put down that", "add it:",
+  "add this:", "add that:", "adding", "i don't want to forget to", "i don't want to forget about",
+  "i don't want to forget", "don't want to forget to", "don't want to forget about",
+  "don't want to forget", "don't wanna forget to", "don't wanna forget about", "don't wanna forget",
+  "i don't wanna forget to", "i don't wanna forget", "i don't wanna forget about",
   "add a note to self to", "add a note to self", "make a note to self to", "make a note to self",
   "note to self to", "a note to self",
   "i mustn't forget to", "i mustn't forget", "mustn't forget to", "mustn't forget",
@@ -94,6 +99,8 @@ chat_words.add_nouns = {
   "a recurring task called", "a reminder to", "new task to", "a new task to", "task about",
 }
 chat_words.remind_to = {
+  "set a reminder that", "add a reminder that", "create a reminder that", "i need reminding to",
+  "i'd appreciate a reminder to", "i'd like a reminder to", "i would like a reminder to",
   "set me up a reminder to", "schedule a reminder to", "set up a reminder to",
   "i want a reminder to", "give me a shout to",
   "remindme to", "remind me too", "put in a reminder to", "make a reminder to",
@@ -121,6 +128,9 @@ chat_words.remind_to = {
 }
 -- With a reminder, for a task that is there; or a new one where none is.
 chat_words.remind_about = {
+  "i'd appreciate a reminder about", "i'd appreciate a reminder for", "i need a reminder about",
+  "i need a reminder for", "i want a reminder about", "i want a reminder for",
+  "i'd like a reminder about", "i'd like a reminder for", "i need reminding about",
   "set me a reminder for", "set me a reminder about", "set me a reminder on", "make a reminder for",
   "schedule a reminder for", "make me a reminder for", "give me a reminder about",
   "create a reminder on", "send me a reminder about", "remind me regarding", "remind me with",
@@ -198,6 +208,14 @@ chat_words.facts = {
   "there is an", "we have a", "we have an", "i have", "i've got", "there's", "there is", "we have",
   "there are", "i have the", "i have my", "i have another", "we've got a", "got a", "got an",
   "i got a", "i got an", "i am having a", "i'm having a", "i have got a", "having a",
+}
+-- What begins so is no task, though a day is named in it: "i hate mondays".
+chat_words.remarks = {
+  "i hate", "i love", "i like", "i feel", "i felt", "i'm so", "i am so", "i'm feeling", "it's so",
+  "it is so", "it's been", "what a", "nice weather", "the weather", "lovely weather", "nice day",
+  "beautiful day", "lovely day", "i can't believe", "i wish", "i wonder", "i'm not", "i am not",
+  "i'm tired", "i'm too", "i am too", "i'm very", "it's raining", "it is raining", "it's cold",
+  "it's hot", "i had a", "how was", "i slept",
 }
 -- "tomorrow i need to …": left out of a title.
 chat_words.obligations = {
@@ -279,6 +297,10 @@ chat_words.past_only = {
   "thanked", "talked", "spoke", "met", "went", "ran", "ate", "swam", "wrote", "took", "gave",
   "chose", "jogged", "exercised", "studied", "decided", "helped",
 }
+-- Who says so has done something.
+chat_words.done_by_us = { "i finished", "i've finished", "i have finished", "i completed",
+  "i've completed", "i have completed", "i did", "i've done", "i have done", "i'm done with",
+  "i am done with", "we finished", "we did", "we've finished", "i just finished", "i got through" }
 -- Before those.
 chat_words.past_openings = {
   "i", "i have", "i've", "i just", "i already", "just", "already", "i have just", "i have already",

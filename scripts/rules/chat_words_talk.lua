@@ -37,7 +37,8 @@ chat_words.talk = {
     "hallo", "hi bot", "hey bot", "sup", "wassup", "hola", "servus", "salut",
     "evening", "afternoon", "g'day", "good day", "hi again", "hello again", "moin", "ping",
     "anybody there", "anyone there", "are you there", "you there", "test", "testing" },
-  thanks = { "thanks", "thank you", "thx", "ty", "cheers", "thanks a lot", "thank you very much",
+  thanks = { "thx a lot", "thx a bunch", "thx so much", "ty so much", "thx mate", "thx man",
+    "thanks", "thank you", "thx", "ty", "cheers", "thanks a lot", "thank you very much",
     "thank you so much", "many thanks", "thanks so much", "thanks a bunch", "tysm", "merci",
     "danke", "gracias", "much appreciated", "i appreciate it", "appreciate it", "thanks mate",
     "thanks buddy", "ta", "tnx", "thanks for your help", "thank u", "thanks a ton",
@@ -85,6 +86,7 @@ chat_words.talk_links = {
   "buddy", "mate", "man", "that's", "it's", "really", "just",
 }
 chat_words.yes = {
+  "go", "ok go", "okay go", "yeah sure", "sure go ahead", "yes go ahead", "yes sure",
   "yes", "y", "yes please", "yep", "yeah", "yup", "sure", "ok", "okay", "do it", "confirm",
   "go ahead", "of course", "right", "correct", "please do", "yes do it", "absolutely",
   "delete them", "definitely", "affirmative", "that's right", "sounds good", "aye", "delete it",

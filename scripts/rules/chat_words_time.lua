@@ -132,6 +132,18 @@ chat_words.ordinals = {
   first = 1, second = 2, third = 3, fourth = 4, fifth = 5, last = -1,
   ["1st"] = 1, ["2nd"] = 2, ["3rd"] = 3, ["4th"] = 4, ["5th"] = 5,
 }
+-- Days of a month, as they are spoken.
+chat_words.month_days = {
+  first = 1, second = 2, third = 3, fourth = 4, fifth = 5, sixth = 6, seventh = 7, eighth = 8,
+  ninth = 9, tenth = 10, eleventh = 11, twelfth = 12, thirteenth = 13, fourteenth = 14,
+  fifteenth = 15, sixteenth = 16, seventeenth = 17, eighteenth = 18, nineteenth = 19,
+  twentieth = 20, ["twenty first"] = 21, ["twenty second"] = 22, ["twenty third"] = 23,
+  ["twenty fourth"] = 24, ["twenty fifth"] = 25, ["twenty sixth"] = 26, ["twenty seventh"] = 27,
+  ["twenty eighth"] = 28, ["twenty ninth"] = 29, ["twenty-first"] = 21, ["twenty-second"] = 22,
+  ["twenty-third"] = 23, ["twenty-fourth"] = 24, ["twenty-fifth"] = 25, ["twenty-sixth"] = 26,
+  ["twenty-seventh"] = 27, ["twenty-eighth"] = 28, ["twenty-ninth"] = 29, thirtieth = 30,
+  ["thirty first"] = 31, ["thirty-first"] = 31,
+}
 -- Places in a list that was shown.
 chat_words.places = {
   first = 1, second = 2, third = 3, fourth = 4, fifth = 5, sixth = 6, seventh = 7, eighth = 8,
