@@ -78,8 +78,8 @@ end
 -- "don't delete the report": nothing to do, and no task either.
 local refused = text.gap * (any({ "i", "we", "you", "please" }) * text.space) ^ -1
   * any({ "don't", "do not", "never", "should not", "shouldn't", "don't want to", "do not want to",
-    "don't wanna", "won't", "will not", "am not going to", "didn't ask you to", "did not ask you to",
-    "don't want you to", "never asked you to", "don't ever", "please don't", "please never" })
+    "don't wanna", "won't", "will not", "am not going to", "didn't ask you to", "please never",
+    "did not ask you to", "don't want you to", "never asked you to", "don't ever", "please don't" })
   * text.space * any(words.changing)
 local refusal = leading(words.refusals)
 
@@ -115,7 +115,7 @@ local function understand_one(s, now, context)
   if not call then
     -- "no, the title should be …"
     local rest = text.without(refusal, told, 2)
-    call = rest ~= told and understand_command(rest, now)
+    call = rest ~= told and sentences.understand(rest, now)
   end
   if call then
     return call

@@ -124,7 +124,8 @@ local function clean_nouns(read)
   return read
 end
 
-local put_verb = leading({ "chuck", "shove", "bung", "slap", "whack", "jot", "pencil", "put", "stick", "throw", "pop", "get", "place", "write" })
+local put_verb = leading({ "chuck", "shove", "bung", "slap", "whack", "jot", "pencil", "put",
+  "stick", "throw", "pop", "get", "place", "write" })
 local list_tail = text.trailing(words.add_tails)
 
 -- "put bread on my list"

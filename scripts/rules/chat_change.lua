@@ -91,7 +91,8 @@ end
 
 local move, move_earlier = leading(words.move), leading(words.move_earlier)
 local postpones = any(words.postpone)
-local towards = splitter(C(any({ "to", "until", "till", "til", "'til", "for", "on", "by", "from", "at", "back to",
+local towards = splitter(C(any({ "to", "until", "till", "til", "'til",
+  "for", "on", "by", "from", "at", "back to",
   "forward to",
   "back by", "forward by", "back", "out to", "up to", "to be due", "out" })))
 local earlier = trailing({ "earlier", "sooner", "forward" })

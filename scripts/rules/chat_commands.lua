@@ -9,10 +9,23 @@ local commands = {}
 local P = lpeg.P
 local any, leading = text.any, text.leading
 
--- "no, delete it": what is said in front of a command, and is none.
-local command_follows = lpeg.S(" \t,.!-") ^ 1 * (any(words.commands) + any(words.show)
+-- What is said in front of a command, and is none: "i want delete milk"; "no, delete it", but not
+-- "no, finish the report", which may be a title.
+local soft, clear = {}, {}
+for _, verb in ipairs(words.soft) do
+  soft[verb] = true
+end
+for _, verb in ipairs(words.commands) do
+  clear[#clear + 1] = not soft[verb] and verb or nil
+end
+local behind = lpeg.S(" \t,.!-") ^ 1
+local command_follows = behind * (any(words.commands) + any(words.show) + any(words.remind_to))
+local clear_command_follows = behind * (any(clear) + any({ "show", "list", "cancel" })
+  * text.space * any({ "me", "my", "all", "it" }) + any(words.soft) * text.space * any(words.it)
   + any(words.remind_to))
-local polite = leading(any(words.polite) * P("!") ^ -1 + any(words.polite_before_command) * #command_follows)
+local polite = leading(any(words.polite) * P("!") ^ -1
+  + any(words.polite_before_command) * #command_follows
+  + any(words.refusals) * #clear_command_follows)
 local closing = text.trailing(words.closing)
 local bullet = lpeg.S("-*+") * lpeg.S(" \t") ^ 1 + "\226\128\162" * lpeg.S(" \t") ^ 0
   + lpeg.P("[") * lpeg.S(" xX") * "]" * lpeg.S(" \t") ^ 0
@@ -21,7 +34,8 @@ local without_bullet = text.gap * bullet ^ 1 * lpeg.C(lpeg.P(1) ^ 0)
 
 local command_start = text.gap * any(words.commands)
 local separator = lpeg.C(lpeg.S("\n;") ^ 1)
-  + P(",") * text.space * lpeg.C(any(words.comma_add) + any(words.comma_change))
+  + P(",") * text.space * lpeg.C(any(words.comma_add)
+    + any(words.comma_change) * -(text.space * any({ "all", "everything", "every" })))
   + lpeg.S(",") ^ -1 * text.space
   * (lpeg.C(any(words.next_command)) + lpeg.C("and") * text.space
     * (P("then") * text.space) ^ -1 * #any(words.and_commands))

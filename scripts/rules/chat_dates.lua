@@ -32,7 +32,7 @@ local function found_at(pattern)
   end)
 end
 
-local DATE_PHRASES = found_at(tagged("offset", repeats.offset))
+local DATE_PHRASES = text.once(found_at(tagged("offset", repeats.offset))
   + found_at(tagged("until_day", repeats.until_day))
   + found_at(tagged("times", repeats.times))
   + found_at(tagged("during", repeats.during))
@@ -40,7 +40,7 @@ local DATE_PHRASES = found_at(tagged("offset", repeats.offset))
   + found_at(tagged("day", days.day))
   + found_at(tagged("time", days.time))
   + found_at(tagged("part", days.part))
-  + repeats.mark / function() return { kind = "mark", value = true } end
+  + repeats.mark / function() return { kind = "mark", value = true } end)
 local BARE_PART = found_at(tagged("part", days.bare_part)) + found_at(tagged("time",
   days.bare_time))
 

@@ -393,12 +393,12 @@ local certain = relative_day + fixed_day + week_day
 local opening_day = -lpeg.B(1) * -short_weekday * weekday / plain_weekday
 local of_month = the * two * suffix * edge * -(text.space * any(words.units_after_ordinal))
   / day_of_month
-  + P("the") * space * spoken_day * #follows / day_of_month
+  + the * spoken_day * #follows / day_of_month
 local uncertain = weekday / plain_weekday + dotted_day + slashed_day
 local prefix = any(words.before_day) * (blank * P(":")) ^ -1 * text.gap
 -- "by eod friday": the part of a day that is told before the day.
 local part_of_day = (any(words.before_time) * space) ^ -1 * the * keyed(words.closing_parts) * space
-  * (P("on") * space) ^ -1 * (certain + uncertain + of_month) / function(part, day)
+  * (P("on") * space) ^ -1 * text.once(certain + uncertain + of_month) / function(part, day)
     return day and function(now)
       local date = day(now)
       if date and not date.exact then
@@ -419,11 +419,11 @@ days.day = part_of_day + prefix ^ -1 * certain + prefix * (uncertain + of_month)
   + any(words.before_holiday) * space * (holiday + day_after) + day_after
 
 -- A day alone, where nothing but a day can come.
-days.any_day = prefix ^ -1 * (certain + uncertain + of_month + holiday)
+days.any_day = text.once(prefix ^ -1 * (certain + uncertain + of_month + holiday)
   + any(words.before_month) ^ -1 * text.gap * month * edge * -(space * digit) / function(number)
     return function(now)
       return { year = number > now.month and now.year or now.year + 1, month = number, day = 1 }
     end
-  end
+  end)
 
 return days

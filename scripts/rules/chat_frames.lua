@@ -91,7 +91,7 @@ return {
   { "(morning|daily) (briefing|brief|overview|summary)", "show", "today" },
 
   -- Done, or not.
-  { "(that's|that is|it's|it is|this is|they're|those are) (all |already |now |)(done|finished|complete|completed|ready|did it)",
+  { "(that's|that is|it's|it is|this is|they're|those are|that one's|that one is|this one is|this one's) (all |already |now |)(done|finished|complete|completed|ready|did it)( too| as well| also| now|)",
     "complete_last" },
   { "i('m| am|'ve| have|) (just |already |)(done|did|finished|completed) (it|that|that one|this|this one)",
     "complete_last" },
@@ -101,7 +101,7 @@ return {
   { "(check|cross|tick|flag|report|note) {tasks} (off |)(as|to) (done|finished|complete|completed)",
     "complete" },
   { "(check|cross|tick|mark) off {tasks}", "complete" },
-  { "(consider|count|log|call) {tasks} (as |)(done|finished|complete|completed)", "complete" },
+  { "(consider|count) {tasks} (as |)(done|finished|complete|completed)", "complete" },
   { "(all of |){tasks} (is|are) (all |now |already |)(done|finished|complete|completed)", "complete_all" },
   { "(it|that|this|that one|this one)('s| is|s|) not (done|finished|complete|completed)( yet| after all| anymore|)",
     "reopen_last" },
@@ -181,6 +181,8 @@ return {
   -- Dates.
   { "(the |new |)(due date|deadline|date) (of|for) {task} (is|should be|will be|is now|:) {due}",
     "due_is" },
+  { "{task} (needs to|has to|should|must|can|will have to) (move|be moved|be pushed|be pushed back|be rescheduled|be postponed|wait) (to|until|till|for) {due}",
+    "due_is" },
   { "{task} (has been|was|is|got|just got|been) (moved|postponed|rescheduled|pushed|pushed back|shifted|delayed|changed|brought forward) (to|until|till|for|by) {due}",
     "update" },
   { "{task} (moved|postponed|rescheduled|pushed|shifted|delayed|changed) (to|until|till|by) {due}",
@@ -190,8 +192,6 @@ return {
   { "{task} (is|are) (now|actually) {due}", "due_is" },
   { "{task} (is|are) {due}", "due_is" },
   { "{task} (now|is now) (due |due on |due by |due at |due for ){due}", "due_is" },
-  { "{task} (needs to|has to|should|must|can|will have to) (move|be moved|be pushed|be pushed back|be rescheduled|be postponed|wait) (to|until|till|for) {due}",
-    "due_is" },
   { "(change|move|set|update|shift|push) (my |the |)(reminder|alarm|notification) (about|for|of|on|to) {task} to {due}", "remind" },
   { "{task} (should|needs to|has to|must|can) be (done |finished |due |completed |)(on |by |at |before |){due}",
     "due_is" },

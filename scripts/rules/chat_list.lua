@@ -48,7 +48,7 @@ local search = any({ "about", "containing", "mention", "mentions", "contain", "w
 -- "friday's"
 local day_of_week = keyed(words.weekdays, (P("'") + "\226\128\153") * "s" * text.edge)
     * ((P("'") + "\226\128\153") * "s") / function(wanted) return days.next_weekday(wanted) end
-local day = days.any_day + day_of_week
+local day = text.once(days.any_day + day_of_week)
 local period = keyed({ this_week = { "this week", "the week", "this week's", "week's" },
   next_week = { "next week", "the coming week", "the next week", "next week's" },
   this_month = { "this month", "the month", "this month's" }, next_month = { "next month" },

@@ -159,6 +159,21 @@ end
 
 local trimmed = text.gap * C((text.gap * (1 - S(" \t\n\r")) ^ 1) ^ 0)
 
+---The same pattern, which has one capture, for many others to hold: they do not copy it, as lpeg does
+---else. It does not match where its capture is nil or false.
+---@param pattern any
+---@return lpeg.Pattern
+function text.once(pattern)
+  local whole = pattern * Cp()
+  return lpeg.Cmt(P(true), function(s, at)
+    local found, stop = whole:match(s, at)
+    if found then
+      return stop, found
+    end
+    return false
+  end)
+end
+
 ---@param s string
 ---@return string
 function text.trim(s)

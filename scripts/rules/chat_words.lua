@@ -38,10 +38,9 @@ chat_words.polite = {
 }
 -- The same, where a command follows: elsewhere they are words like any other.
 chat_words.polite_before_command = {
-  "wanna", "want to", "i wanna", "need you to", "i want", "i like", "i need you", "alexa", "siri", "cortana", "computer", "bot", "assistant",
-  "no", "nah", "nope", "never mind", "nevermind", "nvm", "wait", "oops", "whoops", "ugh",
-  "on second thought", "changed my mind", "i changed my mind", "you know what", "scratch that",
-  "forget it", "then please", "first", "do", "please do", "oh wait", "no wait", "hold on", "anyway", "like",
+  "wanna", "want to", "i wanna", "need you to", "i want", "i like", "i need you", "alexa", "siri",
+  "cortana", "computer", "bot", "assistant", "then please", "first", "do", "please do", "anyway",
+  "like",
 }
 -- "would you mind adding …"
 chat_words.doing = {

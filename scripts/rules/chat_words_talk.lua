@@ -138,7 +138,9 @@ chat_words.undo = {
 }
 -- In front of what puts something right.
 chat_words.refusals = { "no", "nope", "nah", "wait", "no wait", "oops", "sorry", "oh", "oh no",
-  "oh wait", "hang on", "hold on", "actually", "not that", "that's wrong", "wrong" }
+  "oh wait", "hang on", "hold on", "actually", "not that", "that's wrong", "wrong", "never mind",
+  "nevermind", "nvm", "ugh", "whoops", "on second thought", "i changed my mind", "changed my mind",
+  "you know what", "scratch that", "forget it" }
 -- What follows these is what should have been added.
 chat_words.said_wrong = { "i meant", "i mean", "i meant to say", "sorry i meant", "no i meant",
   "i said", "it should be called", "it should say", "it should have been", "should have been" }
