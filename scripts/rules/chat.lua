@@ -175,8 +175,12 @@ end
 
 -- Answers to what the last answer asked.
 
+local choosing = leading({ "i mean", "i meant", "i choose", "i'd say", "pick", "choose", "take",
+  "let's go with", "go with", "that would be", "it's", "it is", "i want", "use" })
+
 local function answer_pick(s)
-  local n = target.number(commands.strip(s))
+  local said = commands.strip(s)
+  local n = target.number(choosing(said) or said)
   if n then
     return { tool = "pick", args = { number = n } }
   elseif follow.is_all(s) then

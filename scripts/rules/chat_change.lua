@@ -50,7 +50,8 @@ local function understand_status(s, now)
   elseif rest and not target.is_title(verb, rest, now) then
     return { tool = "complete_task", args = { match = target.of(rest, now) } }
   end
-  s = too(s) or s
+  s = text.trim_end(s, "!.")
+  s = too(s) or s:gsub("\239\184\143$", "")
   rest = is_done(s)
   rest = rest and is_done(rest) or rest
   if rest and rest ~= "" and not asks:match(s:lower()) then
@@ -331,10 +332,18 @@ local function understand_delete(s, now)
   return { tool = "delete_task", args = { match = target.of(rest, now) } }
 end
 
+-- "clear completed", and not "trash day is done"
+local bare_status = text.gap * any({ "completed", "done", "finished", "overdue", "complete" })
+  * (space * any({ "ones", "stuff", "items" })) ^ -1 * text.gap * -1
+
+local function bare_many(s, now)
+  return bare_status:match(s:lower()) and target.many("all " .. s, now) or nil
+end
+
 -- "delete all completed": that is no "… completed".
 local function delete_many(s, now)
   local rest = delete(s)
-  local match = rest and not without(rest) and target.many(rest, now)
+  local match = rest and not without(rest) and (target.many(rest, now) or bare_many(rest, now))
   return match and { tool = "delete_task", args = { match = match } } or nil
 end
 

@@ -155,7 +155,9 @@ local for_some = P("for") * space * hour_word * -(blank * -1)
 local range_end = (blank * ((P("-") + "\226\128\147" + any({ "to" })) * blank
     * (exact + two * edge * -(space * month)) + any({ "until", "till" }) * blank * exact)
   / 0) ^ -1
-local range_start = two * blank * P("-") * blank * two * am_pm
+local range_start = two * ":" * minutes * blank * (P("-") + "\226\128\147") * blank * two * ":"
+    * minutes * edge / function(hour, min) return loose(hour, min) end
+  + two * blank * P("-") * blank * two * am_pm
   / function(from, to, half_day) return clock(from, 0, from <= to and half_day or nil) end
 days.time = any({ "at", "@", "around" }) * blank * dotted
   + -for_some * at * (range_start + exact + named + bare) * range_end
@@ -294,8 +296,10 @@ local FIXED = {
 }
 local fixed_day = keyed(words.days) / function(name) return FIXED[name] end
 
-local relative_day = any({ "in", "within" }) * space * amount
-    * (text.space * any({ "time", "from now" })) ^ -1 / from_now
+local relative_day = any({ "in", "within" }) * space
+    * (any({ "about", "exactly", "around", "roughly", "approximately", "like", "just", "at least",
+      "another", "just under", "just over" }) * space) ^ -1 * amount
+    * (text.space * any({ "time", "from now", "or so" })) ^ -1 / from_now
   + amount * space * any({ "from now", "from today", "later" }) / from_now
   + amount * space * any({ "from", "after" }) * space * weekday / function(amounts, wanted)
     return function(now)

@@ -250,6 +250,8 @@ local pronoun = trailing({ "it", "them", "him", "her", "that" })
 local and_more = text.splitter(lpeg.C(text.any({ "and", "and then", "and also" }))
   * text.space * #((any({ "i", "i've", "i have", "also" }) * text.space) ^ -1 * past_verb / 0))
 
+-- "did the laundry" tells, "did mom call" asks.
+local of_mine = any({ "the", "my", "our", "all the", "some" })
 local my_mind = any({ "my mind", "your mind", "our minds" })
 local MAX_PAST = 3 -- things done, told in one sentence
 
@@ -274,7 +276,8 @@ function follow.past(s, now, told)
   local rest = past_opening(s) or s
   local verb, behind = past:match(rest:lower())
   local what = verb and text.trim(rest:sub(behind))
-  if not what or what == "" or my_mind:match(what:lower()) then
+  if not what or what == "" or my_mind:match(what:lower())
+    or verb == "do" and rest == s and not of_mine:match(what:lower()) then
     return nil
   end
   local read = details.read(rest, now)

@@ -11,7 +11,7 @@ local LIST = "(my |the |your |)(todo |to-do |to do |task |)list"
 
 return {
   -- Questions about one task.
-  { "when (is|are|was) {task} (due|scheduled|planned|happening|supposed to be done)", "detail", "due" },
+  { "when (is|are|was) {task} (due|scheduled|planned|happening|supposed to be done)( again| exactly|)", "detail", "due" },
   { "when (is|are) the (deadline|due date) (of|for) {task}", "detail", "due" },
   { "(when|what time|at what time|what day|on what day) (do|must|should|did) i (have to |need to |){task}", "detail", "due" },
   { "when (is|are|was) {task}", "detail", "due" },
@@ -42,7 +42,7 @@ return {
   { "(did|have) i (already |ever |){task} (yet|already|today)", "detail", "status" },
   { "(did|have) i already {task}", "detail", "status" },
   { "(must|should) i (still |){task}", "detail", "status" },
-  { "is there a reminder (for|on) {task}", "detail", "reminder" },
+  { "is there a {field} (for|on|of|set for) {task}", "detail" },
   { "(does|do) {task} (have|need) (a |an |any |){field}", "detail" },
   { "(is|was) a {field} set (for|on) {task}", "detail" },
   { "how often (does|do) {task} (repeat|happen|recur|come up)", "detail", "recurrence" },
@@ -149,6 +149,7 @@ return {
   { "(change|edit|fix|correct|update|reword) the (wording|text|spelling|typo|name|title) (of|in|for) {task} to {title}",
     "rename" },
   { "the (title|name) should be {title}", "rename_last" },
+  { "(change|edit|update|set) (the |its )(title|name) to {title}", "rename_last" },
   { "the (title|name) of {task} should be {title}", "rename" },
 
   -- Priority.
@@ -229,6 +230,7 @@ return {
   { "{amount} later", "later_last" },
   { "(forget|ignore|scrap|lift|drop|forget about) the (deadline|due date|date) (of|for|on) {task}",
     "update", "no_due" },
+  { "(forget|drop|ignore|scrap) (the |its |)(date|deadline|due date|due day)", "update_last", "no_due" },
   { "(no|without|remove|clear|drop) (due date|deadline|date) (for|on|from|of) {task}", "update",
     "no_due" },
   { "{task} (has no|doesn't have a|does not have a|needs no|doesn't need a|no longer has a|doesn't have any) (due date|deadline|date|fixed date)( anymore| any more| any longer| now|)",

@@ -42,7 +42,7 @@ local search = any({ "about", "containing", "mention", "mentions", "contain", "w
   "that say",
   "involving", "having to do with", "referring to", "for anything about", "with the title",
   "matching", "mentioning", "that contain",
-  "with the word",
+  "with the word", "containing the word", "containing the words", "containing the text",
   "called", "named", "that mention", "with the words", "related to", "including", "regarding",
   "with the text", "that say", "titled", "contains", "concerning" }) * space * until_end
 -- "friday's"
@@ -74,7 +74,7 @@ local due_word = any({ "due", "for", "on", "from", "with a due date", "due date"
 local due = (due_word * space) ^ -2 * (P("the") * space) ^ -1
 local month = (any({ "in", "for", "during", "of", "due in", "through", "throughout" }) * space) ^ 1
   * keyed(words.months) * text.edge * -(space * R("09"))
-local sort = any({ "sorted by", "sort by", "ordered by", "order by", "sort them by", "by" }) * space
+local sort = any({ "in order of", "according to", "ranked by", "arranged by", "sorted by", "sort by", "ordered by", "order by", "sort them by", "by" }) * space
   * keyed({ due_date = { "due date", "date", "deadline", "due" }, priority = { "priority",
   "importance" },
     title = { "title", "name", "alphabet" }, created_at = { "creation date", "created", "age",
@@ -168,8 +168,10 @@ end
 -- What each token adds. found = {kind, value, …, place}.
 local APPLY = {
   filler = function() end,
-  search = function(filter, value) filter.search = text.unquote(text.trim(value))
-    or text.trim(value) end,
+  search = function(filter, value)
+    value = text.trim(value)
+    filter.search = text.unquote(value) or value
+  end,
   limit = function(filter, value) filter.limit = math.max(1, math.min(value, 100)) end,
   recent = function(filter, value)
     filter.limit = math.max(1, math.min(value, 100))
@@ -296,6 +298,7 @@ local MAX_FILTER = 300
 
 local in_title = text.trailing({ "in the name", "in the title", "in its name", "in its title",
   "in it", "in them", "in the description", "somewhere in it" })
+local the_word = text.leading({ "the word", "the words", "the phrase", "the text", "the term" })
 local show, ask = text.leading(words.show), text.leading(
   -- What is done on a day need not have been begun.
   any({ "what am i doing", "what are we doing", "what am i up to" }) * #(space * due * (day + period))
@@ -306,6 +309,7 @@ local search_for = text.leading(words.search)
 
 -- Words that mean nothing as a filter are words to search for.
 local function with_search(filter, rest)
+  rest = the_word(rest) or rest
   local inner = text.unquote(rest) or rest
   if inner ~= "" then
     filter.search = filter.search and filter.search .. " " .. inner or inner

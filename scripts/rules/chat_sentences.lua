@@ -205,6 +205,9 @@ local MEANINGS = {
   end,
   -- "put gym on friday", and "put out the bins on friday", which is new.
   put_on = function(gaps, _, now, s)
+    if gaps.task.words and details.read(gaps.task.words, now).marked then
+      return nil -- "put the turkey in at 11 on the 25th"
+    end
     local call = update(gaps.task, changes_in(gaps))
     local read = details.read(s, now)
     call.otherwise = { tool = "add_task", args = { title = read.title, due = read.args.due,

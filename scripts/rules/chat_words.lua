@@ -39,7 +39,7 @@ chat_words.polite = {
 -- The same, where a command follows: elsewhere they are words like any other.
 chat_words.polite_before_command = {
   "wanna", "want to", "i wanna", "need you to", "i want", "i like", "i need you", "alexa", "siri",
-  "cortana", "computer", "bot", "assistant", "then please", "first", "do", "please do", "anyway",
+  "cortana", "computer", "bot", "assistant", "then please", "first", "do", "please do", "anyway", "only",
   "like",
 }
 -- "would you mind adding …"
@@ -271,7 +271,8 @@ chat_words.priority = {
 
 chat_words.status = {
   completed = { "completed", "complete", "done", "finished", "closed", "checked off", "ticked off",
-    "did", "crossed off" },
+    "did", "crossed off", "did i finish", "i finished", "did i complete", "i completed",
+    "have i finished", "have i completed", "i've finished", "i've completed", "i've done" },
   in_progress = { "in progress", "in-progress", "started", "ongoing", "underway", "under way",
     "doing",
     "working on", "in the works", "i'm working on", "begun" },
@@ -351,7 +352,7 @@ chat_words.questions = {
   "will you",
   "would you", "am i", "was", "were", "have i", "have you", "has", "thank you", "thanks",
   "try again",
-  "go away", "make it", "make that", "move it", "change it", "do nothing", "do it", "do that", "do so", "help me",
+  "do not", "go away", "make it", "make that", "move it", "change it", "do nothing", "do it", "do that", "do so", "help me",
 }
 -- A first word that is a letter off one of these is taken for it, where nothing else is understood.
 chat_words.spelled = {

@@ -88,7 +88,7 @@ chat_words.list_names = {
 }
 -- Words of a question about tasks that say nothing by themselves.
 chat_words.list_filler = {
-  "events", "event",
+  "events", "event", "much", "a lot", "lots", "much on",
   "added", "i added", "i created", "entered",
   "get", "want", "wanted", "supposed", "for now", "do now",
   "needs doing", "to be doing", "to take care of", "to finish", "to complete", "to handle",

@@ -3,6 +3,9 @@ local chat_words = {}
 
 -- What follows is a new task.
 chat_words.add = {
+  "i have to remember that", "i need to remember that", "i must remember that", "remember that",
+  "add taks", "add tsk", "create taks", "new taks", "don't forgt to", "don't froget to",
+  "don't forgot to", "dont forgett to",
   "note that", "make note that", "jot down that", "write down that", "put down that", "add it:",
   "add this:", "add that:", "adding", "i don't want to forget to", "i don't want to forget about",
   "i don't want to forget", "don't want to forget to", "don't want to forget about",
@@ -99,6 +102,8 @@ chat_words.add_nouns = {
   "a recurring task called", "a reminder to", "new task to", "a new task to", "task about",
 }
 chat_words.remind_to = {
+  "remember me to", "you must remind me to", "you must remember me to", "you have to remind me to",
+  "make a reminder for me to", "reminder to self", "reminder to self to",
   "set a reminder that", "add a reminder that", "create a reminder that", "i need reminding to",
   "i'd appreciate a reminder to", "i'd like a reminder to", "i would like a reminder to",
   "set me up a reminder to", "schedule a reminder to", "set up a reminder to",
@@ -128,6 +133,7 @@ chat_words.remind_to = {
 }
 -- With a reminder, for a task that is there; or a new one where none is.
 chat_words.remind_about = {
+  "remind me abt", "set a reminder for me about", "remind us about",
   "i'd appreciate a reminder about", "i'd appreciate a reminder for", "i need a reminder about",
   "i need a reminder for", "i want a reminder about", "i want a reminder for",
   "i'd like a reminder about", "i'd like a reminder for", "i need reminding about",
@@ -289,13 +295,13 @@ chat_words.past = {
     brought = "bring",
   changed = "change", checked = "check", scheduled = "schedule", printed = "print", locked = "lock",
   thanked = "thank", discussed = "discuss", presented = "present", shoveled = "shovel",
-  mopped = "mop", hung = "hang", swam = "swim", jogged = "jog",
+  did = "do", mopped = "mop", hung = "hang", swam = "swim", jogged = "jog",
 }
 -- Behind what they are said of these tell what it did: "mom called".
 chat_words.past_only = {
   "called", "phoned", "rang", "replied", "responded", "answered", "texted", "messaged", "asked",
   "thanked", "talked", "spoke", "met", "went", "ran", "ate", "swam", "wrote", "took", "gave",
-  "chose", "jogged", "exercised", "studied", "decided", "helped",
+  "did", "chose", "jogged", "exercised", "studied", "decided", "helped",
 }
 -- Who says so has done something.
 chat_words.done_by_us = { "i finished", "i've finished", "i have finished", "i completed",
@@ -306,6 +312,7 @@ chat_words.past_openings = {
   "i", "i have", "i've", "i just", "i already", "just", "already", "i have just", "i have already",
   "i've just", "i've already", "finally", "i finally", "i've finally", "we", "we've", "we have",
   "and i",
+  "have", "have just", "have already", "i had", "we just",
   "i actually", "yes i", "i also", "also",
 }
 -- "add milk to groceries": lists that are tags.

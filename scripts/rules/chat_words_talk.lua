@@ -32,7 +32,7 @@ chat_words.able_objects = { "tasks", "todos", "things", "reminders", "items", "a
   "things as done", "tasks as done", "notes", "emails", "deleted tasks" }
 -- Said instead of something, or beside it.
 chat_words.talk = {
-  hello = { "hi", "hello", "hey", "good morning", "good evening", "good afternoon", "hi there",
+  hello = { "heyy", "heyyy", "hii", "hiii", "helloo", "hellooo", "hi", "hello", "hey", "good morning", "good evening", "good afternoon", "hi there",
     "hello there", "hey there", "hello bot", "yo", "heya", "hiya", "morning", "howdy", "greetings",
     "hallo", "hi bot", "hey bot", "sup", "wassup", "hola", "servus", "salut",
     "evening", "afternoon", "g'day", "good day", "hi again", "hello again", "moin", "ping",
@@ -86,7 +86,7 @@ chat_words.talk_links = {
   "buddy", "mate", "man", "that's", "it's", "really", "just",
 }
 chat_words.yes = {
-  "go", "ok go", "okay go", "yeah sure", "sure go ahead", "yes go ahead", "yes sure",
+  "yes please do", "yes please do it", "please do it", "yes please do that", "go", "ok go", "okay go", "yeah sure", "sure go ahead", "yes go ahead", "yes sure",
   "yes", "y", "yes please", "yep", "yeah", "yup", "sure", "ok", "okay", "do it", "confirm",
   "go ahead", "of course", "right", "correct", "please do", "yes do it", "absolutely",
   "delete them", "definitely", "affirmative", "that's right", "sounds good", "aye", "delete it",
@@ -147,6 +147,8 @@ chat_words.said_wrong = { "i meant", "i mean", "i meant to say", "sorry i meant"
 -- A message that begins so, with nothing but a date or a priority behind it, puts the last one
 -- right.
 chat_words.corrections = {
+  "wrong day", "wrong date", "wrong time", "that's the wrong day", "that's the wrong date",
+  "that's the wrong time", "not the right day",
   "actually", "no", "i meant", "i mean", "sorry", "make that", "make it", "rather", "wait",
   "no wait", "better", "or rather", "correction", "not today", "change it to", "change that to",
   "oh", "oops", "sorry i meant", "no i meant", "actually make it", "actually no", "ah", "hmm",

@@ -99,6 +99,7 @@ chat_words.before_month = {
 }
 -- Before a time of day.
 chat_words.before_time = {
+  "after",
   "at", "@", "around", "by", "before", "from", "about", "at about", "at around", "due at", "until",
   "due by", "due", "till", "for", "starting at", "no later than", "at the latest by", "til",
   "untill",
