@@ -252,7 +252,8 @@ local and_more = text.splitter(lpeg.C(text.any({ "and", "and then", "and also" }
 
 -- "did the laundry" tells, "did mom call" asks.
 local of_mine = any({ "the", "my", "our", "all the", "some" })
-local my_mind = any({ "my mind", "your mind", "our minds" })
+-- "changed my mind", "did not go"
+local no_task = any({ "my mind", "your mind", "our minds", "not", "nothing", "never", "n't" })
 local MAX_PAST = 3 -- things done, told in one sentence
 
 ---"paid the rent": the task "pay the rent" is done.
@@ -276,7 +277,7 @@ function follow.past(s, now, told)
   local rest = past_opening(s) or s
   local verb, behind = past:match(rest:lower())
   local what = verb and text.trim(rest:sub(behind))
-  if not what or what == "" or my_mind:match(what:lower())
+  if not what or what == "" or no_task:match(what:lower())
     or verb == "do" and rest == s and not of_mine:match(what:lower()) then
     return nil
   end
