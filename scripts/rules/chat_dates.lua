@@ -161,13 +161,17 @@ end
 ---first, behind, reminds}, in bytes. Quoted text and addresses are left alone.
 ---@param others any|nil  a pattern of more phrases, each {kind, value, many}
 ---@param behind any|nil  the same, for those that count right behind another one only
+---The second function tells whether one of the phrases stands at a place of a lower-case text.
 ---@return fun(s: string, now: table): table, string[], table[]
+---@return fun(lower: string, at: integer): boolean
 function dates.finder(others, behind)
   local phrase_at = Ct((others and others + DATE_PHRASES or DATE_PHRASES) * Cp())
   local part_at = Ct(BARE_PART * Cp())
   local behind_at = behind and Ct(behind * Cp())
   return function(s, now)
     return scan(s, now, phrase_at, part_at, behind_at)
+  end, function(lower, at)
+    return phrase_at:match(lower, at) ~= nil
   end
 end
 

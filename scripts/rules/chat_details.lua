@@ -76,7 +76,7 @@ local urgent_first = text.leading(at_edge * blank * P(",") ^ -1 * blank * P("but
   + any({ "urgent", "urgently" }) * #(space * any(words.task_verbs)))
 local level_of = lpeg.P(blank * at_edge)
 
-local find = dates.finder(tags / function(list) return { kind = "tags", value = list,
+local find, begins = dates.finder(tags / function(list) return { kind = "tags", value = list,
   many = true } end
   + priority / function(value) return { kind = "priority", value = value } end,
   any({ "tag", "tags", "label", "labels" }) * blank * Ct(tag_word * (both * tag_word) ^ 0)
@@ -135,8 +135,8 @@ local function without_stop(title)
 end
 
 -- What a voice puts in front.
-local hesitation = text.leading({ "uh", "um", "umm", "uhm", "uhh", "er", "erm", "hmm", "ah",
-  "ehm" })
+local HESITATIONS = { "uh", "um", "umm", "uhm", "uhh", "er", "erm", "hmm", "ah", "ehm" }
+local hesitation = text.leading(HESITATIONS)
 
 local function clean_title(pieces)
   local title = without_stop(text.trim_end(join(pieces), ",;:"))
@@ -225,6 +225,39 @@ function details.read(s, now)
   return { title = clean_title(pieces), found = found, args = args, places = places,
     pieces = pieces,
     marked = next(found) ~= nil or urgent ~= nil }
+end
+
+-- What may stand before the first phrase of a text, and leaves no title.
+local before_phrases = {}
+for _, list in ipairs({ words.dangling, words.status.completed, words.status.in_progress,
+  words.status.pending, words.status.active, HESITATIONS }) do
+  for _, phrase in ipairs(list) do
+    before_phrases[#before_phrases + 1] = phrase
+  end
+end
+local leaves_nothing = (any(before_phrases) + S(",;-(:.!?")) * text.gap * lpeg.Cp()
+local to_word = text.gap * lpeg.Cp()
+local MAX_BEFORE = 5 -- phrases
+
+---Whether a text can be nothing but phrases: a quick look, for most are not.
+---@param s string
+---@return boolean
+function details.may_be_phrases(s)
+  if urgent_first(s) then
+    return true
+  end
+  local lower = s:lower()
+  local at = to_word:match(lower)
+  for _ = 1, MAX_BEFORE do
+    if at > #s or begins(lower, at) then
+      return true
+    end
+    at = leaves_nothing:match(lower, at)
+    if not at then
+      return false
+    end
+  end
+  return true
 end
 
 ---The priority that a text names, and nothing else.

@@ -52,11 +52,15 @@ function values.read(s, now)
   if status then
     return { status = status }
   end
+  if s:find("^[Tt]he %d+%a%a") or s:find("^%d+[snrt][tdh]$") then
+    s = "on " .. s -- "the 4th"
+  end
+  if not details.may_be_phrases(s) then
+    return nil
+  end
   local read = details.read(s, now)
   if read.marked and (read.title == "" or values.status(read.title)) then
     return values.from_details(read)
-  elseif s:find("^[Tt]he %d") or s:find("^%d+%a%a$") then
-    return values.read("on " .. s, now) -- "the 4th"
   end
   return two_of(s, now)
 end
