@@ -434,7 +434,13 @@ local WARM_UP = { "add pay the invoice tomorrow at 9am #home p1 +30m", "show my 
   "remind me about gym every second friday at 5", "when is dentist due?", "actually friday",
   "rename gym to swim and delete it", "delete all completed tasks", "go running twice a week",
   "tag gym with health", "gym should repeat weekly", "make it high priority", "and the report too",
-  "paid the rent", "i have a meeting at noon", "hello", "undo", "put milk on my list", "dleete it" }
+  "paid the rent", "i have a meeting at noon", "hello", "undo", "put milk on my list", "dleete it",
+  "delete these: milk, eggs", "tasks for tomorrow:\n- buy milk\n- call bob at 5", "add a, add b",
+  "bought milk and paid the rent", "no, friday instead of monday", "an hour later", "forget it",
+  "what is due between monday and friday", "remmeber to call jo", "would you mind adding milk",
+  "delete 1 to 3", "i didn't mean to delete that", "don't delete it", "\240\159\155\146 add milk",
+  "can you delete tasks?", "by eod friday pay rent", "the tasks due today are done",
+  "i meant buy oat milk", "make gym urgent and due friday" }
 local WARM_CONTEXT = { now = { year = 2026, month = 11, day = 24, hour = 10, min = 0, sec = 0 },
   last_task = true, last_call = { tool = "complete_task" } }
 for _, message in ipairs(WARM_UP) do

@@ -377,8 +377,11 @@ function chat_add.several(s, now)
     return nil
   end
   local head, rest = s:match("^([^:\n]*%a[^:\n]*):%s*(.+)$")
-  local shared, least = chat_add.heading(head or "", now)
-  if head and shared then
+  local shared, least
+  if head then
+    shared, least = chat_add.heading(head, now)
+  end
+  if shared then
     local list = chat_add.items(rest)
     return #list >= least and each_call(list, shared, now) or nil
   end

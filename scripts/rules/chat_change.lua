@@ -377,7 +377,8 @@ function change.understand(s, now)
   if #s > MAX_CHANGE then
     return nil
   end
-  return understand_more(s, now) or fields.tags(s, now) or fields.priority(s, true) or fields.clearing(s, now)
+  return understand_more(s, now) or fields.tags(s, now) or fields.priority(s, true)
+    or fields.clearing(s, now)
     or understand_rename(s) or fields.field(s, now) or fields.priority(s)
     or understand_reminder(s, now)
     or understand_move(s, now) or understand_make(s, now) or delete_many(s, now)

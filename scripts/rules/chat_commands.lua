@@ -18,9 +18,9 @@ end
 for _, verb in ipairs(words.commands) do
   clear[#clear + 1] = not soft[verb] and verb or nil
 end
-local behind = lpeg.S(" \t,.!-") ^ 1
-local command_follows = behind * (any(words.commands) + any(words.show) + any(words.remind_to))
-local clear_command_follows = behind * (any(clear) + any({ "show", "list", "cancel" })
+local gap_behind = lpeg.S(" \t,.!-") ^ 1
+local command_follows = gap_behind * (any(words.commands) + any(words.show) + any(words.remind_to))
+local clear_command_follows = gap_behind * (any(clear) + any({ "show", "list", "cancel" })
   * text.space * any({ "me", "my", "all", "it" }) + any(words.soft) * text.space * any(words.it)
   + any(words.remind_to))
 local polite = leading(any(words.polite) * P("!") ^ -1

@@ -162,7 +162,9 @@ local range_start = two * ":" * minutes * blank * (P("-") + "\226\128\147") * bl
 days.time = any({ "at", "@", "around" }) * blank * dotted
   + -for_some * at * (range_start + exact + named + bare) * range_end
   + not_amount * at * whole_hours
-  + -lpeg.B("my ") * (range_start + exact + named * #(follows + space * any(words.after_hour))) * range_end + P("@")
+  + -lpeg.B("my ") * (range_start + exact + named * #(follows + space * any(words.after_hour)))
+    * range_end
+  + P("@")
   * blank * (exact + bare)
 
 -- A part of a day: behind a day ("friday morning"), or with "in the". Its hour is a default.

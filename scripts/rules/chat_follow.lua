@@ -36,11 +36,13 @@ end
 local polite_words = { "please", "pls", "plz", "thanks", "thank you", "then", "now", "just", "oh",
   "ok",
   "okay", "that's wrong", "that's not right", "wrong", "not that", "that's not it",
-  "that's not what i meant", "wait", "no", "ugh", "argh", "nooo", "sorry", "can you", "could you", "and", "hey",
+  "that's not what i meant", "wait", "no", "ugh", "argh", "nooo", "sorry", "can you", "could you",
+  "and", "hey",
   "i", "ah", "well", "um" }
 follow.is_yes = only(words.yes, { "all of them", "them", "it", "them all", "both", "both of them",
   "please", "thanks", "thank you", "thx", "ty", "now", "then", "oh", "and", "all" })
-follow.is_no = only(words.no, { "please", "thanks", "thx", "ty", "thank u", "tho", "though", "thank you", "now", "then", "oh", "all",
+follow.is_no = only(words.no, { "please", "thanks", "thx", "ty", "thank u", "tho", "though",
+  "thank you", "now", "then", "oh", "all",
   "actually",
   "ok", "okay", "just", "sorry" })
 ---"forget it" is no task to forget.

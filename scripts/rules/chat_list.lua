@@ -74,7 +74,8 @@ local due_word = any({ "due", "for", "on", "from", "with a due date", "due date"
 local due = (due_word * space) ^ -2 * (P("the") * space) ^ -1
 local month = (any({ "in", "for", "during", "of", "due in", "through", "throughout" }) * space) ^ 1
   * keyed(words.months) * text.edge * -(space * R("09"))
-local sort = any({ "in order of", "according to", "ranked by", "arranged by", "sorted by", "sort by", "ordered by", "order by", "sort them by", "by" }) * space
+local sort = any({ "in order of", "according to", "ranked by", "arranged by", "sorted by",
+  "sort by", "ordered by", "order by", "sort them by", "by" }) * space
   * keyed({ due_date = { "due date", "date", "deadline", "due" }, priority = { "priority",
   "importance" },
     title = { "title", "name", "alphabet" }, created_at = { "creation date", "created", "age",
@@ -301,7 +302,8 @@ local in_title = text.trailing({ "in the name", "in the title", "in its name", "
 local the_word = text.leading({ "the word", "the words", "the phrase", "the text", "the term" })
 local show, ask = text.leading(words.show), text.leading(
   -- What is done on a day need not have been begun.
-  any({ "what am i doing", "what are we doing", "what am i up to" }) * #(space * due * (day + period))
+  any({ "what am i doing", "what are we doing", "what am i up to" })
+    * #(space * due * (day + period))
   + any(words.ask)
   -- "read tomorrow evening" is something to do.
   + P("read") * #(space * any({ "my", "the", "all", "out", "today's", "tomorrow's", "tasks" })))

@@ -159,8 +159,8 @@ end
 
 local trimmed = text.gap * C((text.gap * (1 - S(" \t\n\r")) ^ 1) ^ 0)
 
----The same pattern, which has one capture, for many others to hold: they do not copy it, as lpeg does
----else. It does not match where its capture is nil or false.
+---The same pattern, which has one capture, for many others to hold: they do not copy it, as lpeg
+---does else. It does not match where its capture is nil or false.
 ---@param pattern any
 ---@return lpeg.Pattern
 function text.once(pattern)

@@ -21,7 +21,8 @@ chat_words.polite = {
   "is there any chance you could", "do you think you could", "do you think you can", "if you could",
   "i'd be grateful if you could", "could you possibly", "can you possibly", "can you quickly",
   "could you quickly", "can you also", "could you also", "can you go ahead and", "can you now",
-  "would you kindly", "i'd love it if you could", "i need u to", "i wants to", "i wanted to", "please to", "can you to", "could you to", "i want that you", "hey alexa", "hey siri",
+  "would you kindly", "i'd love it if you could", "i need u to", "i wants to", "i wanted to",
+  "please to", "can you to", "could you to", "i want that you", "hey alexa", "hey siri",
   "hey google", "ok google", "okay google", "hey cortana", "hi siri", "hello alexa", "er",
   "uhm", "umm", "uhh", "hm", "um so", "uh so", "oh yeah",
   "we can", "may we", "please can you", "please could you", "would you please", "can you maybe",
@@ -39,7 +40,8 @@ chat_words.polite = {
 -- The same, where a command follows: elsewhere they are words like any other.
 chat_words.polite_before_command = {
   "wanna", "want to", "i wanna", "need you to", "i want", "i like", "i need you", "alexa", "siri",
-  "cortana", "computer", "bot", "assistant", "then please", "first", "do", "please do", "anyway", "only",
+  "cortana", "computer", "bot", "assistant", "then please", "first", "do", "please do", "anyway",
+  "only",
   "like",
 }
 -- "would you mind adding …"
@@ -352,7 +354,8 @@ chat_words.questions = {
   "will you",
   "would you", "am i", "was", "were", "have i", "have you", "has", "thank you", "thanks",
   "try again",
-  "do not", "go away", "make it", "make that", "move it", "change it", "do nothing", "do it", "do that", "do so", "help me",
+  "do not", "go away", "make it", "make that", "move it", "change it", "do nothing", "do it",
+  "do that", "do so", "help me",
 }
 -- A first word that is a letter off one of these is taken for it, where nothing else is understood.
 chat_words.spelled = {
@@ -396,7 +399,8 @@ chat_words.no_tasks = {
   "what", "which", "who", "whose", "when", "where", "why", "how", "anything", "something",
   "everything",
   "nothing", "there", "i", "you", "we", "tasks", "my tasks", "all", "any", "someone", "nobody",
-  "today", "self", "myself", "a reminder", "reminder on", "reminder for", "an alarm", "an alert", "reminder to",
+  "today", "self", "myself", "a reminder", "reminder on", "reminder for", "an alarm", "an alert",
+  "reminder to",
   "tomorrow", "add", "create", "remind", "if", "he", "she", "they", "life", "the weather",
   "the capital", "the time", "the date", "the meaning", "the day", "the best", "weather", "no",
   "yes",

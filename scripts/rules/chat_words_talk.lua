@@ -32,7 +32,8 @@ chat_words.able_objects = { "tasks", "todos", "things", "reminders", "items", "a
   "things as done", "tasks as done", "notes", "emails", "deleted tasks" }
 -- Said instead of something, or beside it.
 chat_words.talk = {
-  hello = { "heyy", "heyyy", "hii", "hiii", "helloo", "hellooo", "hi", "hello", "hey", "good morning", "good evening", "good afternoon", "hi there",
+  hello = { "heyy", "heyyy", "hii", "hiii", "helloo", "hellooo", "hi", "hello", "hey",
+    "good morning", "good evening", "good afternoon", "hi there",
     "hello there", "hey there", "hello bot", "yo", "heya", "hiya", "morning", "howdy", "greetings",
     "hallo", "hi bot", "hey bot", "sup", "wassup", "hola", "servus", "salut",
     "evening", "afternoon", "g'day", "good day", "hi again", "hello again", "moin", "ping",
@@ -86,7 +87,8 @@ chat_words.talk_links = {
   "buddy", "mate", "man", "that's", "it's", "really", "just",
 }
 chat_words.yes = {
-  "yes please do", "yes please do it", "please do it", "yes please do that", "go", "ok go", "okay go", "yeah sure", "sure go ahead", "yes go ahead", "yes sure",
+  "yes please do", "yes please do it", "please do it", "yes please do that", "go", "ok go",
+  "okay go", "yeah sure", "sure go ahead", "yes go ahead", "yes sure",
   "yes", "y", "yes please", "yep", "yeah", "yup", "sure", "ok", "okay", "do it", "confirm",
   "go ahead", "of course", "right", "correct", "please do", "yes do it", "absolutely",
   "delete them", "definitely", "affirmative", "that's right", "sounds good", "aye", "delete it",
