@@ -1,18 +1,16 @@
-#include "test.h"
+#include "port_fixture.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "http_server.h"
 
-enum { MOST = 4, WAIT_MS = 20000 };
+enum { MOST = 4, WAIT_MS = 60000 };
 
 static uv_loop_t loop;
 static struct http_server *server;
-static int port;
+static int port, holder;
 static struct http_exchange *held; // the request of /held
 static char answer[4096];
 
@@ -27,22 +25,11 @@ static void on_request(void *user, struct http_exchange *exchange,
         http_reply(exchange, 200, NULL, 0, "soon", 4);
 }
 
-static int free_port(void) {
-    struct sockaddr_in address = {.sin_family = AF_INET};
-    socklen_t len = sizeof address;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    assert_int_equal(bind(fd, (struct sockaddr *)&address, len), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
-    close(fd);
-    return ntohs(address.sin_port);
-}
-
 static int start(void **state) {
     (void)state;
     struct err err;
     held = NULL;
-    port = free_port();
+    holder = port_hold(&port);
     uv_loop_init(&loop);
     const struct http_server_options options = {
         .address = "127.0.0.1",
@@ -58,6 +45,7 @@ static int stop(void **state) {
     (void)state;
     http_server_stop(server);
     uv_run(&loop, UV_RUN_DEFAULT);
+    close(holder);
     return uv_loop_close(&loop);
 }
 

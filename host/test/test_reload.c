@@ -1,9 +1,7 @@
+#include "port_fixture.h"
 #include "revision_fixture.h"
 #include "scripts_fixture.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 #include <time.h>
 #include <utime.h>
 
@@ -31,26 +29,10 @@ static struct bundle *scripts;
 static struct rules_bundle *rules;
 static struct script_service services[SERVICES];
 static struct worker *workers[WORKERS];
-static int ports[WORKERS];
+static int ports[WORKERS], holders[WORKERS];
 static struct reload *reload;
 
 static int database = -1; // takes connections and never says a word: nobody here needs one
-
-static int bind_any(int *port) {
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof at;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof at), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &len), 0);
-    *port = ntohs(at.sin_port);
-    return fd;
-}
-
-static int free_port(void) {
-    int port;
-    close(bind_any(&port));
-    return port;
-}
 
 static void write_word(const char *service, const char *word) {
     char name[64], text[64];
@@ -153,6 +135,7 @@ static void start_workers(void) {
     struct err err;
     for (int i = 0; i < WORKERS; i++) {
         const int service = SERVICE_OF[i];
+        holders[i] = port_hold(&ports[i]);
         const struct worker_options options = {.config = config,
                                                .scripts = scripts,
                                                .rules = rules,
@@ -160,7 +143,7 @@ static void start_workers(void) {
                                                .index = i % 2,
                                                .count = service == 0 ? 2 : 1,
                                                .max_connections = 100,
-                                               .port = ports[i] = free_port()};
+                                               .port = ports[i]};
         if (worker_start(&workers[i], &options, &err) != 0)
             fail_msg("%s", err.text);
     }
@@ -194,7 +177,7 @@ static int setup(void **state) {
     scripts_open();
     strcpy(folder, scripts_folder);
     snprintf(rules_folder, sizeof rules_folder, "%s/.rules", folder);
-    database = bind_any(&port);
+    database = port_hold(&port);
     assert_int_equal(listen(database, 100), 0);
     snprintf(url, sizeof url, "postgresql://127.0.0.1:%d/none", port);
     scripts_make_folder(".rules");
@@ -222,8 +205,10 @@ static int teardown(void **state) {
     for (int i = 0; i < WORKERS; i++)
         worker_drain(workers[i]);
     reload_join(reload);
-    for (int i = 0; i < WORKERS; i++)
+    for (int i = 0; i < WORKERS; i++) {
         worker_join(workers[i]);
+        close(holders[i]);
+    }
     close(database);
     rollback_close();
     bundle_release(scripts);
@@ -417,5 +402,6 @@ int main(void) {
         T(an_operator_goes_back_until_the_folder_changes),
         T(it_stops_in_the_middle_of_changes),
     };
+    rules_set_cpu_factor(50); // nothing is timed
     return cmocka_run_group_tests(tests, revision_setup, revision_teardown);
 }

@@ -482,7 +482,9 @@ static void the_rule_that_runs_is_known(void **state) {
     struct rules_failure failure;
     struct sigaction action = {.sa_handler = ask, .sa_flags = SA_RESTART};
     pthread_t self = pthread_self(), other;
-    fixture_load("while true do end");
+    struct rules_limits limits = FIXTURE_LIMITS;
+    limits.call_ms = FIXTURE_ENDLESS_MS;
+    fixture_load_within("while true do end", &limits);
     sigaction(SIGUSR1, &action, NULL);
     assert_null(rules_running());
     assert_int_equal(pthread_create(&other, NULL, ask_often, &self), 0);

@@ -22,7 +22,7 @@ import threading
 import time
 import unittest
 
-from system import Host, Reply, free_port, postgres, wait_until
+from system import Host, Reply, free_port, note_answer, postgres, wait_until
 
 NAME = os.environ.get("DAPR_ENGINE", "standin")
 STANDIN = NAME == "standin"
@@ -181,8 +181,10 @@ def call(port, method, path, body=None, headers=None, timeout=20):
         body = body.encode()
     try:
         connection.request(method, path, body, {n: v for n, v in head.items() if v is not None})
-        reply = connection.getresponse()
-        return Reply(reply.status, reply.getheaders(), reply.read())
+        got = connection.getresponse()
+        reply = Reply(got.status, got.getheaders(), got.read())
+        note_answer(method, port, path, reply)
+        return reply
     finally:
         connection.close()
 

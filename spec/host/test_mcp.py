@@ -564,6 +564,18 @@ class Undo(McpCase):
         self.assertEqual(self.say("undo"), 'Taken back: "bread" is off your list again.')
         self.assertEqual(self.titles(), [])
 
+    def test_the_order_of_both_does_not_hang_on_clocks(self):
+        self.do("add_task", title="Milk")
+        self.say("add bread")
+        self.sql(f"UPDATE chat.undo SET made_at = now() + interval '1 hour' WHERE user_id = '{self.user}'")
+        self.assertEqual(self.say("undo"), 'Taken back: "bread" is off your list again.')
+        self.do("add_task", title="Tea")
+        self.say("add cheese")
+        self.do("add_task", title="Butter")
+        self.sql(f"UPDATE chat.undo SET made_at = now() - interval '1 hour' WHERE user_id = '{self.user}'")
+        self.assertIn('"Butter" is off your list', self.say("undo"))
+        self.assertEqual(self.say("undo"), 'Taken back: "cheese" is off your list again.')
+
     def test_what_the_chat_did_is_the_chats(self):
         self.say("add bread")
         self.refused("nothing to undo")

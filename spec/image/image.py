@@ -127,7 +127,7 @@ class Service:
 
     def __init__(self, arch, words, env, state=True):
         line, own = command(arch, ("run", *words), state)
-        self.log = tempfile.TemporaryFile("w+b")
+        self.log = system.Log()
         self.began = time.monotonic()
         self.process = subprocess.Popen(line, env={**own, **env}, stdout=self.log, stderr=self.log)
 
@@ -139,8 +139,7 @@ class Service:
         return int(system.wait_until(child, what="the program's process")[0])
 
     def log_text(self):
-        self.log.seek(0)
-        return self.log.read().decode(errors="replace")
+        return self.log.text()
 
     def get(self, port, path="/ready"):
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)

@@ -3,6 +3,8 @@ as a process, and a client that speaks plain sockets. Everything a test starts e
 
 import atexit
 import base64
+import collections
+import fcntl
 import hashlib
 import hmac
 import http.client
@@ -18,6 +20,7 @@ import subprocess
 import tempfile
 import time
 import unittest
+import weakref
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 HOST = os.environ.get("TODO_HOST", os.path.join(ROOT, "build", "todo-host"))
@@ -25,7 +28,8 @@ PG_BIN = "/usr/lib/postgresql/15/bin"
 SECRET = "spec-secret-0123456789-abcdefghijklmnop"
 
 
-_reserved = {}    # base -> sockets whose names keep other runs away from its ports, for as long as this one lasts
+_reserved = {}    # base -> sockets whose names keep other runs away from its ports, for as long as this one lasts; those used last come last
+BASES = 12        # so many bases of its own before a run uses one again: who had it may be started once more
 
 
 def _reserve(base):
@@ -58,13 +62,15 @@ def _is_free(base, count):
 def free_ports(count):
     """`count` ports in a row, with those 1,000 (inner ports) and 2,000 (the stand-in sidecar's) above them, that nobody listens on
     and no other run will take. They lie below those that the kernel gives to connections."""
-    for base in _reserved:
-        if _is_free(base, count):
-            return base
     bases = range(20000, 30700, 50)
-    for i in range(len(bases)):
-        base = bases[(i + os.getpid() * 7) % len(bases)]
-        if base not in _reserved and _is_free(base, count) and _reserve(base):
+    if len(_reserved) < BASES:
+        for i in range(len(bases)):
+            base = bases[(i + os.getpid() * 7) % len(bases)]
+            if base not in _reserved and _is_free(base, count) and _reserve(base):
+                return base
+    for base in list(_reserved):
+        if _is_free(base, count):
+            _reserved[base] = _reserved.pop(base)
             return base
     raise RuntimeError("no free ports")
 
@@ -94,14 +100,88 @@ PATIENCE = float(os.environ.get("SPEC_PATIENCE", "4"))
 
 
 def wait_until(condition, seconds=15, what="condition"):
+    """What the condition says once it holds. what: words, or a function that makes them when it did not come to that."""
     seconds *= PATIENCE
     end = time.monotonic() + seconds
-    while time.monotonic() < end:
+    while True:
+        over = time.monotonic() >= end    # before the look: this process may stand still for long
         value = condition()
         if value:
             return value
+        if over:
+            raise AssertionError(f"not within {seconds} s: {what() if callable(what) else what}")
         time.sleep(0.02)
-    raise AssertionError(f"not within {seconds} s: {what}")
+
+
+class Log:
+    """What a program writes, readable meanwhile: the program appends, and reading moves no place that it writes to."""
+
+    def __init__(self):
+        self.file = tempfile.TemporaryFile(buffering=0)
+        fcntl.fcntl(self.file, fcntl.F_SETFL, os.O_APPEND)    # TemporaryFile does not, whatever its mode
+
+    def fileno(self):
+        return self.file.fileno()
+
+    def size(self):
+        return os.fstat(self.fileno()).st_size
+
+    def text(self, start=0):
+        parts = []
+        while part := os.pread(self.fileno(), 1 << 20, start):
+            parts.append(part)
+            start += len(part)
+        return b"".join(parts).decode(errors="replace")
+
+
+# For the report of a test that fails: the programs there are, what was answered last, and where their logs were when it began.
+_programs = weakref.WeakSet()
+_answers = collections.deque(maxlen=6)
+_began = weakref.WeakKeyDictionary()
+LAST_LINES, LAST_BYTES = 40, 12000
+
+
+def note_answer(method, port, path, reply):
+    text = f"{method} :{port}{path} {reply.status} {reply.body[:300]!r}"
+    if _answers and _answers[-1].endswith(text):
+        _answers.pop()    # asked again and again, until it is another one
+    _answers.append(f"{time.strftime('%H:%M:%S')} {text}")
+
+
+@atexit.register
+def _end_programs():
+    """Those that a run leaves behind that is stopped."""
+    for program in list(_programs):
+        if program.process and program.process.poll() is None:
+            program.kill()
+
+
+def test_begins():
+    _answers.clear()
+    for program in list(_programs):
+        _began[program] = program.log.size()
+    if _postgres:
+        _began[_postgres] = _postgres.log_size()
+
+
+def _end_of(text):
+    return "\n".join(text[-LAST_BYTES:].splitlines()[-LAST_LINES:])
+
+
+def what_happened():
+    """The last answers, and what programs and PostgreSQL have written since the test began."""
+    parts = [f"answered last: {answer}" for answer in _answers]
+    for program in list(_programs):
+        text = program.log.text(_began.get(program, 0))
+        if text:
+            ended = program.process.poll() if program.process else None
+            parts.append(f"log of {' '.join(program.services)} at {program.base}" +
+                         ("" if ended is None else f", which ended with {ended}") + f":\n{_end_of(text)}")
+    if _postgres:
+        text = _postgres.log_text(_began.get(_postgres, 0))
+        if text:
+            parts.append(f"log of PostgreSQL:\n{_end_of(text)}")
+    return "\n".join(parts)
 
 
 class Postgres:
@@ -110,16 +190,20 @@ class Postgres:
     def __init__(self):
         self.folder = tempfile.mkdtemp(prefix="todo-spec-pg-")
         self.data = os.path.join(self.folder, "data")
+        self.log_path = os.path.join(self.folder, "log")
         self.port = None
         self.user = "postgres" if os.getuid() == 0 else pwd.getpwuid(os.getuid()).pw_name
         if os.getuid() == 0:
             entry = pwd.getpwnam("postgres")
             os.chown(self.folder, entry.pw_uid, entry.pw_gid)
         self._run("initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "-E", "UTF8",
-                  "--locale=C.UTF-8")
+                  "--locale=C.UTF-8", "--no-sync")
         with open(os.path.join(self.data, "postgresql.conf"), "a") as conf:
+            # Not synced: the programs and PostgreSQL are killed here, the machine is not, and a busy disk would make commits
+            # wait for longer than the programs do. What takes long is in its log.
             conf.write(f"listen_addresses = '127.0.0.1'\nunix_socket_directories = '{self.folder}'\n"
-                       "shared_buffers = 32MB\nmax_connections = 60\n")
+                       "shared_buffers = 32MB\nmax_connections = 60\nfsync = off\nlog_line_prefix = '%m [%p] %d '\n"
+                       "log_min_duration_statement = 1000\n")
         self.port = free_port()
         self.start()
         atexit.register(self.remove)
@@ -133,8 +217,20 @@ class Postgres:
         return done.stdout
 
     def start(self):
-        self._run("pg_ctl", "-D", self.data, "-w", "-t", "30", "-l",
-                  os.path.join(self.folder, "log"), "-o", f"-p {self.port}", "start")
+        try:
+            self._run("pg_ctl", "-D", self.data, "-w", "-t", "120", "-l", self.log_path, "-o", f"-p {self.port}", "start")
+        except RuntimeError as problem:
+            raise RuntimeError(f"{problem}{_end_of(self.log_text())}") from None
+
+    def log_size(self):
+        return os.path.getsize(self.log_path) if os.path.exists(self.log_path) else 0
+
+    def log_text(self, start=0):
+        if not os.path.exists(self.log_path):
+            return ""
+        with open(self.log_path, "rb") as file:
+            file.seek(start)
+            return file.read().decode(errors="replace")
 
     def stop(self, mode="fast"):
         self._run("pg_ctl", "-D", self.data, "-w", "-m", mode, "stop", check=False)
@@ -224,14 +320,15 @@ class Host:
         self.services = services
         self.process = None
         self.before = None    # called in the new process before it is the program
-        self.log = tempfile.TemporaryFile("w+b")
+        self.log = Log()
+        _programs.add(self)
         if start:
             self.migrate()
             self.start()
 
     def run(self, *words, **env):
         return subprocess.run([HOST, *words], env={**self.env, **env}, cwd=ROOT, text=True,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60 * PATIENCE)
 
     def ports_by_name(self):
         """Where the services listen, as `todo-host services` says."""
@@ -274,8 +371,7 @@ class Host:
         wait_until(ready, seconds, "ready")
 
     def log_text(self):
-        self.log.seek(0)
-        return self.log.read().decode(errors="replace")
+        return self.log.text()
 
     def kill(self):
         self.process.kill()
@@ -290,7 +386,7 @@ class Host:
             code = self.process.wait(60)
         except subprocess.TimeoutExpired:
             self.kill()
-            raise AssertionError("todo-host did not end within 60 s of SIGTERM")
+            raise AssertionError(f"todo-host did not end within 60 s of SIGTERM: {self.log_text()[-4000:]}")
         finally:
             self.process.stdout.close()
         if code != 0:
@@ -308,8 +404,10 @@ class Host:
             head.setdefault("Content-Type", "application/json")
         try:
             connection.request(method, path, body, head)
-            reply = connection.getresponse()
-            return Reply(reply.status, reply.getheaders(), reply.read())
+            got = connection.getresponse()
+            reply = Reply(got.status, got.getheaders(), got.read())
+            note_answer(method, port or self.base, path, reply)
+            return reply
         finally:
             connection.close()
 
