@@ -16,6 +16,7 @@ local add = require("rules.chat_add")
 local answers = require("rules.chat_answers")
 local change = require("rules.chat_change")
 local civil = require("rules.civil")
+local commands = require("rules.chat_commands")
 local dates = require("rules.chat_dates")
 local details = require("rules.chat_details")
 local follow = require("rules.chat_follow")
@@ -43,97 +44,11 @@ local UNCLEAR = { kind = "unclear", text = answers.text("unclear") }
 local P = lpeg.P
 local any, leading = text.any, text.leading
 
-local polite, closing = leading(words.polite), text.trailing(words.closing)
 local remind_mark, remind_to = leading(words.remind), leading(words.remind_to)
-local bullet = lpeg.S("-*+") * lpeg.S(" \t") ^ 1 + "\226\128\162" * lpeg.S(" \t") ^ 0
-  + lpeg.P("[") * lpeg.S(" xX") * "]" * lpeg.S(" \t") ^ 0
-  + lpeg.R("09") * lpeg.R("09") ^ -1 * lpeg.S(".)") * lpeg.S(" \t") ^ 1
-local without_bullet = text.gap * bullet ^ 1 * lpeg.C(lpeg.P(1) ^ 0)
+local starts_done = P("\226\156\147") + "\226\156\148" + "\226\156\133" + "\226\152\145"
 local controls = lpeg.Cs((lpeg.R("\1\8", "\11\12", "\14\31") / " " + lpeg.P("\0") / " "
   + lpeg.P("\127") / " " + lpeg.P("\194\160") / " " + lpeg.P("\r\n") / "\n" + lpeg.P("\r") / "\n"
   + 1) ^ 0)
-
--- Commands of one message.
-
-local command_start = text.gap * any(words.commands)
-local separator = lpeg.C(lpeg.S("\n;") ^ 1) + lpeg.S(",") ^ -1 * text.space
-  * (lpeg.C(any(words.next_command)) + lpeg.C("and") * text.space
-    * (P("then") * text.space) ^ -1 * #any(words.and_commands))
-  + lpeg.P(".") * text.space * lpeg.C(lpeg.Cc("") * #any(words.commands))
-local piece = lpeg.Cp() * (text.quoted + (1 - separator)) ^ 0 * lpeg.Cp() * separator ^ -1
-local next_piece = lpeg.Ct(piece * lpeg.Cp())
-local changing = text.gap * (any(words.polite) * text.gap * lpeg.S(",") ^ -1 * text.gap) ^ 0
-  * any(words.changing)
-local another = any(words.another_command) * -1
-local of_tasks = lpeg.P({ any({ "task", "todo", "to-do", "reminder", "item" })
-  + text.alnum ^ 1 * lpeg.V(1) + 1 * lpeg.V(1) })
-local keeps_words = { ["then"] = true, ["and then"] = true, ["and after that"] = true }
-
-local function split(s)
-  local lower = s:lower()
-  local result, glue, forced = {}, nil, false
-  local at = 1
-  while at <= #s do
-    local found = next_piece:match(lower, at)
-    local first, last = found[1], found[2]
-    at = found[#found]
-    local mark = type(found[3]) == "string" and found[3] or nil
-    local part = s:sub(first, last - 1)
-    if glue and (forced or not command_start:match(lower, first)) then
-      result[#result] = result[#result] .. glue .. part
-    else
-      if #result > 0 and result.words then
-        part = result.words .. " " .. part
-      end
-      result[#result + 1] = part
-    end
-    glue, forced, result.words = nil, false, nil
-    if mark and mark:find("%a") then
-      local behind = found[#found]
-      if mark == "and" then
-        -- "wash and remove stains" is one task, "complete gym and delete it" two commands.
-        if not changing:match(lower, first) then
-          glue, forced = s:sub(last, behind - 1), true
-        end
-      elseif keeps_words[mark] then
-        glue = s:sub(last, behind - 1)
-      elseif another:match(mark) then
-        -- "buy a card and another to keep" is one.
-        if of_tasks:match(part:lower()) then
-          result.words = "add"
-        else
-          glue, forced = s:sub(last, behind - 1), true
-        end
-      else
-        -- The words that ended this command begin the next one.
-        result.words = mark:gsub("^and%s+", "")
-      end
-    end
-  end
-  local commands = {}
-  for _, part in ipairs(result) do
-    part = text.trim(part)
-    if part ~= "" and (#result == 1 or polite(part) ~= "") then
-      commands[#commands + 1] = part
-    end
-  end
-  return commands
-end
-
-local function strip(s)
-  local asked
-  s, asked = text.without(polite, text.trim(s), 5)
-  -- "Can you add …?" asks politely; its question mark is no part of a title.
-  s = asked and text.trim_end(s, "?") or s
-  for _ = 1, 3 do
-    local rest = closing(text.trim_end(s, ".!"))
-    if not rest or rest == "" then
-      break
-    end
-    s = asked and text.trim_end(rest, "?") or rest
-  end
-  return s
-end
 
 -- A task of the list that was shown last: "the second one".
 local function only_number(s)
@@ -160,13 +75,23 @@ local function understand_command(bare, now)
   if call and not (verb and target.is_title(verb, bare:sub(#verb + 1), now)) then
     return call
   end
-  return not command_start:match(bare:lower()) and list.bare(bare, now)
+  return not commands.starts(bare) and not follow.says_done(bare) and list.bare(bare, now)
     or put or change.understand(bare, now)
 end
 
+-- "don't delete the report": nothing to do, and no task either.
+local refused = text.gap * (any({ "i", "we", "you", "please" }) * text.space) ^ -1
+  * any({ "don't", "do not", "never", "should not", "shouldn't", "don't want to", "do not want to",
+    "don't wanna", "won't", "will not", "am not going to", "didn't ask you to", "please never",
+    "did not ask you to", "don't want you to", "never asked you to", "don't ever", "please don't" })
+  * text.space * any(words.changing)
+local refusal = leading(words.refusals)
+
 -- A call, or a question; the line as a task as well where that is not certain.
 local function understand_one(s, now, context)
-  if follow.asks_for_help(s) then
+  if follow.drops_it(s) then
+    return { tool = "answer_no", args = {} }
+  elseif follow.asks_for_help(s) then
     return { tool = "help", args = {} }
   elseif follow.is_undo(s) then
     return { tool = "undo", args = {} }
@@ -175,7 +100,11 @@ local function understand_one(s, now, context)
   if kind then
     return { tool = "talk", args = { kind = kind } }
   end
-  local bare = strip(s)
+  local bare = commands.strip(s)
+  bare = spelling.opening(bare) or bare
+  if refused:match(bare:lower()) then
+    return nil, nil, details.read(bare, now)
+  end
   local call = follow.correction(s, now, context)
   if call then
     return call
@@ -184,12 +113,23 @@ local function understand_one(s, now, context)
   if calls then
     return calls
   end
-  call = understand_command(bare, now)
+  -- What an emoji stands before is told all the same: "🛒 add milk".
+  local told = not starts_done:match(bare) and text.behind_emoji(bare) or bare
+  call = understand_command(told, now)
+  if not call then
+    -- "no, the title should be …"
+    local rest = text.without(refusal, told, 2)
+    call = rest ~= told and sentences.understand(rest, now)
+  end
+  if call then
+    return call
+  end
+  call = only_number(text.trim_end(bare, "?"))
   if call then
     return call
   end
   local question
-  call, question = add.understand(bare, now)
+  call, question = add.understand(told, now)
   if call or question then
     return call, question
   elseif follow.is_yes(s) then
@@ -198,7 +138,7 @@ local function understand_one(s, now, context)
     return { tool = "answer_no", args = {} }
   end
   call = follow.again(s, now, context) or follow.values(bare, now, context)
-    or list.named(bare, now) or only_number(bare)
+    or list.named(bare, now)
     or add.fact(bare, now) or follow.past(bare, now)
   if call then
     return call
@@ -211,10 +151,40 @@ local function understand_one(s, now, context)
   return call, question, read
 end
 
+-- "delete these: milk, eggs", or a task on each line behind it: the command, told of each.
+
+local split_these = text.splitter(lpeg.C(any(words.these)))
+local completes = text.gap * any(words.complete)
+local MAX_HEAD = 120 -- bytes
+
+local function each_of_these(head, items, now, context)
+  head = text.trim_end(head, ":")
+  local before, _, behind = split_these(head)
+  if #head > MAX_HEAD or #items > MAX_COMMANDS or not before
+    or not (commands.changes(head) or completes:match(head:lower())) then
+    return nil
+  end
+  local calls = {}
+  for i, item in ipairs(items) do
+    local bare = item:find('"', 1, true) or item:find("^#?%d+$")
+    local named = bare and item or '"' .. text.trim_end(item, ".") .. '"'
+    local call = understand_one(before .. " " .. named .. " " .. behind, now, context)
+    if not call or not call.tool or call.tool == "add_task" then
+      return nil
+    end
+    calls[i] = call
+  end
+  return calls[1] and calls
+end
+
 -- Answers to what the last answer asked.
 
+local choosing = leading({ "i mean", "i meant", "i choose", "i'd say", "pick", "choose", "take",
+  "let's go with", "go with", "that would be", "it's", "it is", "i want", "use" })
+
 local function answer_pick(s)
-  local n = target.number(strip(s))
+  local said = commands.strip(s)
+  local n = target.number(choosing(said) or said)
   if n then
     return { tool = "pick", args = { number = n } }
   elseif follow.is_all(s) then
@@ -234,7 +204,7 @@ local function merged(args, more)
 end
 
 local function answer_title(s, now, pending, context)
-  if command_start:match(s:lower()) or list.understand(s, now) or list.bare(s, now) then
+  if commands.starts(s) or list.understand(s, now) or list.bare(s, now) then
     local call, question = understand_one(s, now, context)
     if call or question then
       return call, question
@@ -248,9 +218,9 @@ end
 
 -- "mondays and thursdays": how often the new task comes.
 local function answer_repeat(s, now, pending)
-  local found = dates.only(strip(s), now) or dates.only("every " .. strip(s), now)
+  local found = dates.only(commands.strip(s), now) or dates.only("every " .. commands.strip(s), now)
   if found and not found.recurrence then
-    found = dates.only("every " .. strip(s), now)
+    found = dates.only("every " .. commands.strip(s), now)
   end
   if found and found.recurrence then
     local args = merged(pending.args, { recurrence_rule = dates.rule(found) })
@@ -280,17 +250,19 @@ local function answer_pending(s, now, pending, context)
   end
 end
 
+local is_heading = any({ "todo", "to do", "to-do" }) * P(":") ^ -1 * -1
 local question_like = any(words.question_starts)
 
 -- Nothing was understood: perhaps a task without an add in front of it.
 local function ask_whether_to_add(s, now)
-  local bare = strip(s)
+  local bare = commands.strip(s)
   local _, count = bare:gsub("%S+", "")
   if count > MAX_TITLE_WORDS then
     return UNCLEAR
   end
   local title = details.read(bare, now).title
-  if title == "" or polite(bare) == "" or #title > MAX_TITLE or bare:sub(-1) == "?"
+  if add.is_empty(title) or refused:match(bare:lower()) or commands.polite(bare) == ""
+    or #title > MAX_TITLE or bare:sub(-1) == "?"
     or question_like:match(bare:lower())
     or not bare:find("[%w\128-\255]") then
     return UNCLEAR
@@ -301,7 +273,8 @@ end
 
 local function pick_by_words(s, pending)
   if pending and pending.kind == "pick" then
-    return { tool = "pick", args = { words = target.match(strip(s)).words or strip(s) } }
+    local said = commands.strip(s)
+    return { tool = "pick", args = { words = target.match(said).words or said } }
   end
 end
 
@@ -331,6 +304,35 @@ end
 ---@field due table|nil        a civil time; time_only: its day was not said
 ---@field due_shift {count: number, unit: string}|nil  from the old due date on, else from now
 
+-- A heading and a task on each line behind it; nil for others.
+local function list_under_heading(parts, now, context)
+  local listed = #parts > 1 and commands.without_bullet(parts[2])
+  if #parts < 2 or not (parts[1]:sub(-1) == ":" or listed) then
+    return nil
+  end
+  local items = {}
+  for i = 2, #parts do
+    items[i - 1] = commands.without_bullet(parts[i]) or parts[i]
+  end
+  local calls = each_of_these(parts[1], items, now, context)
+  if calls then
+    return calls
+  end
+  local shared = add.heading(parts[1], now)
+  if not shared and not (listed and is_heading:match(parts[1]:lower())) then
+    return nil
+  end
+  calls = {}
+  for i, item in ipairs(items) do
+    local read = details.read(item, now)
+    if read.title == "" then
+      return nil
+    end
+    calls[i] = add.shared_call(read, shared)
+  end
+  return calls
+end
+
 -- Calls, or nil and a question to ask back.
 local function calls_of(message, context)
   if #message > MAX_BYTES then
@@ -344,19 +346,25 @@ local function calls_of(message, context)
   if pending then
     local call, question = answer_pending(s, now, pending, context)
     if call or question then
-      return call and { call }, question
+      return call and (call.tool and { call } or call), question
     end
   end
-  local commands = split(s)
-  if #commands > MAX_COMMANDS then
+  local parts = commands.split(s)
+  if #parts > MAX_COMMANDS then
     return nil, { kind = "unclear", text = answers.text("too_much", { count = MAX_COMMANDS }) }
   end
-  local calls, adding = {}, false
-  for i, command in ipairs(commands) do
-    local line = without_bullet:match(command)
+  local calls, adding = list_under_heading(parts, now, context), false
+  local head, items = s:match("^([^:\n]+):%s*([^\n]+)$")
+  calls = calls or head and each_of_these(head, add.items(items), now, context)
+  if calls then
+    return calls
+  end
+  calls = {}
+  for i, command in ipairs(parts) do
+    local line = commands.without_bullet(command)
     command = line or command
     local call, question, read = understand_one(command, now, context)
-    if question and #commands > i then
+    if question and #parts > i then
       adding = true
     elseif question and #calls == 0 then
       return nil, question
@@ -374,12 +382,12 @@ local function calls_of(message, context)
       if picked then
         return { picked }
       end
-      local mended = spelling.mend(strip(command))
+      local mended = spelling.mend(commands.strip(command))
       call = mended and understand_one(mended, now, context)
       if call then
         return call.tool and { call } or call
       end
-      return nil, ask_whether_to_add(#commands > 1 and command or s, now)
+      return nil, ask_whether_to_add(#parts > 1 and command or s, now)
     end
   end
   if #calls == 0 then
@@ -430,7 +438,13 @@ local WARM_UP = { "add pay the invoice tomorrow at 9am #home p1 +30m", "show my 
   "remind me about gym every second friday at 5", "when is dentist due?", "actually friday",
   "rename gym to swim and delete it", "delete all completed tasks", "go running twice a week",
   "tag gym with health", "gym should repeat weekly", "make it high priority", "and the report too",
-  "paid the rent", "i have a meeting at noon", "hello", "undo", "put milk on my list", "dleete it" }
+  "paid the rent", "i have a meeting at noon", "hello", "undo", "put milk on my list", "dleete it",
+  "delete these: milk, eggs", "tasks for tomorrow:\n- buy milk\n- call bob at 5", "add a, add b",
+  "bought milk and paid the rent", "no, friday instead of monday", "an hour later", "forget it",
+  "what is due between monday and friday", "remmeber to call jo", "would you mind adding milk",
+  "delete 1 to 3", "i didn't mean to delete that", "don't delete it", "\240\159\155\146 add milk",
+  "can you delete tasks?", "by eod friday pay rent", "the tasks due today are done",
+  "i meant buy oat milk", "make gym urgent and due friday" }
 local WARM_CONTEXT = { now = { year = 2026, month = 11, day = 24, hour = 10, min = 0, sec = 0 },
   last_task = true, last_call = { tool = "complete_task" } }
 for _, message in ipairs(WARM_UP) do

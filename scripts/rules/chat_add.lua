@@ -66,6 +66,13 @@ end
 
 local is_empty = text.any(words.empty_titles) * lpeg.S(" .!?") ^ 0 * -1
 
+---Whether a title says nothing: "something", "not".
+---@param title string
+---@return boolean
+function chat_add.is_empty(title)
+  return not title:find("[%w\128-\255]") or is_empty:match(title:lower()) ~= nil
+end
+
 local function ask_title(args)
   return { kind = "title", text = answers.text("which_title"), args = args or {} }
 end
@@ -90,7 +97,7 @@ local function new_task(s, now, make)
     end
   end
   local read = details.read(s, now)
-  if read.title == "" or is_empty:match(read.title:lower()) then
+  if chat_add.is_empty(read.title) then
     local call = make(read)
     call.args.title = nil
     return nil, ask_title(call.args)
@@ -117,7 +124,8 @@ local function clean_nouns(read)
   return read
 end
 
-local put_verb = leading({ "put", "stick", "throw", "pop", "get", "place", "write" })
+local put_verb = leading({ "chuck", "shove", "bung", "slap", "whack", "jot", "pencil", "put",
+  "stick", "throw", "pop", "get", "place", "write" })
 local list_tail = text.trailing(words.add_tails)
 
 -- "put bread on my list"
@@ -130,7 +138,7 @@ local function understand_put(s, now)
   local last = read.pieces[1]
   local bare = { title = text.trim_end(last, ",;:"), args = read.args }
   local before = list_tail(bare.title)
-  if before and before ~= "" then
+  if before and not chat_add.is_empty(before) then
     read.title = text.unquote(before) or before
     return chat_add.call(read)
   end
@@ -148,8 +156,14 @@ local noun_phrase = text.gap * (text.any(words.articles) * text.space) ^ 0
     + text.space * text.any({ "to", "called", "named", "titled", "saying", "that says", "for me to",
       "of", "about", "which says", "that i need to", "that i have to" }) * text.space) * lpeg.Cp()
 
+-- "something: …", "one more, …"
+local anything = text.gap * (text.any({ "something", "smth", "sth", "one more", "one more thing",
+  "another one", "another", "another thing", "it", "this", "that" }) * text.gap * ":"
+  + text.any({ "one more", "one more thing", "another one", "another thing" }) * text.gap * ",")
+  * text.space * lpeg.Cp()
+
 local function behind_noun(s)
-  local behind = noun_phrase:match(s:lower())
+  local behind = noun_phrase:match(s:lower()) or anything:match(s:lower())
   local rest = behind and text.trim(s:sub(behind))
   return rest ~= "" and rest or nil
 end
@@ -159,6 +173,23 @@ local add_command = leading({ "add", "create", "add a task", "create a task", "a
   "put",
   "create a new task", "add a todo", "add task", "set up a task", "make a task" })
 
+local own_obligations = {}
+for _, phrase in ipairs(words.obligations) do
+  if phrase:find("^i[ ']") or phrase:find("^we[ ']") then
+    own_obligations[#own_obligations + 1] = phrase
+  end
+end
+local own_obligation, courtesy = leading(own_obligations), leading({ "please", "pls", "plz" })
+local filler = leading(text.any({ "like", "just", "maybe", "probably", "kinda", "sort of" })
+  * #(text.space * text.any(words.task_verbs)))
+
+-- "add a task please: …", "make a note that i have to …": without what is no part of the title.
+local function without_phrases(s)
+  s = text.without(courtesy, s, 1)
+  s = text.without(own_obligation, s, 1)
+  return filler(s) or s
+end
+
 ---A new task that is asked for as one.
 ---@param s string
 ---@param now table
@@ -167,7 +198,7 @@ local add_command = leading({ "add", "create", "add a task", "create a task", "a
 function chat_add.understand(s, now)
   local rest = remind_to(s)
   if rest then
-    return new_task(rest, now, chat_add.reminder)
+    return new_task(without_phrases(rest), now, chat_add.reminder)
   end
   local verb
   rest, verb = add(s)
@@ -181,7 +212,7 @@ function chat_add.understand(s, now)
     end
     rest = behind_noun(rest) or rest
     rest = to_my_list(rest) or rest
-    rest = without_dash:match(rest) or rest
+    rest = without_phrases(without_dash:match(rest) or rest)
     return new_task(rest, now, function(read) return chat_add.call(clean_nouns(read)) end)
   end
   -- "remind me tomorrow at 9 to call mom"
@@ -225,7 +256,7 @@ function chat_add.plain(s, now)
   if rest and rest:find("%s") and not asks:match(rest:lower()) then
     return new_task(rest, now, chat_add.call)
   end
-  rest = task_verb(s)
+  rest = task_verb(text.behind_emoji(s) or s)
   if rest and rest ~= "" and #s <= MAX_TITLE_LINE and s:sub(-1) ~= "?"
     and not questions:match(s:lower())
     and not is_empty:match(rest:lower()) then
@@ -247,8 +278,10 @@ local items = lpeg.Ct(item * (lpeg.S(",\n") ^ 1 * item) ^ 0)
 local leading_and = leading({ "and", "&", "and then", "then", "also", "and also", "plus" })
 local last_and = text.splitter(lpeg.C(text.any({ "and", "&" })))
 
--- The items of a list: cut at commas, the last one at "and".
-local function items_of(s)
+---The items of a list: cut at commas, the last one at "and".
+---@param s string
+---@return string[]
+function chat_add.items(s)
   local list = {}
   for _, one in ipairs(items:match(s) or {}) do
     one = text.trim(one)
@@ -265,6 +298,26 @@ local function items_of(s)
   return list
 end
 
+---A task of a list, with what is said of all of them: a time of its own is one on their day.
+---@param read chat_details.Details
+---@param shared table|nil  arguments
+---@return table call  add_task
+function chat_add.shared_call(read, shared)
+  local call = chat_add.call(read)
+  local args = call.args
+  for name, value in pairs(shared or {}) do
+    if args[name] == nil then
+      args[name] = value
+    end
+  end
+  local day = shared and shared.due
+  if day and not day.hour and args.due ~= day and not read.found.day and read.found.time then
+    args.due = { year = day.year, month = day.month, day = day.day, hour = args.due.hour,
+      min = args.due.min }
+  end
+  return call
+end
+
 local function each_call(list, shared, now)
   local calls = {}
   for i, one in ipairs(list) do
@@ -272,13 +325,47 @@ local function each_call(list, shared, now)
     if read.title == "" or #calls == MAX_MANY then
       return nil
     end
-    local call = chat_add.call(read)
-    for name, value in pairs(shared or {}) do
-      call.args[name] = call.args[name] or value
-    end
-    calls[i] = call
+    calls[i] = chat_add.shared_call(read, shared)
   end
   return calls
+end
+
+-- "add these to my groceries list: …"
+local list_before = to_list * text.any({ "my", "the", "our" }) * text.space * tag_name
+    * (text.space * "list") * text.gap * lpeg.P(":") ^ -1 * lpeg.Cp()
+  + to_list * (text.any({ "my", "the", "our" }) * text.space) ^ -1 * lpeg.C(list_tag / 0)
+    * (text.space * "list") ^ -1 * text.gap * ":" * lpeg.Cp()
+
+local heading_word = text.any(words.heading_words)
+local heading = (heading_word * text.gap) ^ 1 * -1
+local names_tasks = text.any(words.heading_nouns)
+local heading_noun = lpeg.P({ names_tasks + (lpeg.R("az") ^ 1 + 1) * lpeg.V(1) })
+local heading_tag = (text.any({ "my", "the" }) * text.space) ^ -1 * lpeg.C(list_tag / 0)
+  * (text.space * "list") ^ -1 * text.gap * -1
+local MAX_HEADING = 80 -- bytes
+
+---What the heading of a list says of each of its tasks ("tasks for tomorrow", "groceries"); nil for
+---others.
+---@param s string
+---@param now table
+---@return table|nil shared  arguments of each task
+---@return integer|nil least  how many items make it a list
+function chat_add.heading(s, now)
+  s = text.trim_end(s, ":"):lower()
+  if #s > MAX_HEADING then
+    return nil
+  end
+  local tag = heading_tag:match(s)
+  if tag then
+    return { tags = { tag } }, 1
+  end
+  local read = details.read(s:gsub("'s%f[%W]", ""), now)
+  local title = text.trim(obligation(read.title) or read.title)
+  if heading:match(title) and heading_noun:match(title) then
+    return read.args, 2
+  elseif title == "" and read.found.day then
+    return read.args, 3
+  end
 end
 
 ---"buy milk, call mom and pay rent", "add these: milk, eggs, bread": a task of each.
@@ -289,16 +376,26 @@ function chat_add.several(s, now)
   if #s > MAX_LIST_LINE then
     return nil
   end
-  local rest = add_many(s)
+  local head, rest = s:match("^([^:\n]*%a[^:\n]*):%s*(.+)$")
+  local shared, least
+  if head then
+    shared, least = chat_add.heading(head, now)
+  end
+  if shared then
+    local list = chat_add.items(rest)
+    return #list >= least and each_call(list, shared, now) or nil
+  end
+  rest = add_many(s)
   if rest then
-    local list = items_of(rest)
-    return #list > 1 and each_call(list, nil, now) or nil
+    local tag, behind = list_before:match(rest:lower())
+    local list = chat_add.items(tag and rest:sub(behind) or rest)
+    return #list > 1 and each_call(list, tag and { tags = { tag } }, now) or nil
   end
   if not s:find(",", 1, true) then
     return nil
   end
   local whole = add(s) or s
-  local list, marked = items_of(whole), 0
+  local list, marked = chat_add.items(whole), 0
   if #list < 3 then
     return nil
   end
@@ -314,14 +411,17 @@ function chat_add.several(s, now)
   end
   -- What is said once is meant for all: "… and pay rent tomorrow".
   local read = details.read(whole, now)
-  return each_call(items_of(obligation(read.title) or read.title), read.args, now)
+  return each_call(chat_add.items(obligation(read.title) or read.title), read.args, now)
 end
+
+local remark = text.any(words.remarks)
 
 ---A new task without "add": for what has a date, a tag or the like.
 ---@param read chat_details.Details
 ---@return table|nil call
 function chat_add.quick(read)
-  if not read.marked or read.title == "" or questions:match(read.places.line:lower()) then
+  if not read.marked or chat_add.is_empty(read.title) or remark:match(read.places.line:lower())
+    or questions:match(read.places.line:lower()) then
     return nil
   end
   -- "in 10 minutes remind me to check the oven"
@@ -335,7 +435,7 @@ function chat_add.quick(read)
   if rest then
     read.title = rest -- "new urgent task: …"
   end
-  rest = obligation(read.title)
+  rest = obligation(read.title) or fact(read.title)
   if rest and rest ~= "" then
     read.title = rest
   end

@@ -28,6 +28,8 @@ local make = leading(words.make)
 local complete, is_done = leading(words.complete), trailing(words.is_done)
 local start, reopen = leading(words.start), leading(words.reopen)
 local asks = any(words.question_starts)
+local too = trailing({ "too", "as well", "also" })
+local not_done = any({ "not", "nothing", "never", "no", "none" })
 
 local function understand_status(s, now)
   ---@type string|nil
@@ -43,9 +45,13 @@ local function understand_status(s, now)
   end
   rest, verb = complete(s)
   ---@cast rest string|nil
-  if rest and not target.is_title(verb, rest, now) then
+  if rest and not_done:match(rest:lower()) then
+    return nil -- "i did not delete anything"
+  elseif rest and not target.is_title(verb, rest, now) then
     return { tool = "complete_task", args = { match = target.of(rest, now) } }
   end
+  s = text.trim_end(s, "!.")
+  s = too(s) or s:gsub("\239\184\143$", "")
   rest = is_done(s)
   rest = rest and is_done(rest) or rest
   if rest and rest ~= "" and not asks:match(s:lower()) then
@@ -86,7 +92,8 @@ end
 
 local move, move_earlier = leading(words.move), leading(words.move_earlier)
 local postpones = any(words.postpone)
-local towards = splitter(C(any({ "to", "until", "till", "for", "on", "by", "from", "at", "back to",
+local towards = splitter(C(any({ "to", "until", "till", "til", "'til",
+  "for", "on", "by", "from", "at", "back to",
   "forward to",
   "back by", "forward by", "back", "out to", "up to", "to be due", "out" })))
 local earlier = trailing({ "earlier", "sooner", "forward" })
@@ -311,6 +318,7 @@ end
 -- Delete.
 
 local delete = leading(words.delete)
+local on_condition = splitter(C(any({ "if i", "if you", "if we", "unless" })))
 local without = splitter(C(any({ "except", "but not", "other than", "apart from", "besides" })))
 
 local function understand_delete(s, now)
@@ -318,17 +326,48 @@ local function understand_delete(s, now)
   if not rest or rest == "" or target.is_title(verb, rest, now) then
     return nil
   end
-  if without(rest) then
+  if without(rest) or on_condition(rest) then
     return nil
   end
   return { tool = "delete_task", args = { match = target.of(rest, now) } }
 end
 
+-- "clear completed", and not "trash day is done"
+local bare_status = text.gap * any({ "completed", "done", "finished", "overdue", "complete" })
+  * (space * any({ "ones", "stuff", "items" })) ^ -1 * text.gap * -1
+
+local function bare_many(s, now)
+  return bare_status:match(s:lower()) and target.many("all " .. s, now) or nil
+end
+
 -- "delete all completed": that is no "… completed".
 local function delete_many(s, now)
   local rest = delete(s)
-  local match = rest and not without(rest) and target.many(rest, now)
+  local match = rest and not without(rest) and (target.many(rest, now) or bare_many(rest, now))
   return match and { tool = "delete_task", args = { match = match } } or nil
+end
+
+local split_and = splitter(C(any({ "and", "and also" }) + ","))
+
+-- "make slides urgent and due tomorrow": one more value behind a change.
+local function understand_more(s, now)
+  local before, _, behind = split_and(s)
+  local more = before and before ~= "" and make(before) and values.read(behind, now)
+  local call = more and understand_make(before, now)
+  if not call or call.tool ~= "update_task" then
+    return nil
+  end
+  local changes = {}
+  for name, value in pairs(call.args.changes) do
+    changes[name] = value
+  end
+  for name, value in pairs(more) do
+    if changes[name] ~= nil then
+      return nil
+    end
+    changes[name] = value
+  end
+  return update(call.args.match, changes)
 end
 
 ---@param s string
@@ -338,7 +377,8 @@ function change.understand(s, now)
   if #s > MAX_CHANGE then
     return nil
   end
-  return fields.tags(s, now) or fields.priority(s, true) or fields.clearing(s)
+  return understand_more(s, now) or fields.tags(s, now) or fields.priority(s, true)
+    or fields.clearing(s, now)
     or understand_rename(s) or fields.field(s, now) or fields.priority(s)
     or understand_reminder(s, now)
     or understand_move(s, now) or understand_make(s, now) or delete_many(s, now)

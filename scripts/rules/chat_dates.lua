@@ -32,7 +32,7 @@ local function found_at(pattern)
   end)
 end
 
-local DATE_PHRASES = found_at(tagged("offset", repeats.offset))
+local DATE_PHRASES = text.once(found_at(tagged("offset", repeats.offset))
   + found_at(tagged("until_day", repeats.until_day))
   + found_at(tagged("times", repeats.times))
   + found_at(tagged("during", repeats.during))
@@ -40,7 +40,7 @@ local DATE_PHRASES = found_at(tagged("offset", repeats.offset))
   + found_at(tagged("day", days.day))
   + found_at(tagged("time", days.time))
   + found_at(tagged("part", days.part))
-  + repeats.mark / function() return { kind = "mark", value = true } end
+  + repeats.mark / function() return { kind = "mark", value = true } end)
 local BARE_PART = found_at(tagged("part", days.bare_part)) + found_at(tagged("time",
   days.bare_time))
 
@@ -95,16 +95,19 @@ local function take(found, phrase, now)
     return true
   elseif kind == "recurrence" and found.recurrence and not found.recurrence.first then
     -- "weekly meeting every monday": the more exact one counts.
-    found.recurrence = value.first and value or found.recurrence
+    found.recurrence = value.first and repeats.merged(found.recurrence, value) or found.recurrence
     return true
-  elseif bucket[kind] ~= nil then
-    return false
   end
   if kind == "day" then
     value = value(now)
     if not value then
       return false
+    elseif value.closing and bucket.day and not bucket.part then
+      kind, value = "part", value.part -- "friday by eod"
     end
+  end
+  if bucket[kind] ~= nil then
+    return false
   end
   bucket[kind] = value
   return true
@@ -158,13 +161,17 @@ end
 ---first, behind, reminds}, in bytes. Quoted text and addresses are left alone.
 ---@param others any|nil  a pattern of more phrases, each {kind, value, many}
 ---@param behind any|nil  the same, for those that count right behind another one only
+---The second function tells whether one of the phrases stands at a place of a lower-case text.
 ---@return fun(s: string, now: table): table, string[], table[]
+---@return fun(lower: string, at: integer): boolean
 function dates.finder(others, behind)
   local phrase_at = Ct((others and others + DATE_PHRASES or DATE_PHRASES) * Cp())
   local part_at = Ct(BARE_PART * Cp())
   local behind_at = behind and Ct(behind * Cp())
   return function(s, now)
     return scan(s, now, phrase_at, part_at, behind_at)
+  end, function(lower, at)
+    return phrase_at:match(lower, at) ~= nil
   end
 end
 
@@ -174,9 +181,11 @@ local function has_passed(hour, min, now)
   return hour * 60 + min <= now.hour * 60 + now.min
 end
 
-local function in_afternoon(time, part)
+local function in_part(time, part)
   if part and part >= 12 and time.hour >= 1 and time.hour < 12 then
     return { hour = time.hour + 12, min = time.min }
+  elseif part and part < 12 and time.guessed then
+    return { hour = time.hour - 12, min = time.min }
   end
   return time
 end
@@ -185,7 +194,7 @@ end
 local function time_of(found, day)
   local part = found.part or day and day.part or found.recurrence and found.recurrence.hour
   if found.time then
-    return in_afternoon(found.time, part)
+    return in_part(found.time, part)
   end
   return part and { hour = math.floor(part), min = part % 1 * 60 }
 end

@@ -51,7 +51,8 @@ local follows = blank * (P(-1) + S("\n,;.!?)#@+") + digit
     "in", "because", "about", "noon", "instead", "urgently", "if", "so", "when", "or", "w/", "this",
     "after", "early", "late", "first", "lunchtime", "prio", "p4", "asap", "important", "eod", "tag",
     "@", "!", "!!", "*", "before",
-    "starting", "beginning", "ending", "except", "each", "till", "through" }))
+    "half", "quarter", "arvo", "cob", "teatime", "noonish", "noon-ish", "starting",
+    "beginning", "ending", "except", "each", "till", "through" }))
 
 days.follows = follows
 
@@ -72,9 +73,11 @@ local function clock(hour, min, half_day)
 end
 
 local function loose(hour, min)
-  local time = clock(hour, min, hour >= 1 and hour <= 6 and "pm" or nil)
-  if time and hour >= 7 and hour <= 11 then
-    time.open = true -- "dinner at 8" is in the evening
+  local early = hour >= 1 and hour <= 6
+  local time = clock(hour, min, early and "pm" or nil)
+  if time then
+    time.open = hour >= 7 and hour <= 11 or nil -- "dinner at 8" is in the evening
+    time.guessed = early or nil -- "saturday morning at 5:45" is not in the afternoon
   end
   return time
 end
@@ -86,11 +89,15 @@ local function in_part(hour, min, part)
   return clock(hour, min, hour >= 1 and hour <= 12 and "pm" or nil)
 end
 
+local minute_word = keyed({ five = 5, ten = 10, twenty = 20, ["twenty-five"] = 25,
+  ["twenty five"] = 25 })
+local past_minutes = (P("a") * space) ^ -1 * (P("half") * Cc(30) + P("quarter") * Cc(15))
+  + (two + minute_word) * (space * any({ "minutes", "mins", "min" })) ^ -1
 local am_pm = blank * (P("a") * P(".") ^ -1 * "m" * P(".") ^ -1 * Cc("am")
   + P("p") * P(".") ^ -1 * "m" * P(".") ^ -1 * Cc("pm")) * edge
 local o_clock = blank * any({ "o'clock", "oclock", "uhr" })
 local hour_word = keyed(words.hours)
-local hour_number = two * edge + hour_word
+local hour_number = two * edge * -(P(".") * digit) + hour_word
 local part_tail = space * any({ "in the", "at" }) * space
   * C(P("morning") + "afternoon" + "evening" + "night") * edge
 local exact = two * S(":.") * minutes * blank * "uhr" * edge
@@ -105,22 +112,35 @@ local exact = two * S(":.") * minutes * blank * "uhr" * edge
   + two * am_pm / function(hour, half_day)
     return hour >= 1 and hour <= 12 and clock(hour, 0, half_day)
   end
+  + hour_word * am_pm / function(hour, half_day) return clock(hour, 0, half_day) end
   + two * (o_clock * part_tail + part_tail) / function(hour, part) return in_part(hour, 0, part) end
   + (two + hour_word) * o_clock / function(hour) return loose(hour, 0) end
   + two * "h" * minutes * edge / function(hour, min) return clock(hour, min) end
   + two * ":" * minutes * "h" * edge / function(hour, min) return clock(hour, min) end
-  + two * blank * "ish" * edge / function(hour) return loose(hour, 0) end
+  + two * ":" * minutes * (P("a") * Cc("am") + P("p") * Cc("pm")) * edge / clock
+  + two * blank * P("-") ^ -1 * "ish" * edge / function(hour) return loose(hour, 0) end
   + two * am_pm * P("ish") / function(hour, half_day) return clock(hour, 0, half_day) end
-  + (P("half") * Cc(30) + P("quarter") * Cc(15) + two) * space * P("past") * space * hour_number
+  + past_minutes * space * P("past") * space * hour_number
     / function(min, hour) return loose(hour, min) end
-  + (P("quarter") * Cc(15) + two) * space * P("to") * space * hour_number
-    / function(min, hour) return min < 60 and min > 0 and loose(hour == 1 and 12 or hour - 1,
-      60 - min) end
+  + (P("a") * space) ^ -1 * P("quarter") * space * P("to") * space * hour_number
+    / function(hour) return loose(hour == 1 and 12 or hour - 1, 45) end
+local half_hour = P("half") * space * hour_number / function(hour) return loose(hour, 30) end
+-- Behind "at" or a day: "9.30", where a price could not stand.
+local dotted = P("0") * two * "." * minutes * #follows
+    / function(hour, min) return hour < 10 and clock(hour, min) end
+  + two * "." * minutes * #follows / function(hour, min) return loose(hour, min) end
+-- The same, since "invite 5 to 6 people" has no time.
+local minutes_to = (minute_word + two * (space * any({ "minutes", "mins", "min" })) ^ -1) * space
+  * P("to") * space * hour_number / function(min, hour)
+    return min < 60 and min > 0 and loose(hour == 1 and 12 or hour - 1, 60 - min)
+  end
 -- A bare number is a time only behind "at" and the like, and where no title goes on ("at 5 Guys").
-local bare = hour_number * part_tail / function(hour, part) return in_part(hour, 0, part) end
+local bare = half_hour + minutes_to
+  + hour_number * part_tail / function(hour, part) return in_part(hour, 0, part) end
   + hour_number * #(follows + space * any(words.after_hour)) / function(hour) return loose(hour,
   0) end
-local named = keyed({ noon = 12, midday = 12, midnight = 0 })
+local named = keyed({ noon = 12, midday = 12, midnight = 0, noonish = 12, ["noon-ish"] = 12,
+  ["midday-ish"] = 12, middayish = 12 })
   / function(hour) return clock(hour, 0) end
 local at = any(words.before_time) * blank
 -- "1500" and "17h": only where a time is due.
@@ -130,21 +150,27 @@ local whole_hours = C(digit * digit) * C(digit * digit) * not_number * edge
 local not_amount = -(P("for") * blank)
 -- "for two": how many, unless nothing follows; "for 4" where the time is told behind it.
 local for_some = P("for") * space * hour_word * -(blank * -1)
+  * -(space * any({ "past", "to", "minutes", "o'clock" }))
   + P("for") * space * two * edge * #((1 - S(";\n") - P(" at ")) ^ 0 * " at " * (digit + hour_word))
 -- "3pm to 4pm", "3pm-4": but "10am until 24 december" is no range.
 local range_end = (blank * ((P("-") + "\226\128\147" + any({ "to" })) * blank
     * (exact + two * edge * -(space * month)) + any({ "until", "till" }) * blank * exact)
   / 0) ^ -1
-local range_start = two * blank * P("-") * blank * two * am_pm
+local range_start = two * ":" * minutes * blank * (P("-") + "\226\128\147") * blank * two * ":"
+    * minutes * edge / function(hour, min) return loose(hour, min) end
+  + two * blank * P("-") * blank * two * am_pm
   / function(from, to, half_day) return clock(from, 0, from <= to and half_day or nil) end
 -- "every morning at 6 run": a time, whatever goes on.
 local behind_part = lpeg.B(P("morning ")) + lpeg.B(P("evening ")) + lpeg.B(P("afternoon "))
 local sure = behind_part * P("at") * space * two * edge * -(S(":.") * digit)
   * -(space * any({ "in the", "at the" }))
     / function(hour) return loose(hour, 0) end
-days.time = -for_some * at * (range_start + exact + named + bare) * range_end
+days.time = any({ "at", "@", "around" }) * blank * dotted
+  + -for_some * at * (range_start + exact + named + bare) * range_end
   + not_amount * at * whole_hours + sure
-  + (range_start + exact + named * #(follows + space * any(words.after_hour))) * range_end + P("@")
+  + -lpeg.B("my ") * (range_start + exact + named * #(follows + space * any(words.after_hour)))
+    * range_end
+  + P("@")
   * blank * (exact + bare)
 
 -- A part of a day: behind a day ("friday morning"), or with "in the". Its hour is a default.
@@ -155,7 +181,7 @@ days.bare_part = blank * daypart
 -- A time right behind a day: "friday 5ish", "tomorrow 1500", "monday 9".
 days.bare_time = blank * P(",") ^ -1 * blank
   * (two * blank * P("-") * blank * two * edge * #follows / function(hour) return loose(hour, 0) end
-  + exact + whole_hours * #follows
+  + exact + dotted + half_hour + minutes_to + whole_hours * #follows
   + two * edge * #follows / function(hour) return loose(hour, 0) end)
 
 -- Days.
@@ -220,6 +246,15 @@ local function from_now(amounts)
   end
 end
 
+-- The end of a day: what may be said beside a day that has a name ("friday by eod").
+local function closing_part(part)
+  return function(now)
+    local date = civil.add_days(now, 0)
+    date.part, date.closing = words.dayparts[part], true
+    return date
+  end
+end
+
 local function with_part(count_of_days, part)
   return function(now)
     local date = civil.add_days(now, count_of_days)
@@ -232,7 +267,7 @@ local FIXED = {
   today = ahead(0), tomorrow = ahead(1), after_tomorrow = ahead(2), yesterday = ahead(-1),
   tonight = with_part(0, "tonight"), tomorrow_night = with_part(1, "night"),
   this_morning = with_part(0, "morning"), this_afternoon = with_part(0, "afternoon"),
-  this_evening = with_part(0, "evening"), end_of_day = with_part(0, "end of day"),
+  this_evening = with_part(0, "evening"), end_of_day = closing_part("end of day"),
   end_of_week = function(now) return civil.add_days(now, 7 - civil.weekday(now)) end,
   end_of_next_week = function(now) return civil.add_days(now, 14 - civil.weekday(now)) end,
   end_of_month = function(now)
@@ -252,8 +287,8 @@ local FIXED = {
   weekend = function(now)
     return civil.weekday(now) >= 6 and civil.add_days(now, 0) or next_weekday(now, 6)
   end,
-  next_weekend = weekday_of_next_week(6),
-  first_thing = with_part(1, "first thing"), close_of_business = with_part(0, "close of business"),
+  next_weekend = weekday_of_next_week(6), after_weekend = weekday_of_next_week(1),
+  first_thing = with_part(1, "first thing"), close_of_business = closing_part("close of business"),
   lunch = with_part(0, "lunchtime"), fortnight = ahead(14), week_today = ahead(7),
   week_tomorrow = ahead(8), start_of_next_week = weekday_of_next_week(1),
   mid_week = function(now) return next_weekday(now, 3) end,
@@ -269,8 +304,10 @@ local FIXED = {
 }
 local fixed_day = keyed(words.days) / function(name) return FIXED[name] end
 
-local relative_day = any({ "in", "within" }) * space * amount
-    * (text.space * any({ "time", "from now" })) ^ -1 / from_now
+local relative_day = any({ "in", "within" }) * space
+    * (any({ "about", "exactly", "around", "roughly", "approximately", "like", "just", "at least",
+      "another", "just under", "just over" }) * space) ^ -1 * amount
+    * (text.space * any({ "time", "from now", "or so" })) ^ -1 / from_now
   + amount * space * any({ "from now", "from today", "later" }) / from_now
   + amount * space * any({ "from", "after" }) * space * weekday / function(amounts, wanted)
     return function(now)
@@ -278,25 +315,55 @@ local relative_day = any({ "in", "within" }) * space * amount
         or nil
     end
   end
+  -- "a week on friday", and as the British say "friday week"
+  + -lpeg.B("for ") * (amount + P("a fortnight") * Cc({ 2, "week" })) * space * P("on") * space
+  * weekday / function(amounts, wanted)
+    return amounts[2] == "week" and amounts[1] % 1 == 0 and function(now)
+      return civil.add_days(next_weekday(now, wanted), amounts[1] * 7)
+    end
+  end
+  + weekday * space * P("week") * edge * #follows / function(wanted)
+    return function(now) return civil.add_days(next_weekday(now, wanted), 7) end
+  end
 
+local spoken_day = keyed(words.month_days)
 local month_name = month * P(".") ^ -1
 local year_tail = (comma * four * edge) ^ -1
 local named_day = the * two * suffix ^ -1 * edge * space * (P("of") * space) ^ -1 * month_name
   * year_tail
     / calendar_day
+  + the * spoken_day * space * P("of") * space * month_name * year_tail / calendar_day
+  + (-P("may") * month_name * space * the + month_name * space * P("the") * space) * spoken_day
+    * -(space * any(words.units_after_ordinal)) * year_tail
+    / function(name, day, year) return calendar_day(day, name, year) end
   + month_name * space * the * two * suffix ^ -1 * edge * year_tail
     / function(name, day, year) return calendar_day(day, name, year) end
 days.named_day = named_day
-local iso_day = four * "-" * two * "-" * two * edge
+local iso_moment = four * "-" * two * "-" * two * "t" * two * ":" * minutes
+  * (P(":") * minutes / 0) ^ -1 * edge / function(year, number, day, hour, min)
+    local date = calendar_day(day, number, year)
+    return hour <= 23 and function(now)
+      local found = date(now)
+      return found and { year = year, month = number, day = day, hour = hour, min = min,
+        exact = true }
+    end
+  end
+local iso_day = iso_moment + four * "-" * two * "-" * two * edge
     / function(year, number, day) return calendar_day(day, number, year) end
   + four * "/" * exactly_two * "/" * exactly_two * edge
     / function(year, number, day) return calendar_day(day, number, year) end
 local dotted_day = two * "." * two * "." * (four * edge + exactly_two * edge + Cc(nil) * -digit)
-  / calendar_day
+  / function(day, number, year) return number <= 12 and calendar_day(day, number, year) end
+-- 12/24 is month/day; 24/12 cannot be.
+local function american_day(number, day, year)
+  if number > 12 and day <= 12 then
+    number, day = day, number
+  end
+  return calendar_day(day, number, year)
+end
 local slashed_year = two * "/" * two * "/" * (four + exactly_two) * edge
-  / function(number, day, year) return calendar_day(day, number, year) end
-local slashed_day = two * "/" * two * edge * -P("/")
-  / function(number, day) return calendar_day(day, number) end
+  / american_day
+local slashed_day = two * "/" * two * edge * -P("/") / american_day
 
 local short_weekday = keyed(words.short_weekdays)
 local week_day = P("next") * space * weekday / weekday_of_next_week
@@ -318,6 +385,9 @@ local month_start = any(words.before_month) * space * month * edge * -(space * d
     end
   end
 
+-- "in 25 november"
+local in_day = any({ "in", "in the", "at the" }) * space * named_day
+
 local holiday = keyed(words.holidays) / function(date)
   return calendar_day(date[2], date[1])
 end
@@ -330,23 +400,42 @@ end
 
 local certain = relative_day + fixed_day + week_day
   + any({ "coming", "this coming", "the coming" }) * space * weekday / plain_weekday
-  + named_day + iso_day + slashed_year
+  + named_day + in_day + iso_day + slashed_year
 -- A line may begin with a day, whatever follows: "friday buy milk".
 local opening_day = -lpeg.B(1) * -short_weekday * weekday / plain_weekday
 local of_month = the * two * suffix * edge * -(text.space * any(words.units_after_ordinal))
   / day_of_month
+  + the * spoken_day * #follows / day_of_month
 local uncertain = weekday / plain_weekday + dotted_day + slashed_day
 local prefix = any(words.before_day) * (blank * P(":")) ^ -1 * text.gap
-days.day = prefix ^ -1 * certain + prefix * (uncertain + of_month) + opening_day
+-- "by eod friday": the part of a day that is told before the day.
+local part_of_day = (any(words.before_time) * space) ^ -1 * the * keyed(words.closing_parts) * space
+  * (P("on") * space) ^ -1 * text.once(certain + uncertain + of_month) / function(part, day)
+    return day and function(now)
+      local date = day(now)
+      if date and not date.exact then
+        date.part = part
+      end
+      return date
+    end
+  end
+---@param wanted integer  1 is Monday
+---@return fun(now: table): table
+function days.next_weekday(wanted)
+  return plain_weekday(wanted)
+end
+
+days.day = part_of_day + prefix ^ -1 * certain + prefix * (uncertain + of_month) + opening_day
+  + any({ "in", "at" }) * space * weekday * #follows / plain_weekday
   + uncertain * #follows + month_start
   + any(words.before_holiday) * space * (holiday + day_after) + day_after
 
 -- A day alone, where nothing but a day can come.
-days.any_day = prefix ^ -1 * (certain + uncertain + of_month + holiday)
+days.any_day = text.once(prefix ^ -1 * (certain + uncertain + of_month + holiday)
   + any(words.before_month) ^ -1 * text.gap * month * edge * -(space * digit) / function(number)
     return function(now)
       return { year = number > now.month and now.year or now.year + 1, month = number, day = 1 }
     end
-  end
+  end)
 
 return days

@@ -28,7 +28,8 @@ local tags = Ct(hash_tag) + Ct(at_tag)
     "tag it with", "labelled", "labeled", "and tag it", "and tag it as", "and tag it with",
     "with label",
     "with the label", "label" }) * (blank * S(":=")) ^ -1 * blank
-    * Ct(tag_word * (comma * #P("#") * tag_word) ^ 0)
+    * (Ct(tag_word * (comma * tag_word) ^ 0 * (both * tag_word) * #(blank * -1))
+      + Ct(tag_word * (comma * #P("#") * tag_word) ^ 0))
 -- In a title "tag" may be a word like any other ("price tag"): it needs a sign behind it.
 tags = -(any({ "tag", "label", "tags" }) * -(blank * S(":=#"))) * tags
 details.tag_list = blank * Ct(tag_word * ((both + space) * tag_word) ^ 0) * blank * -1
@@ -70,10 +71,12 @@ priority = priority + level_before_task
 details.level = blank * (any({ "a", "the", "to", "really", "very", "super", "now" }) * space) ^ -1
   * (level * (space * priority_word) ^ -1 + keyed(with_hyphen(words.priority))
     + keyed(words.priority_alone)) * blank * S(".!") ^ 0 * -1
-local urgent_first = text.leading(at_edge * #(blank * S(":!")))
+local urgent_first = text.leading(at_edge * blank * P(",") ^ -1 * blank * P("but") * #space
+  + at_edge * #(blank * S(":!,"))
+  + any({ "urgent", "urgently" }) * #(space * any(words.task_verbs)))
 local level_of = lpeg.P(blank * at_edge)
 
-local find = dates.finder(tags / function(list) return { kind = "tags", value = list,
+local find, begins = dates.finder(tags / function(list) return { kind = "tags", value = list,
   many = true } end
   + priority / function(value) return { kind = "priority", value = value } end,
   any({ "tag", "tags", "label", "labels" }) * blank * Ct(tag_word * (both * tag_word) ^ 0)
@@ -114,6 +117,7 @@ local function join(pieces)
   for i, piece in ipairs(pieces) do
     if i > 1 and piece:find("%S") then
       piece = piece:match("^%s*[!?]+%s*$") or opening:match(piece)
+      piece = piece:find("^%s*[!?][!?]+%s*$") and "" or piece -- "asap!!" stresses the priority
       piece = title == "" and (leading_to(piece) or leading_and(piece)) or piece
     end
     piece = i < #pieces and clean_end(piece) or text.trim(piece)
@@ -134,9 +138,13 @@ local function without_stop(title)
   return title
 end
 
+-- What a voice puts in front.
+local HESITATIONS = { "uh", "um", "umm", "uhm", "uhh", "er", "erm", "hmm", "ah", "ehm" }
+local hesitation = text.leading(HESITATIONS)
+
 local function clean_title(pieces)
   local title = without_stop(text.trim_end(join(pieces), ",;:"))
-  title = tail(title) or title
+  title = text.without(hesitation, tail(title) or title, 2)
   return text.unquote(title) or title
 end
 
@@ -225,6 +233,39 @@ function details.read(s, now)
   return { title = clean_title(pieces), found = found, args = args, places = places,
     pieces = pieces,
     marked = next(found) ~= nil or urgent ~= nil }
+end
+
+-- What may stand before the first phrase of a text, and leaves no title.
+local before_phrases = {}
+for _, list in ipairs({ words.dangling, words.status.completed, words.status.in_progress,
+  words.status.pending, words.status.active, HESITATIONS }) do
+  for _, phrase in ipairs(list) do
+    before_phrases[#before_phrases + 1] = phrase
+  end
+end
+local leaves_nothing = (any(before_phrases) + S(",;-(:.!?")) * text.gap * lpeg.Cp()
+local to_word = text.gap * lpeg.Cp()
+local MAX_BEFORE = 5 -- phrases
+
+---Whether a text can be nothing but phrases: a quick look, for most are not.
+---@param s string
+---@return boolean
+function details.may_be_phrases(s)
+  if urgent_first(s) then
+    return true
+  end
+  local lower = s:lower()
+  local at = to_word:match(lower)
+  for _ = 1, MAX_BEFORE do
+    if at > #s or begins(lower, at) then
+      return true
+    end
+    at = leaves_nothing:match(lower, at)
+    if not at then
+      return false
+    end
+  end
+  return true
 end
 
 ---The priority that a text names, and nothing else.

@@ -1,6 +1,7 @@
 -- Changes of one named part of a task: its tags, due date, priority, description, and clearing
 -- them.
 local lpeg = require("lpeg")
+local dates = require("rules.chat_dates")
 local details = require("rules.chat_details")
 local target = require("rules.chat_target")
 local text = require("rules.chat_text")
@@ -112,12 +113,14 @@ function fields.tags(s, now)
   end
 end
 
-function fields.clearing(s)
+function fields.clearing(s, now)
   local rest, phrase = clear_field(s)
   if rest and rest ~= "" then
     local name = named_field:match(phrase)
     if CLEARED[name] then
-      return update(target.match(rest), CLEARED[name])
+      -- "remove all reminders for tomorrow": of the tasks of that day.
+      local of_day = dates.only(rest, now) and target.many("all tasks for " .. rest, now)
+      return update(of_day or target.match(rest), CLEARED[name])
     end
   end
   local name = clear_last:match(s:lower())
@@ -208,8 +211,8 @@ function fields.field(s, now)
     return nil
   end
   local name = set_field_name:match(phrase)
-  if name == "description" and phrase:find("^make") then
-    return nil -- "make a note to …"
+  if name == "description" and (phrase:find("^make") or rest:lower():find("^self%f[%A]")) then
+    return nil -- "make a note to …", "add a note to self"
   end
   local adds = adds_to:match(phrase)
   for _, place in ipairs(values.splits(rest, value_link)) do

@@ -2,6 +2,7 @@
 -- "and the report too"; and small talk, which asks for nothing.
 local lpeg = require("lpeg")
 local chat_add = require("rules.chat_add")
+local dates = require("rules.chat_dates")
 local details = require("rules.chat_details")
 local target = require("rules.chat_target")
 local text = require("rules.chat_text")
@@ -16,13 +17,13 @@ local any, leading, trailing = text.any, text.leading, text.trailing
 -- Longer texts are none of these: bytes.
 local MAX_TALK, MAX_FOLLOW = 120, 300
 
-local gap = S(" !.,?;:)(-") ^ 0
+local gap = (S(" !.,?;:)(-") + text.emoji - (lpeg.P("👍") + "👎")) ^ 0
 
 -- Nothing but the phrases, one after the other; what stands beside them may be in `more`.
 local function only(phrases, more)
   local phrase = any(phrases)
   local pattern = gap * phrase * (gap * (phrase + any(more))) ^ 0 * gap * -1
-  local later = gap * any(more) * gap * pattern
+  local later = gap * any(more) * (gap * any(more)) ^ -2 * gap * pattern
   return function(s)
     if #s > MAX_TALK then
       return false
@@ -34,12 +35,33 @@ end
 
 local polite_words = { "please", "pls", "plz", "thanks", "thank you", "then", "now", "just", "oh",
   "ok",
-  "okay", "sorry", "can you", "could you", "and", "hey", "i", "ah", "well", "um" }
+  "okay", "that's wrong", "that's not right", "wrong", "not that", "that's not it",
+  "that's not what i meant", "wait", "no", "ugh", "argh", "nooo", "sorry", "can you", "could you",
+  "and", "hey",
+  "i", "ah", "well", "um" }
 follow.is_yes = only(words.yes, { "all of them", "them", "it", "them all", "both", "both of them",
-  "please", "thanks", "thank you", "now", "then", "oh", "and", "all" })
-follow.is_no = only(words.no, { "please", "thanks", "thank you", "now", "then", "oh", "all",
+  "please", "thanks", "thank you", "thx", "ty", "now", "then", "oh", "and", "all" })
+follow.is_no = only(words.no, { "please", "thanks", "thx", "ty", "thank u", "tho", "though",
+  "thank you", "now", "then", "oh", "all",
   "actually",
   "ok", "okay", "just", "sorry" })
+---"forget it" is no task to forget.
+follow.drops_it = only({ "forget it", "forget that", "forget about it", "forget about that" },
+  { "oh", "ok", "just", "please", "then", "no", "well", "sorry", "actually" })
+local done_all = text.gap * (any(words.done_by_us) * text.space + any({ "finished", "completed",
+  "done with" }) * text.space * #any({ "all", "everything", "every" }))
+
+---"i finished all of my tasks": no question for a list.
+---@param s string
+---@return boolean
+function follow.says_done(s)
+  return done_all:match(s:lower()) ~= nil
+end
+local undone_verb = any({ "delete", "remove", "complete", "finish", "do", "change", "move", "add",
+  "mark", "rename", "tag", "postpone" })
+local unwanted = text.gap * any({ "i didn't mean to", "i didn't want to", "i did not mean to",
+  "i did not want to", "didn't mean to", "i didn't intend to" }) * text.space * undone_verb
+  * text.space * any(words.it) * S(" .!") ^ 0 * -1
 local is_undo = only(words.undo, polite_words)
 local undoes = only({ "undo", "revert", "reverse", "take back", "roll back" }, { "the", "my",
   "last",
@@ -53,7 +75,7 @@ local undoes = only({ "undo", "revert", "reverse", "take back", "roll back" }, {
 ---@param s string
 ---@return boolean
 function follow.is_undo(s)
-  return is_undo(s) or undoes(s)
+  return is_undo(s) or undoes(s) or unwanted:match(s:lower()) ~= nil
 end
 follow.is_help = only(words.help, { "please", "pls", "hi", "hey", "hello", "thanks", "bot", "so",
   "ok", "for me", "here", "exactly", "with this", "actually", "you",
@@ -64,6 +86,8 @@ follow.is_all = only({ "all", "all of them", "both", "both of them", "all of tho
   "those", "all please", "them" }, { "please", "of", "yes" })
 
 local help_opening = text.gap * any(words.help_openings)
+  + text.gap * any(words.able) * text.space * any(words.able_to) * text.space
+    * any(words.able_objects) * S(" ?!.") ^ 0 * -1
 
 ---@param s string
 ---@return boolean  "how do i add a task?"
@@ -96,14 +120,40 @@ end
 -- Corrections.
 
 local correction = leading(words.corrections)
-local instead = trailing({ "instead", "please", "then", "rather", "actually", "better" })
-
 local function last_call(changes)
   if changes.status == "completed" and next(changes, next(changes)) == nil then
     return { tool = "complete_task", args = { match = { last = true } } }
   end
   return { tool = "update_task", args = { match = { last = true }, changes = changes } }
 end
+
+local not_that = text.splitter(lpeg.C(any({ "not", "instead of", "rather than" })))
+local said_wrong = leading(words.said_wrong)
+local another_one = any({ "the other", "other", "another", "to", "the first", "the second" })
+local later, sooner = trailing({ "later", "after that" }), trailing({ "earlier", "sooner" })
+
+-- "half an hour later": from where the task is, not from now.
+local function shift_of(s)
+  local after, before = later(s), sooner(s)
+  local amount, left = dates.leading_amount(after or before or "")
+  return amount and left == ""
+    and { due_shift = { count = amount[1] * (after and 1 or -1), unit = amount[2] } } or nil
+end
+
+-- "i meant buy oat milk": another title for what was added.
+local function other_title(s, now)
+  local rest = text.without(correction, s, 2)
+  rest = said_wrong(s) or said_wrong(rest)
+  if not rest or rest == "" or another_one:match(rest:lower()) then
+    return nil
+  end
+  local read = details.read(rest, now)
+  local changes = values.from_details(read)
+  changes.title = read.title
+  return read.title ~= "" and last_call(changes) or nil
+end
+
+local instead = trailing({ "instead", "please", "then", "rather", "actually", "better" })
 
 ---"actually tomorrow", "no, friday", "urgent": new values for the task of the last answer.
 ---@param s string
@@ -124,10 +174,16 @@ function follow.correction(s, now, context)
   if not corrected and tool ~= "add_task" and tool ~= "update_task" then
     return nil
   end
-  local changes = values.read(rest, now)
+  local wanted, _, old = not_that(rest)
+  wanted = wanted and wanted ~= "" and values.read(old, now) and wanted or rest
+  -- "make it 4" is the time.
+  local hour = wanted:match("^%d%d?$")
+  local changes = shift_of(wanted) or hour and values.read("at " .. hour, now)
+    or values.read(wanted, now)
   if changes and not (changes.status and not corrected) then
     return last_call(changes)
   end
+  return tool == "add_task" and other_title(s, now) or nil
 end
 
 ---A message that is nothing but values, where nothing else fits.
@@ -180,7 +236,10 @@ local past_opening = leading(words.past_openings)
 local past = text.gap * past_verb * lpeg.Cp()
 
 -- "gas bill paid"
-local participles = {}
+local participles, tells_more = {}, {}
+for _, verb in ipairs(words.past_only) do
+  tells_more[verb] = true
+end
 for verb in pairs(words.past) do
   participles[#participles + 1] = verb
 end
@@ -189,16 +248,29 @@ local auxiliary = trailing({ "has been", "have been", "was", "were", "is", "are"
   "is already",
   "has already been", "is now", "are now", "finally got", "already", "is all", "has finally been" })
 
+local pronoun = trailing({ "it", "them", "him", "her", "that" })
+local and_more = text.splitter(lpeg.C(text.any({ "and", "and then", "and also" }))
+  * text.space * #((any({ "i", "i've", "i have", "also" }) * text.space) ^ -1 * past_verb / 0))
+
+-- "did the laundry" tells, "did mom call" asks.
+local of_mine = any({ "the", "my", "our", "all the", "some" })
+-- "changed my mind", "did not go"
+local no_task = any({ "my mind", "your mind", "our minds", "not", "nothing", "never", "n't" })
+local MAX_PAST = 3 -- things done, told in one sentence
+
 ---"paid the rent": the task "pay the rent" is done.
 ---@param s string
 ---@param now table
----@return table|nil call
-function follow.past(s, now)
+---@param told integer|nil  how many were told before it
+---@return table|nil call  or calls, where more than one is told
+function follow.past(s, now, told)
+  told = (told or 0) + 1
   if #s > MAX_FOLLOW or s:sub(-1) == "?" then
     return nil
   end
-  local thing = done_behind(s)
-  thing = thing and auxiliary(thing) or thing
+  local thing, participle = done_behind(s)
+  local passive = thing and auxiliary(thing)
+  thing = passive or not tells_more[participle] and thing -- "mom called" is not done
   if thing and thing ~= "" and not starts_command:match(s:lower()) and not details.read(s,
     now).marked
   then
@@ -207,16 +279,24 @@ function follow.past(s, now)
   local rest = past_opening(s) or s
   local verb, behind = past:match(rest:lower())
   local what = verb and text.trim(rest:sub(behind))
-  if not what or what == "" then
+  if not what or what == "" or no_task:match(what:lower())
+    or verb == "do" and rest == s and not of_mine:match(what:lower()) then
     return nil
   end
   local read = details.read(rest, now)
   if read.found.time or read.args.priority or read.args.tags or read.found.recurrence then
     return nil
   end
-  local match = target.match(verb .. " " .. what)
-  match.text = rest
-  return { tool = "complete_task", args = { match = match } }
+  local first, _, second = and_more(what)
+  local more = first and first ~= "" and told < MAX_PAST and not pronoun(second)
+    and follow.past(second, now, told)
+  local match = target.match(verb .. " " .. (more and first or what))
+  match.text = more and rest:sub(1, behind - 1) .. first or rest
+  local call = { tool = "complete_task", args = { match = match } }
+  if not more then
+    return call
+  end
+  return more.tool and { call, more } or { call, unpack(more) }
 end
 
 return follow

@@ -42,10 +42,13 @@ local search = any({ "about", "containing", "mention", "mentions", "contain", "w
   "that say",
   "involving", "having to do with", "referring to", "for anything about", "with the title",
   "matching", "mentioning", "that contain",
-  "with the word",
+  "with the word", "containing the word", "containing the words", "containing the text",
   "called", "named", "that mention", "with the words", "related to", "including", "regarding",
   "with the text", "that say", "titled", "contains", "concerning" }) * space * until_end
-local day = days.any_day
+-- "friday's"
+local day_of_week = keyed(words.weekdays, (P("'") + "\226\128\153") * "s" * text.edge)
+    * ((P("'") + "\226\128\153") * "s") / function(wanted) return days.next_weekday(wanted) end
+local day = text.once(days.any_day + day_of_week)
 local period = keyed({ this_week = { "this week", "the week", "this week's", "week's" },
   next_week = { "next week", "the coming week", "the next week", "next week's" },
   this_month = { "this month", "the month", "this month's" }, next_month = { "next month" },
@@ -57,6 +60,13 @@ local period = keyed({ this_week = { "this week", "the week", "this week's", "we
 local in_days = (any({ "in", "within", "for", "over" }) * space) ^ -1 * (P("the") * space) ^ -1
     * any({ "next", "coming", "following" }) * space * days.amount
   + any({ "within", "in less than" }) * space * days.amount
+-- "the next hour"
+local in_next = (any({ "in", "within", "for", "over" }) * space) ^ -1 * (P("the") * space) ^ -1
+  * any({ "next", "coming", "following" }) * space * keyed({ hour = { "hour" },
+    day = { "day" } }) / function(unit) return { 1, unit } end
+-- Behind a day, of which all is listed.
+local part_of_day = space * (any({ "in the" }) * space) ^ -1
+  * any({ "morning", "afternoon", "evening", "night", "lunchtime" })
 local due_word = any({ "due", "for", "on", "from", "with a due date", "due date", "that are due",
   "scheduled for",
   "scheduled", "planned for", "planned", "due on", "due in", "with due date", "in", "due for",
@@ -64,7 +74,8 @@ local due_word = any({ "due", "for", "on", "from", "with a due date", "due date"
 local due = (due_word * space) ^ -2 * (P("the") * space) ^ -1
 local month = (any({ "in", "for", "during", "of", "due in", "through", "throughout" }) * space) ^ 1
   * keyed(words.months) * text.edge * -(space * R("09"))
-local sort = any({ "sorted by", "sort by", "ordered by", "order by", "sort them by", "by" }) * space
+local sort = any({ "in order of", "according to", "ranked by", "arranged by", "sorted by",
+  "sort by", "ordered by", "order by", "sort them by", "by" }) * space
   * keyed({ due_date = { "due date", "date", "deadline", "due" }, priority = { "priority",
   "importance" },
     title = { "title", "name", "alphabet" }, created_at = { "creation date", "created", "age",
@@ -73,13 +84,15 @@ local sort_word = keyed({ newest = { "newest", "latest", "most recent", "newest 
   oldest = { "oldest", "oldest first" }, alphabetical = { "alphabetically",
     "in alphabetical order" },
   first_due = { "due next", "due first", "most urgent first", "next up", "up next" } })
+-- "the last 3 tasks" are those added last.
+local recent = any({ "last" }) * space * (C(R("09") ^ 1) * -R("az") / tonumber)
 local limit = C(R("09") ^ 1) * #(space * any({ "most recent", "newest", "latest", "oldest", "next",
   "tasks",
     "most urgent", "most important", "items", "todos", "highest", "top" })) / tonumber
-  + any({ "top", "first", "last" }) * space * C(R("09") ^ 1) * -R("az") / tonumber
+  + any({ "top", "first" }) * space * C(R("09") ^ 1) * -R("az") / tonumber
 
 local TOKENS = token("filler", any(words.list_names)) + token("search", search) + token("limit",
-  limit) + token("no_date",
+  limit) + token("recent", recent) + token("no_date",
   any(words.no_date))
   + token("tag", tag) + token("sort", sort)
   + token("before", any({ "due before", "before", "until", "till", "up to", "earlier than" })
@@ -88,8 +101,11 @@ local TOKENS = token("filler", any(words.list_names)) + token("search", search) 
   + token("after", any({ "due after", "after", "since", "later than", "due from",
   "due after" }) * space
   * day)
-  + token("month", month) + token("in_days", due * in_days) + token("period", due * period)
-  + token("day", due * day) + token("order", sort_word)
+  + token("range", any({ "between", "from" }) * space * day * space
+    * any({ "and", "to", "until", "till", "through" }) * space * day)
+  + token("month", month) + token("in_days", due * (in_days + in_next))
+  + token("period", due * period)
+  + token("day", due * day * part_of_day ^ -1) + token("order", sort_word)
   + token("overdue", any(words.overdue))
   + token("priority", priority) + token("recurring", any(words.recurring))
   + token("status", keyed(words.status)) + token("tag", tag_behind)
@@ -153,9 +169,15 @@ end
 -- What each token adds. found = {kind, value, …, place}.
 local APPLY = {
   filler = function() end,
-  search = function(filter, value) filter.search = text.unquote(text.trim(value))
-    or text.trim(value) end,
+  search = function(filter, value)
+    value = text.trim(value)
+    filter.search = text.unquote(value) or value
+  end,
   limit = function(filter, value) filter.limit = math.max(1, math.min(value, 100)) end,
+  recent = function(filter, value)
+    filter.limit = math.max(1, math.min(value, 100))
+    filter.sort, filter.order = filter.sort or "created_at", filter.order or "desc"
+  end,
   no_date = function(filter) filter.has_due_date = false end,
   tag = function(filter, value)
     filter.tags = filter.tags or {}
@@ -181,8 +203,19 @@ local APPLY = {
     local date = day_of(value, now)
     filter.due_after = date and midnight(date, 1)
   end,
+  range = function(filter, value, now, found)
+    local first, last = day_of(value, now), day_of(found[3], now)
+    if first and last then
+      filter.due_after, filter.due_before = midnight(first), midnight(last, 1)
+    end
+  end,
   in_days = function(filter, value, now)
     local last = civil.add(now, value[1], value[2])
+    if value[2] == "hour" or value[2] == "minute" then
+      last.sec = nil
+      filter.due_before = last
+      return
+    end
     filter.due_after, filter.due_before = midnight(now), midnight(last, 1)
   end,
   month = function(filter, value, now)
@@ -244,7 +277,7 @@ function list.filter(s, now, whole)
       if kind == "search" then
         value = s:sub(place - #value, place - 1)
       end
-      APPLY[kind](filter, value, now)
+      APPLY[kind](filter, value, now, found)
       local phrase = lower:sub(at, place - 1)
       many = many or plural:match(phrase) ~= nil
       named = named or kind ~= "filler" or plural:match(phrase) ~= nil
@@ -264,11 +297,21 @@ end
 -- Longer texts are no filters.
 local MAX_FILTER = 300
 
-local show, ask = text.leading(words.show), text.leading(words.ask)
+local in_title = text.trailing({ "in the name", "in the title", "in its name", "in its title",
+  "in it", "in them", "in the description", "somewhere in it" })
+local the_word = text.leading({ "the word", "the words", "the phrase", "the text", "the term" })
+local show, ask = text.leading(words.show), text.leading(
+  -- What is done on a day need not have been begun.
+  any({ "what am i doing", "what are we doing", "what am i up to" })
+    * #(space * due * (day + period))
+  + any(words.ask)
+  -- "read tomorrow evening" is something to do.
+  + P("read") * #(space * any({ "my", "the", "all", "out", "today's", "tomorrow's", "tasks" })))
 local search_for = text.leading(words.search)
 
 -- Words that mean nothing as a filter are words to search for.
 local function with_search(filter, rest)
+  rest = the_word(rest) or rest
   local inner = text.unquote(rest) or rest
   if inner ~= "" then
     filter.search = filter.search and filter.search .. " " .. inner or inner
@@ -300,6 +343,7 @@ function list.understand(s, now)
   s = text.trim_end(s, "?")
   local rest, verb = search_for(s)
   if rest and rest ~= "" then
+    rest = in_title(rest) or rest
     if text.unquote(rest) then
       return with_search({}, rest)
     end

@@ -198,6 +198,7 @@ repeats.recurrence = every * the * ordinal * space * weekday * of_month / nth_we
   end
   + every * the * two * suffix * edge * of_month ^ -1 / day_of_month
   + on_the * two * suffix * edge * of_month / day_of_month
+  + two * suffix * edge * of_every_month / day_of_month
   + on_the * keyed(words.places) * of_every_month / day_of_month
   + every * the * keyed(words.places) * of_month / day_of_month
   + every * days.count * unit * edge / every_unit
@@ -216,6 +217,19 @@ repeats.recurrence = every * the * ordinal * space * weekday * of_month / nth_we
   + Ct(weekday * (list_link * weekday) * (list_link * weekday) ^ 1) / on_weekdays
   + (any({ "repeat", "repeats", "repeating", "recurring", "recurs" }) * space) ^ -1
     * frequency / function(text_of_rule) return rule(text_of_rule)() end
+
+---Of two that were said the more exact one: "fortnightly … on mondays" keeps its weeks.
+---@param said table
+---@param exact table
+---@return table
+function repeats.merged(said, exact)
+  local weeks = said.rule:match("^FREQ=WEEKLY;(INTERVAL=%d+)$")
+  local on = weeks and exact.rule:match("^FREQ=WEEKLY;(BYDAY=.*)$")
+  if not on then
+    return exact
+  end
+  return { rule = "FREQ=WEEKLY;" .. weeks .. ";" .. on, first = exact.first, hour = exact.hour }
+end
 
 -- The end of a series: a day, or a count.
 repeats.until_day = any({ "until", "till", "through", "ending", "ending on", "up to", "until the" })

@@ -4,6 +4,7 @@
 -- ends at the first place where the run behind it fits; when its text is not what the gap is for,
 -- at one of the next few.
 local lpeg = require("lpeg")
+local civil = require("rules.civil")
 local dates = require("rules.chat_dates")
 local details = require("rules.chat_details")
 local frames = require("rules.chat_frames")
@@ -23,22 +24,32 @@ local MAX_TRIES = 4
 
 -- Gaps: what their text means, nil when it does not fit.
 
+local is_no_tag = text.any({ "todo", "to-do", "task", "my", "the", "same", "right" }) * -1
 local is_no_task = text.any(words.no_tasks)
 
+-- "tasks that" and "report to high and" go on.
+local hanging = text.trailing({ "that", "which", "who", "and", "or", "to", "ones that" })
+
+local function goes_on(s)
+  local rest = hanging(s)
+  return rest and rest ~= ""
+end
+
 local function single(s, now)
-  if #s > MAX_TASK or is_no_task:match(s:lower()) or target.many(s, now) then
+  if goes_on(s) or #s > MAX_TASK or is_no_task:match(s:lower()) or target.many(s, now) then
     return nil
   end
   return target.match(s)
 end
 
 local function several(s, now)
-  if #s > MAX_TASK or is_no_task:match(s:lower()) and not target.many(s, now) then
+  if goes_on(s) or #s > MAX_TASK or is_no_task:match(s:lower()) and not target.many(s, now) then
     return nil
   end
   return target.of(s, now)
 end
 
+local instead = text.trailing({ "instead", "please", "now", "then", "actually" })
 local field_name = text.keyed(words.fields) * -1
 local field_name_at = text.keyed(words.fields) * text.space * text.any({ "of", "for" })
 
@@ -57,7 +68,7 @@ local GAPS = {
     return n and { number = n, text = s }
   end,
   title = function(s) return text.unquote(s) or s end,
-  note = function(s) return text.unquote(s) or s end,
+  note = function(s) return not s:lower():find("^to self") and (text.unquote(s) or s) or nil end,
   when = function(s) return s end,
   search = function(s) return text.unquote(s) or s end,
   -- "the details" are all that there is to say.
@@ -71,7 +82,7 @@ local GAPS = {
   end,
   value = function(s, now) return values.read(s, now) end,
   due = function(s, now)
-    local changes = values.read(s, now)
+    local changes = values.read(instead(s) or s, now)
     return changes and changes.due and not changes.priority and changes or nil
   end,
   old = changes_of("due"),
@@ -81,7 +92,9 @@ local GAPS = {
     local amount, left = dates.leading_amount(s)
     return left == "" and amount or nil
   end,
-  tag = function(s) return not s:find("%s") and details.tags(s) or nil end,
+  tag = function(s)
+    return not s:find("%s") and not is_no_tag:match(s:lower()) and details.tags(s) or nil
+  end,
   tags = function(s) return #s <= MAX_TASK and details.tags(s) end,
   list = function(s, now)
     local call = list.understand("show " .. s, now)
@@ -116,6 +129,20 @@ local function shifted(amount, sign)
   return { due_shift = { count = amount[1] * sign, unit = amount[2] } }
 end
 
+-- "move everything from today to friday": not everything.
+local function only_of_day(match, day)
+  if type(day) ~= "table" or match.filter.due_after or match.filter.due_before then
+    return match
+  end
+  local filter = copy(match.filter)
+  local next_day = civil.add_days(day, 1)
+  filter.due_after = { year = day.year, month = day.month, day = day.day, hour = 0, min = 0 }
+  filter.due_before = { year = next_day.year, month = next_day.month, day = next_day.day, hour = 0,
+    min = 0 }
+  filter.status, filter.sort, filter.order = filter.status or "active", "due_date", "asc"
+  return { all = true, filter = filter }
+end
+
 local MEANINGS = {
   -- "do i have to do anything today" asks for a list.
   detail = function(gaps, value, now, s)
@@ -129,14 +156,30 @@ local MEANINGS = {
       field = value } }
   end,
   list = function(gaps) return gaps.list end,
-  search = function(gaps) return { tool = "list_tasks", args = { search = gaps.search } } end,
-  search_open = function(gaps)
+  -- "do i have anything on friday" names a day, and nothing to search for.
+  search = function(gaps, _, now, s)
+    local listed = list.understand(s, now)
+    return listed and not listed.args.search and listed
+      or { tool = "list_tasks", args = { search = gaps.search } }
+  end,
+  search_open = function(gaps, _, now, s)
+    local listed = list.understand(s, now)
+    if listed and not listed.args.search then
+      return listed
+    end
     return { tool = "list_tasks", args = { search = gaps.search, status = "active" } }
   end,
   complete = function(gaps)
     return { tool = "complete_task", args = { match = gaps.tasks or gaps.task } }
   end,
   complete_last = function() return { tool = "complete_task", args = { match = LAST } } end,
+  -- "all of today's tasks are done"; "tasks that are done" asks for a list.
+  complete_all = function(gaps)
+    local match = gaps.tasks
+    return match.all and next(match.filter) and { tool = "complete_task", args = { match = match } }
+      or nil
+  end,
+  reopen_last = function() return update(LAST, { status = "pending" }) end,
   reopen = function(gaps) return update(gaps.task, { status = "pending" }) end,
   start = function(gaps) return update(gaps.task, { status = "in_progress" }) end,
   rename = function(gaps) return update(gaps.task, { title = gaps.title }) end,
@@ -148,15 +191,23 @@ local MEANINGS = {
   -- "lunch is on friday": a new task where there is none.
   due_is = function(gaps)
     local match = gaps.task or gaps.tasks
+    if match.all and gaps.old then
+      match = only_of_day(match, gaps.old.due)
+    end
     local call = update(match, changes_in(gaps))
-    if match.words and type(gaps.due.due) == "table" then
-      call.otherwise = { tool = "add_task", args = { title = match.words, due = gaps.due.due,
-        priority = gaps.due.priority, recurrence_rule = gaps.due.recurrence_rule } }
+    local due = gaps.due
+    if match.words and type(due.due) == "table" then
+      call.otherwise = { tool = "add_task", args = { title = match.words, due = due.due,
+        priority = due.priority, recurrence_rule = due.recurrence_rule, tags = due.tags_add,
+        reminder_offset_minutes = due.reminder_offset_minutes } }
     end
     return call
   end,
   -- "put gym on friday", and "put out the bins on friday", which is new.
   put_on = function(gaps, _, now, s)
+    if gaps.task.words and details.read(gaps.task.words, now).marked then
+      return nil -- "put the turkey in at 11 on the 25th"
+    end
     local call = update(gaps.task, changes_in(gaps))
     local read = details.read(s, now)
     call.otherwise = { tool = "add_task", args = { title = read.title, due = read.args.due,
@@ -178,7 +229,8 @@ local MEANINGS = {
   tag = function(gaps)
     return update(gaps.tasks or gaps.task, { tags_add = gaps.tags or gaps.tag })
   end,
-  tag_last = function(gaps) return update(LAST, { tags_add = gaps.tags }) end,
+  remind = function(gaps) return update(gaps.task, { remind_at = gaps.due.due }) end,
+  tag_last = function(gaps) return update(LAST, { tags_add = gaps.tags or gaps.tag }) end,
   -- "remove uni from essay": a tag, or a task of that name.
   untag_or_delete = function(gaps, _, _, s)
     local call = update(gaps.task, { tags_remove = gaps.tag })

@@ -24,6 +24,7 @@ local number = (P("#") + any({ "number", "task number", "task", "no.", "item", "
 local it = any(words.it) * -1
 local one_number = (P("#") + any({ "number", "no.", "task", "item" }) * space) ^ -1
   * C(R("09") * R("09") ^ -3) / tonumber
+  + (P("the") * space) ^ -1 * keyed(words.places)
 local number_words = any({ "numbers", "tasks", "items", "nos.", "number", "task", "todos" }) * space
 local first_few = (P("the") * space) ^ -1 * any({ "first" }) * space
   * (C(R("19")) / tonumber + keyed(words.numbers)) * (space * any({ "tasks", "ones",
@@ -43,6 +44,23 @@ function target.number(s)
   return number:match(lower)
 end
 
+local number_range = number_words ^ -1 * one_number * text.gap
+  * (P("-") + any({ "to", "through", "thru", "till", "until" })) * text.gap * one_number * -1
+local MAX_RANGE = 50
+
+-- "1 to 3", "tasks 2-5"
+local function range_of(s)
+  local first, last = number_range:match(s)
+  if not first or not last or last <= first or last - first >= MAX_RANGE then
+    return nil
+  end
+  local numbers = {}
+  for n = first, last do
+    numbers[#numbers + 1] = n
+  end
+  return numbers
+end
+
 ---Places in a list: "1 and 3", "the first two".
 ---@param s string
 ---@return integer[]|nil
@@ -53,7 +71,7 @@ function target.numbers(s)
   local lower = text.trim_end(s:lower(), ".!")
   local count = first_few:match(lower)
   if not count or count < 2 then
-    return several_numbers:match(lower)
+    return several_numbers:match(lower) or range_of(lower)
   end
   local numbers = {}
   for i = 1, count do
@@ -72,7 +90,7 @@ end
 ---@return table match  {last = true}, {number = n, text = …} or {words = …, text = … where
 ---                      it differs}; text is what was said
 function target.match(s)
-  s = text.trim_end(text.trim(s), ".!,:")
+  s = text.trim_end(text.trim(s), ".!,:=")
   local inner = text.unquote(s)
   if inner then
     return { words = inner }
@@ -84,6 +102,10 @@ function target.match(s)
   local n = number:match(lower)
   if n then
     return { number = n, text = s }
+  end
+  local alone = noise_after(s)
+  if alone and it:match(alone:lower()) then
+    return { last = true } -- "that one too"
   end
   local cut = s
   for _ = 1, 4 do
@@ -132,6 +154,8 @@ function target.of(s, now)
   return numbers and { numbers = numbers, text = s } or target.many(s, now) or target.match(s)
 end
 
+local determiner = any({ "my", "the", "our", "a", "an", "this", "that" }) * -1 -- "cancel my 3pm"
+
 -- Whether a clause that begins with this verb is rather a new task: see chat_words.soft.
 local soft = {}
 for _, verb in ipairs(words.soft) do
@@ -148,6 +172,7 @@ function target.is_title(verb, rest, now)
   end
   local read = details.read(rest, now)
   return read.marked and read.title ~= "" and not target.is_it(read.title)
+    and not determiner:match(read.title:lower())
 end
 
 return target

@@ -22,6 +22,12 @@ text.quoted = P('"') * (1 - P('"')) ^ 0 * '"'
   + P("'") * (1 - S("'\n")) ^ 1 * "'" * -letter
 text.url = P("http") * P("s") ^ -1 * "://" * (1 - S(" \t\r\n")) ^ 1
 
+-- One emoji, with what changes its look.
+text.emoji = (P("\240\159") * R("\128\191") * R("\128\191")
+  + P("\226") * R("\152\158") * R("\128\191") + P("\226\173") * R("\128\191")
+  + P("\226\143") * R("\128\191"))
+  * (P("\239\184\143") + P("\226\128\141") + P("\240\159\143") * R("\187\191")) ^ 0
+
 -- One phrase, ready to be looked for: a Lua pattern where it has spaces or apostrophes. On phones
 -- apostrophes are left out.
 local function prepare(phrase)
@@ -153,10 +159,44 @@ end
 
 local trimmed = text.gap * C((text.gap * (1 - S(" \t\n\r")) ^ 1) ^ 0)
 
+---The same pattern, which has one capture, for many others to hold: they do not copy it, as lpeg
+---does else. It does not match where its capture is nil or false.
+---@param pattern any
+---@return lpeg.Pattern
+function text.once(pattern)
+  local whole = pattern * Cp()
+  return lpeg.Cmt(P(true), function(s, at)
+    local found, stop = whole:match(s, at)
+    if found then
+      return stop, found
+    end
+    return false
+  end)
+end
+
 ---@param s string
 ---@return string
 function text.trim(s)
   return trimmed:match(s)
+end
+
+local behind_emoji = text.gap * (text.emoji * text.gap) ^ 1 * C(P(1) ^ 1)
+local MAX_EMOJI = 64 -- bytes at the end that are looked at
+local last_emoji = P({ C(text.gap * (text.emoji * text.gap) ^ 1 * -1) + 1 * lpeg.V(1) })
+
+---Without the emoji at its beginning; nil where there is none, or nothing else.
+---@param s string
+---@return string|nil
+function text.behind_emoji(s)
+  return behind_emoji:match(s)
+end
+
+---Without the emoji at its end; nil where there is none, or nothing else.
+---@param s string
+---@return string|nil
+function text.before_emoji(s)
+  local found = #s > 0 and s:byte(-1) > 127 and last_emoji:match(s, math.max(1, #s - MAX_EMOJI))
+  return found and #found < #s and s:sub(1, #s - #found) or nil
 end
 
 ---Without the given ASCII characters, and white space, at its end.

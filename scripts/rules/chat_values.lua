@@ -14,6 +14,28 @@ local MAX_VALUE = 300
 
 local keyed, trailing = text.keyed, text.trailing
 
+local split_and = text.splitter(lpeg.C(text.any({ "and" }) + ","))
+
+-- "high and due tomorrow": two that are told beside each other.
+local function two_of(s, now)
+  local before, _, behind = split_and(s)
+  if not before or before == "" or behind == "" then
+    return nil
+  end
+  local first = values.read(before, now)
+  local second = first and values.read(behind, now)
+  if not second then
+    return nil
+  end
+  for name, value in pairs(second) do
+    if first[name] ~= nil then
+      return nil
+    end
+    first[name] = value
+  end
+  return first
+end
+
 ---The changes that the phrases in a text mean; nil when it says anything else as well.
 ---@param s string
 ---@param now table
@@ -30,10 +52,17 @@ function values.read(s, now)
   if status then
     return { status = status }
   end
+  if s:find("^[Tt]he %d+%a%a") or s:find("^%d+[snrt][tdh]$") then
+    s = "on " .. s -- "the 4th"
+  end
+  if not details.may_be_phrases(s) then
+    return nil
+  end
   local read = details.read(s, now)
   if read.marked and (read.title == "" or values.status(read.title)) then
     return values.from_details(read)
   end
+  return two_of(s, now)
 end
 
 local status_word = keyed({ completed = words.status.completed,

@@ -15,6 +15,16 @@ chat_words.polite = {
   "is it possible to", "do me a favor and", "do me a favour and", "hey bot", "hi bot",
   "hello bot", "yo", "hey can you", "i wonder if you could", "i need you to", "i want u to",
   "need you to", "you may", "you need to", "can we", "could we", "shall we", "should we",
+  "it would be great if you could", "it would be nice if you could", "it'd be great if you could",
+  "would be great if you could", "i'd appreciate it if you could", "would you be able to",
+  "i would appreciate it if you could", "any chance you could", "any chance you can",
+  "is there any chance you could", "do you think you could", "do you think you can", "if you could",
+  "i'd be grateful if you could", "could you possibly", "can you possibly", "can you quickly",
+  "could you quickly", "can you also", "could you also", "can you go ahead and", "can you now",
+  "would you kindly", "i'd love it if you could", "i need u to", "i wants to", "i wanted to",
+  "please to", "can you to", "could you to", "i want that you", "hey alexa", "hey siri",
+  "hey google", "ok google", "okay google", "hey cortana", "hi siri", "hello alexa", "er",
+  "uhm", "umm", "uhh", "hm", "um so", "uh so", "oh yeah",
   "we can", "may we", "please can you", "please could you", "would you please", "can you maybe",
   "maybe", "perhaps", "just please", "i think you should", "i think we should", "i think we can",
   "hey please", "ok now", "ok so", "okay so", "great now", "thanks now", "thanks and", "cool now",
@@ -27,6 +37,22 @@ chat_words.polite = {
   "let's", "go ahead and", "now", "also", "and", "then", "just", "kindly", "yes", "hey there",
   "can i", "could i", "may i", "would you mind", "you can", "you should", "and then",
 }
+-- The same, where a command follows: elsewhere they are words like any other.
+chat_words.polite_before_command = {
+  "wanna", "want to", "i wanna", "need you to", "i want", "i like", "i need you", "alexa", "siri",
+  "cortana", "computer", "bot", "assistant", "then please", "first", "do", "please do", "anyway",
+  "only",
+  "like",
+}
+-- "would you mind adding …"
+chat_words.doing = {
+  adding = "add", putting = "put", creating = "create", making = "make", deleting = "delete",
+  removing = "remove", completing = "complete", marking = "mark", moving = "move",
+  changing = "change", renaming = "rename", reminding = "remind", setting = "set",
+  showing = "show", listing = "list", telling = "tell", pushing = "push", tagging = "tag",
+  rescheduling = "reschedule", postponing = "postpone", checking = "check", ticking = "tick",
+  scheduling = "schedule", giving = "give", clearing = "clear", getting = "get",
+}
 -- Said behind the point, and left out.
 chat_words.closing = {
   "thank u", "thanks a lot", "thank you very much", "plz", "thx a lot", "cheers", "if you can",
@@ -36,122 +62,8 @@ chat_words.closing = {
   "please", "thanks", "thank you", "for me", "will you", "ok", "okay", "thx", "pls", "ty",
 }
 
--- Looking at tasks. What follows these must be about tasks, or be words to search for.
-chat_words.show = {
-  "gimme", "show us", "show all", "show my", "list my", "list all", "bring up", "let me see my",
-  "lemme see", "list me", "shw", "shwo", "sho", "lst", "lsit", "disply", "i want to see",
-  "i'd like to see", "i would like to see", "can i see",
-  "show", "show me", "list", "display", "view", "print", "read me", "let me see", "pull up",
-  "see", "sort", "filter", "filter by", "list out", "go through",
-}
--- The same, but what follows must be about tasks and nothing else.
-chat_words.ask = {
-  "what still", "what all do i have", "what all do i need", "what do we still",
-  "is anything", "what about", "how about", "what now", "what is next", "what's next",
-  "what should i do next", "what's up next", "what comes next", "anything planned", "am i free",
-  "am i busy", "am i doing anything", "is anything planned", "got anything", "got any", "wats",
-  "wat", "wat do i have", "what do i got", "what i got", "what do we have", "what have we got",
-  "what will i", "what are we", "what am i", "do we have", "was there", "were there", "were any",
-  "will there be", "count", "number of", "the number of", "total number of", "how many of",
-  "let me know", "give me a list of", "give me an overview of", "give me a summary of",
-  "summarize", "summarise", "overview of", "run through", "walk me through", "remind me what",
-  "remind me of what", "remind me what's", "what did we", "which ones", "which one",
-  "which ones are", "i want to know", "i'd like to know", "i need to see", "i need to know",
-  "tell me all", "read out", "read me out", "recap", "what needs to be", "what needs", "what all",
-  "what still", "what has", "what was", "what were", "who's", "is my", "are my", "has", "does",
-  "how is my", "how does my", "how are my", "what do you have", "what have you got", "give me my",
-  "hit me with", "what can i do", "what could i do",
-  "what should i focus on", "what should i work on", "what do i do",
-  "what am i supposed to do", "what should we do", "what do i need", "what must be",
-  "did we", "what have i missed", "have i missed",
-  "what did i miss", "what am i late", "am i late", "am i behind", "did i forget", "whatever is",
-  "i have",
-  "get", "get me", "give me", "tell me", "what is", "what's", "whats", "what are", "what do i have",
-  "what have i got", "what have i", "what do i need to do", "what should i do", "what must i do",
-  "what do i have to do", "which", "which of", "do i have", "have i got", "is there", "are there",
-  "any", "how many", "what", "open", "check", "anything", "what did i", "what else",
-  "tell me about",
-  "tell me what's", "tell me what is", "i want to see", "what do i still have", "do i still have",
-  "what i have", "who", "when", "am i", "did i miss", "have i", "what have i still got", "did i",
-  "check on", "how much", "read", "what've i got", "what've we got",
-  "how's", "look at", "fetch",
-}
--- A message that begins so, and names nothing but filters, asks for a list.
-chat_words.list_openings = {
-  "everything", "weekend", "the weekend", "this week's", "next week's", "this month's",
-  "later today", "tonight's", "this morning", "this afternoon", "this evening", "on my list",
-  "next month", "still open",
-  "today", "tomorrow", "this week", "next week", "tonight", "this month", "due", "today's",
-  "tomorrow's",
-  "tagged", "upcoming", "anything", "this weekend",
-}
--- Questions that are about tasks whatever follows, and about those that are not done.
-chat_words.open_questions = {
-  "what still", "what all do i have", "what all do i need", "what do we still",
-  "what's next", "what is next", "what now", "what should i do next", "what's up next",
-  "what comes next", "what do i got", "what i got", "what do we have", "what have we got",
-  "what should i focus on", "what should i work on", "what do i do", "what am i supposed to do",
-  "what should we do", "what needs to be", "what needs", "do we have", "what do i need",
-  "what can i do", "what could i do", "what must be", "anything planned", "am i free",
-  "am i busy", "is anything planned", "got anything",
-  "what do i need to do", "what should i do", "what must i do", "what do i have to do",
-  "what do i have", "what have i got", "what've i got", "what've we got", "what else",
-  "what do i still have", "do i have",
-  "have i got",
-  "what have i still got", "do i still have",
-}
-chat_words.search = {
-  "search my tasks", "search tasks", "search in my tasks for", "find my", "find the task with",
-  "find the task called", "find the task named", "look for tasks about",
-  "look for anything about", "find anything about", "find everything about",
-  "find something about", "find tasks named", "find tasks called", "find all", "lookup", "serach",
-  "serach for", "seach", "seach for", "grep", "find tasks that mention", "find tasks mentioning",
-  "search for tasks about", "search for anything about", "search all tasks for", "search my list",
-  "look through my tasks for", "find me tasks about", "find me the task about",
-  "find me everything about", "where did i put", "can you find", "search for anything with",
-  "find anything with", "search for tasks with",
-  "search for", "search", "find", "find me", "look for", "look up", "where is", "where's",
-  "search my tasks for", "search tasks for", "find tasks about", "search my list for",
-  "find all tasks about", "find tasks with", "find tasks containing", "show tasks about",
-  "show me tasks about", "list tasks about", "find the task about",
-}
-chat_words.list_names = {
-  "todo list", "to do list", "to-do list", "todo items", "task list", "list of tasks", "overview",
-  "an overview", "summary", "a summary", "rundown", "a rundown",
-}
--- Words of a question about tasks that say nothing by themselves.
-chat_words.list_filler = {
-  "get", "want", "wanted", "supposed", "for now", "do now",
-  "needs doing", "to be doing", "to take care of", "to finish", "to complete", "to handle",
-  "get to", "going", "to get to", "to tackle", "to look at", "my day", "day",
-  "yet", "plans", "free", "else", "we", "our", "us", "things to do", "thing to do", "stuff to do",
-  "tasks to do", "taks", "taskes", "tasl", "takss", "tsks", "tassk", "todoes", "need to do",
-  "have to do", "got to do", "that's", "is there", "so far", "already", "your", "some", "more",
-  "entries", "entry", "appointments", "appointment", "whole", "entire", "full", "every", "each",
-  "then", "you", "right", "need to be done", "to get done", "has to be done",
-  "have to be done", "needs to be done", "had", "here", "in total", "total", "altogether",
-  "overall", "in there", "exist", "exists", "those", "these", "them", "what's", "whats", "into",
-  "inside", "assigned", "planned", "lined up", "coming", "scheduled", "in store", "doing",
-  "gonna", "other", "also", "really", "currently open", "happen", "happens", "busy", "am i",
-  "do i have", "did i", "have i", "still have", "working", "when", "these days", "i still",
-  "my", "all", "all of", "all my", "the", "task", "tasks", "todo", "todos", "to-do", "to-dos",
-  "to do",
-  "to dos", "list", "lists", "items", "item", "things", "thing", "stuff", "me", "i", "have", "got",
-  "need",
-  "do", "is", "are", "am", "there", "that", "which", "what", "of", "with", "for", "a", "an", "in",
-  "on", "marked", "as", "set to", "status", "only", "just", "still", "now", "right now",
-  "currently",
-  "everything", "anything", "up", "coming up", "been", "i've", "ones", "to be done", "left to do",
-  "going on", "on my plate", "my list", "on my list", "task list", "todo list", "to-do list",
-  "please", "to", "by", "and", "it", "next", "agenda", "schedule", "plan", "many", "any", "be",
-  "will",
-  "should", "work on", "?", "reminders", "deadlines", "one", "at", "did", "again", "out",
-  "today's list",
-  "at the moment", "looking like", "look like", "does", "were", "was", "whose", "supposed to",
-  "must",
-  "that are", "that is", "that have", "created", "labelled", "going", "happening", "where",
-}
 chat_words.complete = {
+  "i'm done w/", "done w/", "finished w/", "im done w/",
   "we're done with", "we are done with", "i'm now done with", "i am now done with", "we did",
   "we completed", "we've completed", "we've done", "we have finished", "we have done",
   "i'm already done with", "i'm finally done with", "i'm all done with", "i was able to finish",
@@ -174,7 +86,7 @@ chat_words.complete = {
   "i have already done", "i've already done", "i'm finished with", "i have already finished",
   "i've just finished", "i've just done", "mark off", "mark complete", "mark done", "mark as done",
   "mark as complete", "mark as completed", "complete the task", "i got done with", "all done with",
-  "mark as finished",
+  "mark as finished", "✓", "✔", "✅", "☑",
 }
 -- "… is done"
 chat_words.is_done = {
@@ -267,6 +179,7 @@ chat_words.untag = { "untag", "unlabel" }
 
 -- The task of the last answer.
 chat_words.it = {
+  "my reminder", "the reminder", "this reminder", "that reminder",
   "this thing", "that thing", "the last one i added", "the task i just created",
   "what i just added", "the last thing", "the last thing i added", "the last item",
   "the last added task", "the latest", "the latest one", "the latest task", "the most recent one",
@@ -281,6 +194,8 @@ chat_words.it = {
 }
 -- All tasks (with a filter: those it leaves).
 chat_words.everything = {
+  "everything off my list", "everything from my list", "everything off the list",
+  "everything from the list", "all tasks from my list", "all tasks off my list",
   "every todo", "every item", "all my items", "all of my items", "all things", "all my stuff",
   "everything on my list", "everything in my list", "everything on the list", "everything that's",
   "everything that is", "everything i have", "all that's", "all that is", "all those",
@@ -293,6 +208,12 @@ chat_words.everything = {
   "all items", "the whole list", "my list", "the list", "my whole list", "all of it", "all the",
   "all of the tasks", "every single task", "all of my todos", "every", "all of my", "all my",
   "all of the", "each", "the tasks", "todos", "my todos", "the entire list", "all todo items",
+}
+-- Of a command, in front of the tasks that it is about: "delete these: …".
+chat_words.these = {
+  "these", "these tasks", "the following", "the following tasks", "these items", "those tasks",
+  "the following items", "these todos", "the following todos", "all of these", "all these",
+  "all these tasks", "the tasks below", "these ones", "these things", "the ones below",
 }
 -- Words around a title that do not belong to it.
 chat_words.noise_before = {
@@ -311,6 +232,7 @@ chat_words.noise_before = {
   "the reminder to", "my reminder to", "the task to", "that",
 }
 chat_words.noise_after = {
+  "permanently", "forever", "altogether", "right away", "straight away", "immediately",
   "thing", "please", "from my task list", "off the todo list", "from my schedule",
   "from my agenda", "on my list", "in my list", "on the list", "todo item", "entry",
   "this morning", "last night", "this afternoon", "earlier", "a minute ago", "an hour ago",
@@ -351,7 +273,8 @@ chat_words.priority = {
 
 chat_words.status = {
   completed = { "completed", "complete", "done", "finished", "closed", "checked off", "ticked off",
-    "did", "crossed off" },
+    "did", "crossed off", "did i finish", "i finished", "did i complete", "i completed",
+    "have i finished", "have i completed", "i've finished", "i've completed", "i've done" },
   in_progress = { "in progress", "in-progress", "started", "ongoing", "underway", "under way",
     "doing",
     "working on", "in the works", "i'm working on", "begun" },
@@ -359,7 +282,10 @@ chat_words.status = {
   active = { "active", "unfinished", "incomplete", "not done", "not completed", "not finished",
     "left to do", "still to do", "outstanding", "remaining", "left", "undone", "uncompleted",
     "still open", "open", "unresolved",
-    "not complete", "not yet done", "haven't done", "have not done", "haven't finished" },
+    "aren't done", "isn't done", "aren't finished", "isn't finished", "aren't complete",
+    "aren't completed", "haven't been done", "hasn't been done", "haven't been finished",
+    "still have", "i still have", "not complete", "not yet done", "haven't done",
+    "have not done", "haven't finished" },
 }
 chat_words.overdue = {
   "late with", "behind with", "behind schedule", "that i missed", "i missed", "i've missed",
@@ -376,6 +302,10 @@ chat_words.recurring = {
 }
 -- Without a due date.
 chat_words.no_date = {
+  "don't have a date", "don't have a deadline", "don't have any due date", "have no date",
+  "that don't have a deadline", "that don't have a date", "don't have due dates", "has no due date",
+  "haven't got a date", "haven't got a due date", "with no date set", "without a date set",
+  "missing a due date", "missing a date", "lacking a due date", "that aren't scheduled",
   "without any due date", "without any date", "no deadline", "with no deadline", "no date",
   "without dates", "with no dates", "without due dates", "with no due dates", "without deadlines",
   "that have no due date", "that have no deadline", "not scheduled", "with no set date",
@@ -395,6 +325,12 @@ chat_words.next_command = {
 }
 -- Those of them that go on behind "add a task to call mom": the next one is added as well.
 chat_words.another_command = { "and another to", "and another task to", "and another one to" }
+-- Behind a comma these begin the next command, where the one before began with one as well.
+chat_words.comma_add = { "add", "create", "remind me to" }
+chat_words.comma_change = {
+  "delete", "remove", "complete", "mark", "rename", "reschedule", "postpone", "untag", "reopen",
+  "check off", "tick off", "cross off",
+}
 -- What a sentence of its own begins with, behind a full stop or "then".
 chat_words.commands = {
   "undo", "uncheck", "tick off", "check off", "cross off", "snooze", "delay", "what's",
@@ -415,11 +351,14 @@ chat_words.question_starts = {
 chat_words.questions = {
   "what", "what's", "who", "who's", "why", "how", "when", "where", "which", "is", "are", "do i",
   "do you",
-  "do we", "do they", "does", "did", "can i", "can you", "could you", "should i", "will i",
+  "do we", "do they", "how's", "when's", "where's", "why's", "anything", "any", "wat",
+  "wht", "waht",
+  "whats", "does", "did", "can i", "can you", "could you", "should i", "will i",
   "will you",
   "would you", "am i", "was", "were", "have i", "have you", "has", "thank you", "thanks",
   "try again",
-  "go away", "do nothing", "do it", "do that", "do so", "help me",
+  "do not", "go away", "make it", "make that", "move it", "change it", "do nothing", "do it",
+  "do that", "do so", "help me",
 }
 -- A first word that is a letter off one of these is taken for it, where nothing else is understood.
 chat_words.spelled = {
@@ -463,7 +402,8 @@ chat_words.no_tasks = {
   "what", "which", "who", "whose", "when", "where", "why", "how", "anything", "something",
   "everything",
   "nothing", "there", "i", "you", "we", "tasks", "my tasks", "all", "any", "someone", "nobody",
-  "today",
+  "today", "self", "myself", "a reminder", "reminder on", "reminder for", "an alarm", "an alert",
+  "reminder to",
   "tomorrow", "add", "create", "remind", "if", "he", "she", "they", "life", "the weather",
   "the capital", "the time", "the date", "the meaning", "the day", "the best", "weather", "no",
   "yes",
@@ -488,8 +428,8 @@ chat_words.changing = {
   "i've finished", "i'm done with", "cancel", "give it", "lower", "raise", "tag it", "flag",
 }
 
-for _, more in ipairs({ require("rules.chat_words_new"), require("rules.chat_words_time"),
-  require("rules.chat_words_talk") }) do
+for _, more in ipairs({ require("rules.chat_words_list"), require("rules.chat_words_new"),
+  require("rules.chat_words_time"), require("rules.chat_words_talk") }) do
   for name, list in pairs(more) do
     assert(chat_words[name] == nil, name)
     chat_words[name] = list

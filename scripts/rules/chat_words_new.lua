@@ -3,6 +3,22 @@ local chat_words = {}
 
 -- What follows is a new task.
 chat_words.add = {
+  "i have to remember that", "i need to remember that", "i must remember that", "remember that",
+  "add taks", "add tsk", "create taks", "new taks", "don't forgt to", "don't froget to",
+  "don't forgot to", "dont forgett to",
+  "note that", "make note that", "jot down that", "write down that", "put down that", "add it:",
+  "add this:", "add that:", "adding", "i don't want to forget to", "i don't want to forget about",
+  "i don't want to forget", "don't want to forget to", "don't want to forget about",
+  "don't want to forget", "don't wanna forget to", "don't wanna forget about", "don't wanna forget",
+  "i don't wanna forget to", "i don't wanna forget", "i don't wanna forget about",
+  "add a note to self to", "add a note to self", "make a note to self to", "make a note to self",
+  "note to self to", "a note to self",
+  "i mustn't forget to", "i mustn't forget", "mustn't forget to", "mustn't forget",
+  "make for me a task", "create for me a task", "make me a reminder", "put in a task",
+  "add for me", "make a new reminder", "make a reminder", "create a reminder", "add a reminder",
+  "create a new reminder", "add a new reminder", "set a new reminder", "set a reminder",
+  "a new reminder", "new reminder", "i need a reminder", "i want a reminder", "chore:", "errand:",
+  "job:", "don't let me forget that", "log a task",
   "add that i need to", "add that i have to", "add that i must", "add that i should",
   "add that we need to",
   "add that we have to", "add that", "put in that i need to",
@@ -63,6 +79,8 @@ chat_words.add_tails = {
   "to my to-dos", "as a to-do", "as an item", "as task", "as todo", "to the to-do list",
   "to the to do list", "on the to-do list", "on my task list", "on the task list", "on list",
   "to my things to do", "to my plan", "to my agenda", "on my agenda",
+  "on the calendar", "on my calendar", "to my calendar", "in my calendar", "to the calendar",
+  "in the calendar", "in the diary", "in my diary", "on my schedule", "to my schedule",
   "to my list", "to my tasks", "to my todos", "to my todo list", "to my to-do list",
   "to my to do list",
   "to the list", "to the todo list", "to my task list", "to the task list", "on my list",
@@ -84,6 +102,17 @@ chat_words.add_nouns = {
   "a recurring task called", "a reminder to", "new task to", "a new task to", "task about",
 }
 chat_words.remind_to = {
+  "remember me to", "you must remind me to", "you must remember me to", "you have to remind me to",
+  "make a reminder for me to", "reminder to self", "reminder to self to",
+  "set a reminder that", "add a reminder that", "create a reminder that", "i need reminding to",
+  "i'd appreciate a reminder to", "i'd like a reminder to", "i would like a reminder to",
+  "set me up a reminder to", "schedule a reminder to", "set up a reminder to",
+  "i want a reminder to", "give me a shout to",
+  "remindme to", "remind me too", "put in a reminder to", "make a reminder to",
+  "make me a reminder to",
+  "make a new reminder to", "create a new reminder to", "add a new reminder to", "buzz me to",
+  "set a new reminder to", "prompt me to", "prod me to", "remind me i've got to", "shout at me to",
+  "remind me that i've got to", "remind me that i should", "remind me i should", "remind me i must",
   "be reminded to", "get reminded to", "be reminded that", "get a reminder to",
   "set reminder:", "set a reminder:", "reminder set:", "new reminder:", "add reminder:",
   "add a reminder:", "create a reminder:", "create reminder:", "new reminder to", "remind me:",
@@ -104,6 +133,13 @@ chat_words.remind_to = {
 }
 -- With a reminder, for a task that is there; or a new one where none is.
 chat_words.remind_about = {
+  "remind me abt", "set a reminder for me about", "remind us about",
+  "i'd appreciate a reminder about", "i'd appreciate a reminder for", "i need a reminder about",
+  "i need a reminder for", "i want a reminder about", "i want a reminder for",
+  "i'd like a reminder about", "i'd like a reminder for", "i need reminding about",
+  "set me a reminder for", "set me a reminder about", "set me a reminder on", "make a reminder for",
+  "schedule a reminder for", "make me a reminder for", "give me a reminder about",
+  "create a reminder on", "send me a reminder about", "remind me regarding", "remind me with",
   "remind me again about", "alert me about", "notify me about", "ping me about", "nudge me about",
   "put a reminder for", "set up a reminder for", "set an alarm for", "set alarm for",
   "set an alert for", "create a reminder about", "add a reminder about", "add a reminder on",
@@ -157,9 +193,10 @@ chat_words.articles = { "a", "an", "one", "another", "new", "more", "the", "this
   "extra", "additional", "quick", "small", "simple", "single", "personal" }
 chat_words.task_nouns = { "task", "todo", "to-do", "to do", "item", "entry", "job", "tasks",
   "todo item",
-  "list item", "thing", "to-do item" }
+  "list item", "thing", "to-do item", "taks", "tsak", "taask", "remidner", "reminder" }
 -- What is no title.
 chat_words.empty_titles = {
+  "not", "no", "yes", "have been", "instead", "rather", "better", "then", "or", "and", "but",
   "something", "a thing", "sth", "stuff", "a task", "task", "a new task", "new one", "another one",
   "another", "one more", "an item", "item", "todo", "a todo", "it", "this", "that", "a reminder",
   "reminder", "tasks", "some tasks", "something to my list", "some things", "things", "an entry",
@@ -177,6 +214,14 @@ chat_words.facts = {
   "there is an", "we have a", "we have an", "i have", "i've got", "there's", "there is", "we have",
   "there are", "i have the", "i have my", "i have another", "we've got a", "got a", "got an",
   "i got a", "i got an", "i am having a", "i'm having a", "i have got a", "having a",
+}
+-- What begins so is no task, though a day is named in it: "i hate mondays".
+chat_words.remarks = {
+  "i hate", "i love", "i like", "i feel", "i felt", "i'm so", "i am so", "i'm feeling", "it's so",
+  "it is so", "it's been", "what a", "nice weather", "the weather", "lovely weather", "nice day",
+  "beautiful day", "lovely day", "i can't believe", "i wish", "i wonder", "i'm not", "i am not",
+  "i'm tired", "i'm too", "i am too", "i'm very", "it's raining", "it is raining", "it's cold",
+  "it's hot", "i had a", "how was", "i slept",
 }
 -- "tomorrow i need to …": left out of a title.
 chat_words.obligations = {
@@ -250,13 +295,24 @@ chat_words.past = {
     brought = "bring",
   changed = "change", checked = "check", scheduled = "schedule", printed = "print", locked = "lock",
   thanked = "thank", discussed = "discuss", presented = "present", shoveled = "shovel",
-  mopped = "mop", hung = "hang", swam = "swim", jogged = "jog",
+  did = "do", mopped = "mop", hung = "hang", swam = "swim", jogged = "jog",
 }
+-- Behind what they are said of these tell what it did: "mom called".
+chat_words.past_only = {
+  "called", "phoned", "rang", "replied", "responded", "answered", "texted", "messaged", "asked",
+  "thanked", "talked", "spoke", "met", "went", "ran", "ate", "swam", "wrote", "took", "gave",
+  "did", "chose", "jogged", "exercised", "studied", "decided", "helped",
+}
+-- Who says so has done something.
+chat_words.done_by_us = { "i finished", "i've finished", "i have finished", "i completed",
+  "i've completed", "i have completed", "i did", "i've done", "i have done", "i'm done with",
+  "i am done with", "we finished", "we did", "we've finished", "i just finished", "i got through" }
 -- Before those.
 chat_words.past_openings = {
   "i", "i have", "i've", "i just", "i already", "just", "already", "i have just", "i have already",
   "i've just", "i've already", "finally", "i finally", "i've finally", "we", "we've", "we have",
   "and i",
+  "have", "have just", "have already", "i had", "we just",
   "i actually", "yes i", "i also", "also",
 }
 -- "add milk to groceries": lists that are tags.
@@ -277,6 +333,22 @@ chat_words.add_many = {
   "create 3 tasks", "add a few tasks", "add following tasks", "add the following to my list",
   "add all these", "add these to my list", "add these things", "add the following things",
   "put these on my list", "add following", "add each of these", "add separately",
+}
+-- What the heading of a list of new tasks is made of, beside a day; one of the nouns is in it.
+chat_words.heading_nouns = {
+  "tasks", "todos", "to-dos", "to dos", "things", "items", "errands", "chores", "reminders",
+  "todo list", "to-do list", "to do list", "task list", "jobs", "my list", "the list", "these",
+  "following",
+}
+chat_words.heading_words = {
+  "tasks", "todos", "to-dos", "to dos", "things", "items", "errands", "chores", "todo", "to do",
+  "todo list", "to-do list", "to do list", "task list", "jobs", "list", "reminders",
+  "add", "create", "do", "get done", "my", "the", "these", "those", "following", "new", "some",
+  "more", "a few", "couple of", "a couple of", "two", "three", "four", "five", "six", "2", "3", "4",
+  "5", "6", "7", "8", "several", "here", "here is", "here are", "for", "i", "need", "have",
+  "need to",
+  "have to", "must", "to", "be done", "should", "i've got", "got", "of", "is", "are", "on", "that",
+  "there are", "this is", "all", "of these", "want to",
 }
 -- How often is not said in a way that a calendar knows: asked about.
 chat_words.vague_repeats = {

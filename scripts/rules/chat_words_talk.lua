@@ -2,6 +2,9 @@
 local chat_words = {}
 
 chat_words.help = {
+  "what can you help me with", "what can you help with", "how can you help", "how can you help me",
+  "what are you able to do", "what do you know", "what are you good for", "what do you understand",
+  "can you help", "could you help", "i need some help", "what else can i do",
   "help", "what can you do", "what do you do", "how does this work", "how do i use this",
   "commands", "who are you", "?", "??", "what can i say", "what can i ask", "help me",
   "how do you work", "what are you", "usage", "what can i do", "what are your commands",
@@ -18,14 +21,25 @@ chat_words.help_openings = {
   "can you explain how", "explain how", "what's the command", "what is the command", "help with",
   "is there a way to", "is it possible to",
 }
+-- "can you delete tasks?": what is asked of them without naming one.
+chat_words.able = { "can you", "can i", "could you", "do you", "are you able to", "could i",
+  "am i able to", "is it possible to" }
+chat_words.able_to = { "add", "create", "delete", "remove", "complete", "rename", "change", "edit",
+  "update", "move", "reschedule", "tag", "mark", "set", "undo", "snooze", "postpone", "prioritize",
+  "repeat", "remind", "send", "share" }
+chat_words.able_objects = { "tasks", "todos", "things", "reminders", "items", "a task", "deadlines",
+  "due dates", "priorities", "tags", "recurring tasks", "repeating tasks", "me", "reminders too",
+  "things as done", "tasks as done", "notes", "emails", "deleted tasks" }
 -- Said instead of something, or beside it.
 chat_words.talk = {
-  hello = { "hi", "hello", "hey", "good morning", "good evening", "good afternoon", "hi there",
+  hello = { "heyy", "heyyy", "hii", "hiii", "helloo", "hellooo", "hi", "hello", "hey",
+    "good morning", "good evening", "good afternoon", "hi there",
     "hello there", "hey there", "hello bot", "yo", "heya", "hiya", "morning", "howdy", "greetings",
     "hallo", "hi bot", "hey bot", "sup", "wassup", "hola", "servus", "salut",
     "evening", "afternoon", "g'day", "good day", "hi again", "hello again", "moin", "ping",
     "anybody there", "anyone there", "are you there", "you there", "test", "testing" },
-  thanks = { "thanks", "thank you", "thx", "ty", "cheers", "thanks a lot", "thank you very much",
+  thanks = { "thx a lot", "thx a bunch", "thx so much", "ty so much", "thx mate", "thx man",
+    "thanks", "thank you", "thx", "ty", "cheers", "thanks a lot", "thank you very much",
     "thank you so much", "many thanks", "thanks so much", "thanks a bunch", "tysm", "merci",
     "danke", "gracias", "much appreciated", "i appreciate it", "appreciate it", "thanks mate",
     "thanks buddy", "ta", "tnx", "thanks for your help", "thank u", "thanks a ton",
@@ -45,6 +59,7 @@ chat_words.talk = {
   bye = { "bye", "good night", "goodbye", "good bye", "see you", "see you later", "see ya", "cya",
     "bye bye", "see you tomorrow", "later", "ciao", "talk to you later", "ttyl", "gn", "gtg",
     "night", "have a nice day", "have a good day", "that's all for today", "i have to go",
+    "gotta go", "got to go", "i gotta go", "i've got to go", "i must go", "gotta run",
     "have a good one", "catch you later", "farewell", "tschüss", "adios", "quit", "exit" },
   how = { "how are you", "how's it going", "how are you doing", "how are things", "how do you do",
     "what's new", "you ok", "are you ok", "how have you been", "how's life", "how is it going",
@@ -68,9 +83,12 @@ chat_words.talk = {
 chat_words.talk_links = {
   "so", "very", "much", "and", "then", "for", "that", "now", "you", "again", "bot", "friend", "my",
   "dear", "indeed", "really", "everyone", "there", "please", "ok", "okay", "oh", "ah", "well",
+  "today", "right now", "at the moment", "tonight", "this morning",
   "buddy", "mate", "man", "that's", "it's", "really", "just",
 }
 chat_words.yes = {
+  "yes please do", "yes please do it", "please do it", "yes please do that", "go", "ok go",
+  "okay go", "yeah sure", "sure go ahead", "yes go ahead", "yes sure",
   "yes", "y", "yes please", "yep", "yeah", "yup", "sure", "ok", "okay", "do it", "confirm",
   "go ahead", "of course", "right", "correct", "please do", "yes do it", "absolutely",
   "delete them", "definitely", "affirmative", "that's right", "sounds good", "aye", "delete it",
@@ -124,12 +142,24 @@ chat_words.undo = {
   "i didn't want that", "i didn't want to do that", "i didn't want to delete that",
   "i didn't mean to delete that", "i didn't mean to delete it", "didn't mean to do that",
 }
+-- In front of what puts something right.
+chat_words.refusals = { "no", "nope", "nah", "wait", "no wait", "oops", "sorry", "oh", "oh no",
+  "oh wait", "hang on", "hold on", "actually", "not that", "that's wrong", "wrong", "never mind",
+  "nevermind", "nvm", "ugh", "whoops", "on second thought", "i changed my mind", "changed my mind",
+  "you know what", "scratch that", "forget it" }
+-- What follows these is what should have been added.
+chat_words.said_wrong = { "i meant", "i mean", "i meant to say", "sorry i meant", "no i meant",
+  "i said", "it should be called", "it should say", "it should have been", "should have been" }
 -- A message that begins so, with nothing but a date or a priority behind it, puts the last one
 -- right.
 chat_words.corrections = {
+  "wrong day", "wrong date", "wrong time", "that's the wrong day", "that's the wrong date",
+  "that's the wrong time", "not the right day",
   "actually", "no", "i meant", "i mean", "sorry", "make that", "make it", "rather", "wait",
   "no wait", "better", "or rather", "correction", "not today", "change it to", "change that to",
   "oh", "oops", "sorry i meant", "no i meant", "actually make it", "actually no", "ah", "hmm",
+  "should have been", "it should have been", "that should have been", "it was supposed to be",
+  "that was supposed to be", "supposed to be", "it's supposed to be",
   "i said", "it should be", "should be", "that should be", "it's", "for", "nope", "ok", "and", "um",
   "let's say", "let's make it", "say", "at", "make it for", "move it to", "but",
 }

@@ -74,6 +74,7 @@ chat_words.days = {
   weekend = { "this weekend", "the weekend", "weekend", "the coming weekend", "this coming weekend",
     "this wknd", "wkend" },
   next_weekend = { "next weekend" },
+  after_weekend = { "after the weekend", "after this weekend" },
 }
 -- Before a day, and cut out with it.
 chat_words.before_day = {
@@ -98,6 +99,7 @@ chat_words.before_month = {
 }
 -- Before a time of day.
 chat_words.before_time = {
+  "after",
   "at", "@", "around", "by", "before", "from", "about", "at about", "at around", "due at", "until",
   "due by", "due", "till", "for", "starting at", "no later than", "at the latest by", "til",
   "untill",
@@ -112,7 +114,7 @@ chat_words.after_hour = {
   "sharp", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday", "mon",
   "tue", "wed", "thu", "fri", "sat", "sun", "remind", "daily", "weekly", "monthly", "high", "low",
   "medium", "urgent", "please", "about", "because", "latest", "each", "then", "tagged", "tag",
-  "yearly", "repeat", "repeating",
+  "yearly", "repeat", "repeating", "i", "we",
 }
 chat_words.numbers = {
   a = 1, an = 1, one = 1, two = 2, three = 3, four = 4, five = 5, six = 6, seven = 7, eight = 8,
@@ -130,6 +132,18 @@ chat_words.hours = {
 chat_words.ordinals = {
   first = 1, second = 2, third = 3, fourth = 4, fifth = 5, last = -1,
   ["1st"] = 1, ["2nd"] = 2, ["3rd"] = 3, ["4th"] = 4, ["5th"] = 5,
+}
+-- Days of a month, as they are spoken.
+chat_words.month_days = {
+  first = 1, second = 2, third = 3, fourth = 4, fifth = 5, sixth = 6, seventh = 7, eighth = 8,
+  ninth = 9, tenth = 10, eleventh = 11, twelfth = 12, thirteenth = 13, fourteenth = 14,
+  fifteenth = 15, sixteenth = 16, seventeenth = 17, eighteenth = 18, nineteenth = 19,
+  twentieth = 20, ["twenty first"] = 21, ["twenty second"] = 22, ["twenty third"] = 23,
+  ["twenty fourth"] = 24, ["twenty fifth"] = 25, ["twenty sixth"] = 26, ["twenty seventh"] = 27,
+  ["twenty eighth"] = 28, ["twenty ninth"] = 29, ["twenty-first"] = 21, ["twenty-second"] = 22,
+  ["twenty-third"] = 23, ["twenty-fourth"] = 24, ["twenty-fifth"] = 25, ["twenty-sixth"] = 26,
+  ["twenty-seventh"] = 27, ["twenty-eighth"] = 28, ["twenty-ninth"] = 29, thirtieth = 30,
+  ["thirty first"] = 31, ["thirty-first"] = 31,
 }
 -- Places in a list that was shown.
 chat_words.places = {
@@ -200,6 +214,8 @@ chat_words.remind = {
   "and add a reminder", "reminding me", "w/ reminder", "and reminder",
   "and set reminder", "set reminder", "send me a reminder", "and send me a reminder",
   "give me a reminder",
+  "set me a reminder", "make me a reminder", "schedule a reminder", "set up a reminder",
+  "nudge me", "poke me", "prompt me", "prod me", "buzz me", "remindme", "and nudge me",
   "with alarm", "with an alarm", "and alarm", "with notification", "remnd me",
 }
 -- Behind "remind me" these begin something else.
@@ -214,7 +230,13 @@ chat_words.dayparts = {
   dawn = 6, sunrise = 7, sunset = 18, dusk = 18, bedtime = 22, ["late evening"] = 21,
   ["late at night"] = 22, ["late night"] = 22, ["mid-morning"] = 10, ["mid morning"] = 10,
   ["early afternoon"] = 13, ["mid afternoon"] = 15, ["mid-afternoon"] = 15, ["early evening"] = 17,
-  dinnertime = 18,
+  dinnertime = 18, arvo = 15, teatime = 17, ["tea time"] = 17, nighttime = 20,
+}
+-- Those that may be told before the day: "by end of day friday".
+chat_words.closing_parts = {
+  eod = 18, ["end of day"] = 18, ["end of the day"] = 18, cob = 17, ["close of business"] = 17,
+  ["close of play"] = 17, ["first thing"] = 9, lunchtime = 12, ["end of play"] = 17, eob = 17,
+  ["end of business"] = 17, ["lunch time"] = 12,
 }
 -- Days of the year with a name, as {month, day}: only behind "by", "before" and the like.
 chat_words.holidays = {

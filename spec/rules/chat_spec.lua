@@ -217,7 +217,7 @@ local LISTS = { corpus.groups, require("spec.rules.chat_people_add"),
   require("spec.rules.chat_people_change"), require("spec.rules.chat_people_talk"),
   require("spec.rules.chat_people_second"), require("spec.rules.chat_people_third"),
   require("spec.rules.chat_people_fourth"),
-  require("spec.rules.chat_people_fifth") }
+  require("spec.rules.chat_people_fifth"), require("spec.rules.chat_people_sixth") }
 
 local function holds(sentence, expected, context)
   local calls, question = understand(sentence, context)
