@@ -17,19 +17,18 @@
 #include "rules.h"
 #include "rules_first.h"
 #include "shadow.h"
+#include "watchdog.h"
 #include "worker.h"
 
 enum { MAX_WORKERS = 256 };
 enum { WORKER_DESCRIPTORS = 24 }; // of its loop, its listeners, and calls under way
-enum { WATCH_MS = 100, STUCK_WARN_MS = 1000, STUCK_ABORT_MS = 5000, SECOND_SIGNAL_MS = 500 };
+enum { SECOND_SIGNAL_MS = 500 };
 
 struct crew {
     struct api_service services[MAX_SERVICES];
     struct worker *workers[MAX_WORKERS];
-    uint64_t seen[MAX_WORKERS]; // the last heartbeat
+    struct watchdog dogs[MAX_WORKERS];
     int service_of[MAX_WORKERS];
-    int silent[MAX_WORKERS]; // ms without a new one, as counted here: a stopped process counts
-                             // nothing
     int count;
 };
 
@@ -139,20 +138,17 @@ static void catch_stack_signal(void) {
 
 static void watch(struct crew *crew) {
     for (int i = 0; i < crew->count; i++) {
-        uint64_t beat = worker_heartbeat(crew->workers[i]);
-        if (beat == 0 || beat != crew->seen[i]) {
-            crew->seen[i] = beat;
-            crew->silent[i] = 0;
+        struct watchdog_sight sight = {.now_ns = uv_hrtime()};
+        worker_sight(crew->workers[i], &sight);
+        enum watchdog_finding found = watchdog_look(&crew->dogs[i], &sight);
+        if (found == WATCHDOG_WELL)
             continue;
-        }
-        crew->silent[i] += WATCH_MS;
         char number[16];
         snprintf(number, sizeof number, "%d", i);
-        if (crew->silent[i] == STUCK_WARN_MS) {
+        if (found == WATCHDOG_STUCK) {
             log_event(LOG_ERROR, "a worker's loop is stuck", "index", number, NULL);
             worker_interrupt(crew->workers[i], SIGUSR1);
-        }
-        if (crew->silent[i] >= STUCK_ABORT_MS) {
+        } else {
             log_event(LOG_ERROR, "a worker's loop stays stuck: giving up", "index", number, NULL);
             abort();
         }
@@ -160,7 +156,7 @@ static void watch(struct crew *crew) {
 }
 
 static void supervise(struct crew *crew, struct reload *reload, const sigset_t *signals) {
-    struct timespec wait = {0, WATCH_MS * 1000000L};
+    struct timespec wait = {0, WATCHDOG_LOOK_MS * 1000000L};
     uint64_t told_at = 0;
     while (!all_ended(crew)) {
         int signal = sigtimedwait(signals, NULL, &wait);

@@ -1,12 +1,15 @@
 #include "worker_internal.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "api/api.h"
@@ -15,15 +18,17 @@
 #include "log.h"
 #include "meters.h"
 #include "request.h"
+#include "watchdog.h"
 
 enum {
     BODY_LIMIT = 64 * 1024,
     // Above what Dapr brings, many events at once included: a 413 would come again for ever.
     INNER_BODY_LIMIT = 64 * 1024 * 1024,
     BEAT_MS = 100,
-    LINGER_MS = 100,   // for requests of connections accepted last
-    FINISH_MS = 15000, // after DRAIN_MS, for requests that are still running
-    END_MS = 3000,     // for what scripts do at the end
+    LATE_MS = 3 * BEAT_MS, // a beat that has not come by then is looked into
+    LINGER_MS = 100,       // for requests of connections accepted last
+    FINISH_MS = 15000,     // after DRAIN_MS, for requests that are still running
+    END_MS = 3000,         // for what scripts do at the end
 };
 
 static uint64_t next_random(struct worker *worker) {
@@ -293,6 +298,7 @@ static void *run_thread(void *user) {
     uv_timer_init(&worker->loop, &worker->beat);
     uv_timer_init(&worker->loop, &worker->turn);
     worker->wake.data = worker->beat.data = worker->turn.data = worker;
+    worker->tid = gettid();
     atomic_store(&worker->heartbeat, uv_hrtime() / 1000000);
     bool good = open_parts(worker, &worker->err) == 0 && open_listeners(worker, &worker->err) == 0;
     if (good) {
@@ -339,8 +345,30 @@ void worker_drain(struct worker *worker) {
         uv_async_send(&worker->wake);
 }
 
-uint64_t worker_heartbeat(const struct worker *worker) {
-    return atomic_load(&worker->heartbeat);
+// The field behind the name, which may hold anything, says it: proc_pid_stat(5).
+static bool sleeps(int tid) {
+    char path[64], text[256];
+    snprintf(path, sizeof path, "/proc/self/task/%d/stat", tid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return true;
+    ssize_t len = read(fd, text, sizeof text - 1);
+    close(fd);
+    text[len > 0 ? len : 0] = 0;
+    const char *name_end = strrchr(text, ')');
+    return !name_end || strncmp(name_end, ") R", 3) != 0;
+}
+
+void worker_sight(const struct worker *worker, struct watchdog_sight *sight) {
+    clockid_t clock;
+    struct timespec cpu;
+    sight->beat = atomic_load(&worker->heartbeat);
+    if (sight->beat == 0 || worker_ended(worker) ||
+        pthread_getcpuclockid(worker->thread, &clock) != 0 || clock_gettime(clock, &cpu) != 0)
+        return;
+    sight->cpu_ns = (uint64_t)cpu.tv_sec * 1000000000ull + (uint64_t)cpu.tv_nsec;
+    // All is well as a rule, and then it is not asked.
+    sight->sleeps = sight->now_ns / 1000000 > sight->beat + LATE_MS && sleeps(worker->tid);
 }
 
 bool worker_ended(const struct worker *worker) {

@@ -70,8 +70,11 @@ struct rules *worker_take_old_rules(struct worker *worker);
 // Any thread: not ready from now on, go on serving for DRAIN_MS, then stop accepting, finish, end.
 void worker_drain(struct worker *worker);
 
-// Any thread: monotonic ms at which the loop last turned, for the watchdog; 0 once it has ended.
-uint64_t worker_heartbeat(const struct worker *worker);
+struct watchdog_sight;
+
+// Any thread: for the watchdog all of it but the time. The beat is when the loop last turned (ms),
+// 0 once it has ended.
+void worker_sight(const struct worker *worker, struct watchdog_sight *sight);
 
 bool worker_ended(const struct worker *worker);
 

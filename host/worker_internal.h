@@ -27,6 +27,7 @@ struct waiting_order {
 struct worker {
     struct worker_options options;
     pthread_t thread;
+    int tid;               // the kernel's number of it
     pthread_mutex_t mutex; // of the start-up handshake, and of `orders`, `closed` and `old_rules`
     pthread_cond_t started;
     enum { STARTING, RUNNING, FAILED } state;
