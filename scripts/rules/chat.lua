@@ -119,7 +119,7 @@ local function understand_one(s, now, context)
   if not call then
     -- "no, the title should be …"
     local rest = text.without(refusal, told, 2)
-    call = rest ~= told and sentences.understand(rest, now)
+    call = rest ~= told and sentences.understand(rest, now) or nil
   end
   if call then
     return call
@@ -353,13 +353,14 @@ local function calls_of(message, context)
   if #parts > MAX_COMMANDS then
     return nil, { kind = "unclear", text = answers.text("too_much", { count = MAX_COMMANDS }) }
   end
-  local calls, adding = list_under_heading(parts, now, context), false
+  local adding = false
+  local listed = list_under_heading(parts, now, context)
   local head, items = s:match("^([^:\n]+):%s*([^\n]+)$")
-  calls = calls or head and each_of_these(head, add.items(items), now, context)
-  if calls then
-    return calls
+  listed = listed or head and items and each_of_these(head, add.items(items), now, context)
+  if listed then
+    return listed
   end
-  calls = {}
+  local calls = {}
   for i, command in ipairs(parts) do
     local line = commands.without_bullet(command)
     command = line or command

@@ -128,8 +128,11 @@ local put_verb = leading({ "chuck", "shove", "bung", "slap", "whack", "jot", "pe
   "stick", "throw", "pop", "get", "place", "write" })
 local list_tail = text.trailing(words.add_tails)
 
--- "put bread on my list"
-local function understand_put(s, now)
+---"put bread on my list", before it is taken for a change.
+---@param s string
+---@param now table
+---@return table|nil call
+function chat_add.put(s, now)
   local rest = put_verb(s)
   if not rest or #rest > MAX_TITLE_LINE then
     return nil
@@ -224,9 +227,6 @@ function chat_add.understand(s, now)
     end
   end
 end
-
----"put … on my list", before it is taken for a change.
-chat_add.put = understand_put
 
 local fact, wish = leading(words.facts), leading(words.wishes)
 local obligation = leading(words.obligations)
@@ -381,7 +381,7 @@ function chat_add.several(s, now)
   if head then
     shared, least = chat_add.heading(head, now)
   end
-  if shared then
+  if shared and rest then
     local list = chat_add.items(rest)
     return #list >= least and each_call(list, shared, now) or nil
   end

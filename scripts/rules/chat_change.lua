@@ -352,9 +352,9 @@ local split_and = splitter(C(any({ "and", "and also" }) + ","))
 -- "make slides urgent and due tomorrow": one more value behind a change.
 local function understand_more(s, now)
   local before, _, behind = split_and(s)
-  local more = before and before ~= "" and make(before) and values.read(behind, now)
+  local more = before and before ~= "" and make(before) and values.read(behind, now) or nil
   local call = more and understand_make(before, now)
-  if not call or call.tool ~= "update_task" then
+  if not more or not call or call.tool ~= "update_task" then
     return nil
   end
   local changes = {}

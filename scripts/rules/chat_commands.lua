@@ -67,7 +67,7 @@ function commands.split(s)
   local at = 1
   while at <= #s do
     local found = next_piece:match(lower, at)
-    local first, last = found[1], found[2]
+    local first, last = found[1], found[2] ---@type integer, integer
     at = found[#found]
     local mark = type(found[3]) == "string" and found[3] or nil
     local part = s:sub(first, last - 1)
@@ -81,7 +81,7 @@ function commands.split(s)
     end
     glue, forced, result.words = nil, false, nil
     if mark and mark:find("%a") then
-      local behind = found[#found]
+      local behind = found[#found] ---@type integer
       if mark == "and" then
         -- "wash and remove stains" is one task, "complete gym and delete it" two commands.
         if not changing:match(lower, first) then

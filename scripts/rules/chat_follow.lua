@@ -142,8 +142,8 @@ end
 
 -- "i meant buy oat milk": another title for what was added.
 local function other_title(s, now)
-  local rest = text.without(correction, s, 2)
-  rest = said_wrong(s) or said_wrong(rest)
+  local meant = text.without(correction, s, 2)
+  local rest = said_wrong(s) or said_wrong(meant)
   if not rest or rest == "" or another_one:match(rest:lower()) then
     return nil
   end
@@ -278,7 +278,7 @@ function follow.past(s, now, told)
   end
   local rest = past_opening(s) or s
   local verb, behind = past:match(rest:lower())
-  local what = verb and text.trim(rest:sub(behind))
+  local what = verb and behind and text.trim(rest:sub(behind))
   if not what or what == "" or no_task:match(what:lower())
     or verb == "do" and rest == s and not of_mine:match(what:lower()) then
     return nil
@@ -290,6 +290,7 @@ function follow.past(s, now, told)
   local first, _, second = and_more(what)
   local more = first and first ~= "" and told < MAX_PAST and not pronoun(second)
     and follow.past(second, now, told)
+  ---@cast behind integer
   local match = target.match(verb .. " " .. (more and first or what))
   match.text = more and rest:sub(1, behind - 1) .. first or rest
   local call = { tool = "complete_task", args = { match = match } }

@@ -68,7 +68,7 @@ end
 ---@return string|nil
 function spelling.opening(s)
   local word, second = s:match("^(%a+)%s+(%a+)")
-  if not word or #word < MIN or #word > MAX or verbs[word:lower()] then
+  if not word or not second or #word < MIN or #word > MAX or verbs[word:lower()] then
     return nil
   end
   local lower = word:lower()

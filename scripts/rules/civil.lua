@@ -13,6 +13,7 @@ civil.MONTHS = { "January", "February", "March", "April", "May", "June", "July",
 ---@field min integer|nil
 ---@field sec integer|nil
 ---@field part integer|nil  of the day, as the chat names it
+---@field closing boolean|nil  the end of a day, which may stand beside a day's name
 
 local function is_leap(year)
   return year % 4 == 0 and (year % 100 ~= 0 or year % 400 == 0)
