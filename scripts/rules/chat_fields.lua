@@ -97,7 +97,9 @@ function fields.tags(s, now)
     if what and tags_of(from) then
       return update(target.match(what), { tags_remove = tags_of(from) })
     end
-    return nil
+    -- Of more words the last may be a tag: "untag dentist health".
+    local all = rest:find("^%S+$") or text.unquote(rest)
+    return all and update(target.match(rest), CLEARED.tags) or nil
   end
   rest = tag(s)
   if rest then

@@ -166,6 +166,23 @@ local function day_of(found, now)
   return found(now)
 end
 
+local function is_before(a, b)
+  return (a.year * 12 + a.month) * 31 + a.day < (b.year * 12 + b.month) * 31 + b.day
+end
+
+-- The two ends of a range, whose days were each read from today on: on a tuesday "between monday
+-- and wednesday" ends behind the monday that comes.
+local function in_order(first, last, now)
+  if not is_before(last, first) then
+    return first, last
+  elseif is_before(first, civil.add_days(now, 8)) then
+    return first, civil.add_days(last, 7)
+  elseif first.month == last.month then
+    return last, first
+  end
+  return first, civil.add_months(last, 12)
+end
+
 -- What each token adds. found = {kind, value, …, place}.
 local APPLY = {
   filler = function() end,
@@ -206,6 +223,7 @@ local APPLY = {
   range = function(filter, value, now, found)
     local first, last = day_of(value, now), day_of(found[3], now)
     if first and last then
+      first, last = in_order(first, last, now)
       filter.due_after, filter.due_before = midnight(first), midnight(last, 1)
     end
   end,

@@ -333,6 +333,17 @@ return {
     { "yes please do", calls.yes, CONFIRM },
     { "sure, why not", calls.yes, CONFIRM },
   } },
+  { intent = "ranges, and tags that go", sentences = {
+    { "due between monday and wednesday", calls.between({ 11, 30 }, { 12, 3 }) },
+    { "show tasks between friday and tuesday", calls.between({ 11, 27 }, { 12, 2 }) },
+    { "show tasks between thursday and friday", calls.between({ 11, 26 }, { 11, 28 }) },
+    { "show tasks between dec 5 and dec 1", calls.between({ 12, 1 }, { 12, 6 }) },
+    { "untag report", update({ words = "report" }, { tags = CLEAR }) },
+    { "untag it", update(LAST, { tags = CLEAR }), HAS_LAST },
+    { 'untag "budget report"', update({ words = "budget report" }, { tags = CLEAR }) },
+    { "untag photos on facebook tomorrow", add("untag photos on facebook",
+      { due = day(11, 25) }) },
+  } },
   { intent = "talk", sentences = {
     { "i want to make a new reminder", question("title") },
     { "can you add something for me", question("title") },
