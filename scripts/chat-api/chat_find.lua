@@ -226,4 +226,39 @@ function chat_find.filtered(turn, filter, more)
   return found, why
 end
 
+local function is_within(at, query)
+  return type(at) == "string" and at >= (query.due_after or "")
+    and (not query.due_before or at < query.due_before)
+end
+
+---What was completed in the days that a filter names: by its due date, as for other tasks, or by
+---when it was done ("what did i finish today?"), for which the task's last change stands.
+---@param turn chat_turn.Turn
+---@param filter table
+---@param more table|nil
+---@return {items: table[], total: integer}|nil
+---@return table|nil problem
+function chat_find.completed(turn, filter, more)
+  local days, why = chat_dates.query(turn, filter)
+  if not days then
+    return nil, why
+  end
+  local all = {}
+  for name, value in pairs(filter) do
+    all[name] = value
+  end
+  all.due_after, all.due_before, all.limit = nil, nil, MAX_SEARCHED
+  local found
+  found, why = chat_find.filtered(turn, all, more)
+  if not found then
+    return nil, why
+  end
+  local items = {}
+  for _, task in ipairs(found.items) do
+    local meant = is_within(task.due_date, days) or is_within(task.updated_at, days)
+    items[#items + 1] = meant and task or nil
+  end
+  return { items = items, total = #items }
+end
+
 return chat_find

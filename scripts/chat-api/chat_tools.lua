@@ -56,8 +56,10 @@ end
 
 local function list_tasks(turn, call)
   local args = call.args
-  local found, why = chat_find.filtered(turn, args, { limit = MAX_FOUND,
-    sort = "due_date", order = not args.sort and "asc" or nil })
+  local dated = (args.due_before or args.due_after) ~= nil
+  local find = args.status == "completed" and dated and chat_find.completed or chat_find.filtered
+  local found, why = find(turn, args, { limit = MAX_FOUND, sort = "due_date",
+    order = not args.sort and "asc" or nil })
   if not found then
     chat_turn.fail(turn, "list_tasks", why)
     return
@@ -75,7 +77,7 @@ local function list_tasks(turn, call)
     more = #found.items > MAX_LISTED and found.total - MAX_LISTED or 0,
     filter = { priority = args.priority, status = args.status, overdue = args.overdue,
       search = args.search or args.topic, count = args.count, has_reminder = args.has_reminder,
-      dated = (args.due_before or args.due_after) ~= nil } })
+      dated = dated } })
 end
 
 local function get_task(turn, call)

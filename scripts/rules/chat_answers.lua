@@ -100,6 +100,7 @@ local TEXTS = {
   no_such = 'No task matches "{search}".',
   none_overdue = "Nothing is overdue. Well done!",
   none_due = "Nothing is due then.",
+  none_completed = "Nothing was completed then.",
   none = "There are no {kind}tasks.",
 }
 
@@ -317,7 +318,8 @@ local SAY = {
     if #answer.tasks == 0 then
       return filter.search and fill("no_such", { search = filter.search })
         or filter.overdue and fill("none_overdue")
-        or filter.dated and fill("none_due") or fill("none", { kind = kind_text(filter) })
+        or filter.dated and fill(filter.status == "completed" and "none_completed" or "none_due")
+        or fill("none", { kind = kind_text(filter) })
     end
     if filter.count then
       return fill("count", { total = answer.total, kind = kind_text(filter),

@@ -155,7 +155,7 @@ function memory.tasks()
     if why then
       return nil, why
     end
-    task.version = task.version + 1
+    task.version, task.updated_at = task.version + 1, "2026-11-24T10:00:00.000Z"
     return copy(task)
   end
 
