@@ -16,6 +16,7 @@ local leading_link = leading({ "to", "for", "called", "named", "titled", "that s
 local asks, questions = text.any(words.question_starts), text.any(words.questions)
 -- Longer lines are no such sentences: bytes.
 local MAX_TITLE_LINE, MAX_LIST_LINE, MAX_MANY = 600, 1200, 20
+local MAX_ANDS = 4 -- that are looked at
 local remind_to, remind_mark = leading(words.remind_to), leading(words.remind)
 
 ---@param read chat_details.Details
@@ -368,6 +369,34 @@ function chat_add.heading(s, now)
   end
 end
 
+-- A title first, a day last.
+local function ends_with_day(s, now)
+  local read = details.read(s, now)
+  local first, last = read.pieces[1], read.pieces[#read.pieces]
+  return read.found.day and read.title ~= "" and first:find("%w") and not last:find("%S")
+end
+
+-- "add dentist at 5pm today and gym at 9am tomorrow": two, where each has a day of its own.
+local function each_its_day(s, now)
+  local rest = remind_to(s) or add(s)
+  local opening = rest and #s <= MAX_TITLE_LINE and not s:find('"', 1, true)
+    and s:sub(-#rest) == rest and s:sub(1, #s - #rest)
+  local lower = s:lower()
+  local first, behind = lower:find(" and ", 1, true)
+  for _ = 1, opening and MAX_ANDS or 0 do
+    if not first then
+      return nil
+    end
+    local one, other = s:sub(#opening + 1, first - 1), s:sub(behind + 1)
+    if ends_with_day(one, now) and ends_with_day(other, now) then
+      local call = chat_add.understand(opening .. one, now)
+      local second = call and chat_add.understand(opening .. other, now)
+      return second and { call, second } or nil
+    end
+    first, behind = lower:find(" and ", behind, true)
+  end
+end
+
 ---"buy milk, call mom and pay rent", "add these: milk, eggs, bread": a task of each.
 ---@param s string
 ---@param now table
@@ -391,8 +420,9 @@ function chat_add.several(s, now)
     local list = chat_add.items(tag and rest:sub(behind) or rest)
     return #list > 1 and each_call(list, tag and { tags = { tag } }, now) or nil
   end
-  if not s:find(",", 1, true) then
-    return nil
+  local two = each_its_day(s, now)
+  if two or not s:find(",", 1, true) then
+    return two
   end
   local whole = add(s) or s
   local list, marked = chat_add.items(whole), 0

@@ -333,6 +333,12 @@ return {
     { "yes please do", calls.yes, CONFIRM },
     { "sure, why not", calls.yes, CONFIRM },
   } },
+  { intent = "two with a day of their own", sentences = {
+    { "add lunch with bob on friday", add("lunch with bob", { due = day(11, 27) }) },
+    { "add salt and pepper tomorrow", add("salt and pepper", { due = day(11, 25) }) },
+    { "add gym every monday and friday", add("gym", { due = day(11, 27),
+      recurrence_rule = "FREQ=WEEKLY;BYDAY=MO,FR" }) },
+  } },
   { intent = "ranges, and tags that go", sentences = {
     { "due between monday and wednesday", calls.between({ 11, 30 }, { 12, 3 }) },
     { "show tasks between friday and tuesday", calls.between({ 11, 27 }, { 12, 2 }) },

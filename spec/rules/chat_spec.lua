@@ -64,6 +64,16 @@ describe("several commands in a message", function()
       outline("add a task to call Bob, and another task to email Alice"))
   end)
 
+  it("are split by \"and\" where each task has a day of its own", function()
+    assert.are.equal("add_task dentist; add_task gym",
+      outline("add dentist at 5pm today and gym at 9am tomorrow"))
+    assert.are.equal("add_task call mom and dad; add_task pay rent",
+      outline("remind me to call mom and dad tomorrow and pay rent on friday"))
+    assert.are.equal("add_task salt and pepper", outline("add salt and pepper tomorrow"))
+    assert.are.equal("add_task read today and rest tomorrow",
+      outline('add "read today and rest tomorrow"'))
+  end)
+
   it("are split by \"then\" only before a command", function()
     assert.are.equal("complete_task report; list_tasks -",
       outline("complete report then show my tasks"))
