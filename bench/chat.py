@@ -16,9 +16,11 @@ sys.path.insert(0, os.path.join(ROOT, "spec", "support"))
 import reload  # noqa: E402
 import system  # noqa: E402
 
+system.DURABLE = True
+
 PER_USER = 20   # sentences of one conversation
 LISTS = ("corpus.groups", "people_add", "people_change", "people_talk", "people_second", "people_third",
-         "people_fourth", "people_fifth")
+         "people_fourth", "people_fifth", "people_sixth")
 
 
 def sentences():

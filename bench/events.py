@@ -15,6 +15,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "spec", "support"))
 import system  # noqa: E402
 
+system.DURABLE = True
+
 WRITERS = 100
 RATE = int(os.environ.get("BENCH_EVENTS_RATE", "500"))     # creates/s of all writers together
 SECONDS = int(os.environ.get("BENCH_EVENTS_SECONDS", "10"))

@@ -18,6 +18,8 @@ import events  # noqa: E402
 import reload  # noqa: E402
 import system  # noqa: E402
 
+system.DURABLE = True
+
 SECONDS = int(os.environ.get("BENCH_FAULTS_SECONDS", "10"))
 HELD_SECONDS = int(os.environ.get("BENCH_HELD_SECONDS", "60"))
 HELD_RATE = int(os.environ.get("BENCH_HELD_RATE", "400"))

@@ -21,6 +21,8 @@ ROOT = os.path.dirname(HERE)
 sys.path.insert(0, os.path.join(ROOT, "spec", "support"))
 import system  # noqa: E402
 
+system.DURABLE = True
+
 WORKERS = int(os.environ.get("BENCH_RELOAD_WORKERS", os.cpu_count()))
 RATE = int(os.environ.get("BENCH_RELOAD_RATE", "5000"))        # requests/s beside the edits
 SECONDS = int(os.environ.get("BENCH_RELOAD_SECONDS", "60"))

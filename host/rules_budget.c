@@ -125,7 +125,7 @@ static void check_stack(lua_State *L, const struct rules_budget *budget) {
 static void on_count(lua_State *L, lua_Debug *debug) {
     (void)debug;
     struct rules_budget *budget = rules_budget_of(L);
-    budget->builds = budget->compiles = false; // where LPeg has failed, or gone on
+    budget->builds = false; // where LPeg has failed
     if (is_over(budget))
         raise(L, budget);
     check_stack(L, budget);
@@ -140,7 +140,6 @@ void rules_budget_check(lua_State *L) {
 
 void rules_budget_steps(lua_State *L, unsigned steps) {
     struct rules_budget *budget = rules_budget_of(L);
-    budget->compiles = false;
     budget->steps += steps;
     if (budget->steps > LOOK_STEPS)
         rules_budget_check(L);

@@ -2,6 +2,7 @@
 
 #include <lauxlib.h>
 #include <lualib.h>
+#include <math.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -121,7 +122,7 @@ static int safe_rep(lua_State *L) {
     enum { SHORT = 64 * 1024, LONGEST = 1 << 30 };
     size_t len;
     const char *text = luaL_checklstring(L, 1, &len);
-    lua_Number count = luaL_checknumber(L, 2);
+    double count = trunc(luaL_checknumber(L, 2));
     double total = (double)len * count;
     if (lua_gettop(L) > 2 || !(total > SHORT && total < LONGEST)) {
         lua_pushvalue(L, lua_upvalueindex(1));

@@ -90,6 +90,13 @@ static void make_grammar(lua_State *L, int index) {
     lua_replace(L, index);
 }
 
+// A number is a pattern of so many characters.
+static void check_number(lua_State *L, int index) {
+    lua_Number number = lua_type(L, index) == LUA_TNUMBER ? lua_tonumber(L, index) : 0;
+    luaL_argcheck(L, number >= -RULES_LPEG_COUNT && number <= RULES_LPEG_COUNT, index,
+                  "the number is too large for a pattern");
+}
+
 // Makes ready what is given as a pattern; true when any of it repeats something.
 static bool prepare(lua_State *L) {
     rules_budget_check(L);
@@ -98,11 +105,7 @@ static bool prepare(lua_State *L) {
     for (int i = 1; i <= count; i++) {
         if (lua_istable(L, i))
             make_grammar(L, i);
-        if (lua_type(L, i) == LUA_TNUMBER) {
-            lua_Number number = lua_tonumber(L, i);
-            luaL_argcheck(L, number >= -RULES_LPEG_COUNT && number <= RULES_LPEG_COUNT, i,
-                          "the number is too large for a pattern");
-        }
+        check_number(L, i);
         repeating |= is_repeating(L, i);
     }
     return repeating;
@@ -134,26 +137,51 @@ static int repeat(lua_State *L) {
     return results;
 }
 
-// A pattern begins with the address of its code, which LPeg makes at its first match. Refused
-// memory for some of it, it would keep the half that it has, and run it the next time. What it
-// takes follows from the size of a pattern, which is bounded.
+// A pattern begins with the address of its code. What is none LPeg refuses.
 static bool has_code(lua_State *L) {
     void *const *pattern = lua_touserdata(L, 1);
-    return pattern && *pattern;
+    return lua_objlen(L, 1) < sizeof *pattern || *pattern;
+}
+
+// LPeg makes a pattern's code at its first match. Refused memory for some of it, it would keep the
+// half that it has, and run it the next time. So nothing is refused here; what it takes follows
+// from the size of a pattern, which is bounded. Without a text to match LPeg does no more than
+// that, and fails.
+static void compile(lua_State *L) {
+    struct rules_budget *budget = rules_budget_of(L);
+    luaL_checkstack(L, 12, "match");
+    budget->compiles = true;
+    lua_pushcfunction(L, lua_tocfunction(L, lua_upvalueindex(ORIGINAL)));
+    lua_pushvalue(L, 1);
+    if (lua_pcall(L, 1, 0, 0) != 0)
+        lua_pop(L, 1);
+    budget->compiles = false;
+    rules_budget_check(L);
+}
+
+// What is not a pattern yet becomes one, as LPeg would have it.
+static void make_own(lua_State *L) {
+    if (lua_istable(L, 1)) {
+        make_grammar(L, 1);
+    } else if (lua_type(L, 1) != LUA_TUSERDATA) {
+        check_number(L, 1);
+        lua_pushvalue(L, lua_upvalueindex(MAKE));
+        lua_pushvalue(L, 1);
+        make_of(L, 1);
+        check_size(L);
+        lua_replace(L, 1);
+    }
 }
 
 static int match(lua_State *L) {
     size_t len;
     luaL_checklstring(L, 2, &len);
     luaL_argcheck(L, len <= RULES_LPEG_SUBJECT, 2, "the text is longer than 64 KiB");
-    if (lua_istable(L, 1))
-        make_grammar(L, 1);
+    make_own(L);
     rules_budget_steps(L, 64 + (unsigned)(len / 16));
-    struct rules_budget *budget = rules_budget_of(L);
-    budget->compiles = !has_code(L);
-    int results = call_original(L);
-    budget->compiles = false;
-    return results;
+    if (!has_code(L))
+        compile(L);
+    return call_original(L);
 }
 
 // Opening. The stack is LPeg's table, the tools from REPEATING to TICK, our table, LPeg's

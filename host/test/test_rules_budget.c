@@ -95,12 +95,28 @@ static void long_lists_are_gone_through_a_few_times(void **state) {
                    "table.insert(t, 1, 0)");
 }
 
+FAILS(what_is_captured_at_a_first_match_is_too_much, "memory", "rule.lua:5",
+      "local lpeg = require('lpeg')\n"
+      "return (lpeg.P('a') / function() return #('x'):rep(200000000) end):match('a')")
+FAILS(what_a_function_makes_as_a_pattern_is_too_much, "memory", "rule.lua:5",
+      "local lpeg = require('lpeg')\n"
+      "return lpeg.match(function() return #('x'):rep(200000000) end, 'a')")
+FAILS(a_number_is_too_large_for_a_match, "error", "too large",
+      "return require('lpeg').match(1000000, 'a')")
+FAILS(a_library_is_no_pattern, "error", "pattern", "return require('lpeg').match(string, 'a')")
+HOLDS(what_becomes_a_pattern_matches_as_ever,
+      "local lpeg = require('lpeg')\n"
+      "return lpeg.match('ab', 'abc') == 3 and lpeg.match(2, 'abc') == 3 and\n"
+      "lpeg.match(true, 'abc') == 1 and lpeg.match({'a' * lpeg.V(1) + 'b'}, 'aab') == 4 and\n"
+      "lpeg.match(function(s, i) return i + #s end, 'abc') == 4 and\n"
+      "lpeg.match('b', 'abc', 2) == 3 and lpeg.match('b', 'abc') == nil")
 FAILS(a_long_text_is_not_decoded, "error", "longer than 128 KiB",
       "return require('host.json').decode(('1'):rep(200000))")
 HOLDS(a_long_text_is_repeated_as_ever,
       "local s = ('abc'):rep(50001)\n"
       "return #s == 150003 and s:sub(-4) == 'cabc' and s:sub(75001, 75006) == 'abcabc' and\n"
       "('x'):rep(70000.9) == ('x'):rep(70000) and ('ab'):rep(3, '-') == 'ab-ab-ab' and\n"
+      "('x'):rep(100000):rep(0.9) == '' and ('x'):rep(3000000):rep('0.5') == '' and\n"
       "('x'):rep(0) == '' and ('x'):rep(-5) == '' and (''):rep(1e6) == ''")
 
 // Memory.
@@ -337,6 +353,11 @@ int main(void) {
         T(searching_for_the_next_date_without_end_ends),
         T(long_texts_are_gone_through_a_few_times),
         T(long_lists_are_gone_through_a_few_times),
+        T(what_is_captured_at_a_first_match_is_too_much),
+        T(what_a_function_makes_as_a_pattern_is_too_much),
+        T(a_number_is_too_large_for_a_match),
+        T(a_library_is_no_pattern),
+        T(what_becomes_a_pattern_matches_as_ever),
         T(a_long_text_is_not_decoded),
         T(a_long_text_is_repeated_as_ever),
         T(one_large_string_is_too_much),

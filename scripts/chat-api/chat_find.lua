@@ -3,6 +3,7 @@ local chat_dates = require("chat-api.chat_dates")
 local chat_turn = require("chat-api.chat_turn")
 local json = require("lib.json")
 local match = require("chat-api.chat_match")
+local time = require("host.time")
 
 local chat_find = {}
 
@@ -226,39 +227,30 @@ function chat_find.filtered(turn, filter, more)
   return found, why
 end
 
-local function is_within(at, query)
-  return type(at) == "string" and at >= (query.due_after or "")
-    and (not query.due_before or at < query.due_before)
-end
+local OF_DAYS = { status = true, due_after = true, due_before = true, count = true, sort = true,
+  order = true, limit = true }
 
 ---What was completed in the days that a filter names: by its due date, as for other tasks, or by
----when it was done ("what did i finish today?"), for which the task's last change stands.
+---when it was done ("what did i finish today?"), for which the task's last change stands. A filter
+---that says more goes by the due date.
 ---@param turn chat_turn.Turn
 ---@param filter table
----@param more table|nil
+---@param more table  of the query, where the filter says nothing
 ---@return {items: table[], total: integer}|nil
 ---@return table|nil problem
 function chat_find.completed(turn, filter, more)
-  local days, why = chat_dates.query(turn, filter)
-  if not days then
+  for name in pairs(filter) do
+    if not OF_DAYS[name] then
+      return chat_find.filtered(turn, filter, more)
+    end
+  end
+  local query, why = chat_dates.query(turn, filter)
+  if not query then
     return nil, why
   end
-  local all = {}
-  for name, value in pairs(filter) do
-    all[name] = value
-  end
-  all.due_after, all.due_before, all.limit = nil, nil, MAX_SEARCHED
-  local found
-  found, why = chat_find.filtered(turn, all, more)
-  if not found then
-    return nil, why
-  end
-  local items = {}
-  for _, task in ipairs(found.items) do
-    local meant = is_within(task.due_date, days) or is_within(task.updated_at, days)
-    items[#items + 1] = meant and task or nil
-  end
-  return { items = items, total = #items }
+  local from, to = query.due_after, query.due_before
+  return turn.tasks.completed(turn.user, from and time.parse(from), to and time.parse(to),
+    math.min(filter.limit or more.limit, more.limit))
 end
 
 return chat_find

@@ -155,15 +155,7 @@ function task_reads.list(user, args)
   return { items = items, total = page.total, next = page.next }
 end
 
----Open tasks that are still to remind, the next first.
----@param user string
----@param from_ms integer
----@param to_ms integer|nil  before this
----@param limit integer
----@return {items: table[], total: integer}|nil
----@return table|nil problem
-function task_reads.reminders(user, from_ms, to_ms, limit)
-  local rows, err = task_store.find_reminders(user, from_ms, to_ms, limit)
+local function found(rows, err)
   if not rows then
     return nil, store.problem(err)
   end
@@ -172,6 +164,28 @@ function task_reads.reminders(user, from_ms, to_ms, limit)
     items[i] = json.decode(task_fields.encode(task_fields.from_row(row)))
   end
   return { items = items, total = rows[1] and rows[1].total or 0 }
+end
+
+---Open tasks that are still to remind, the next first.
+---@param user string
+---@param from_ms integer
+---@param to_ms integer|nil  before this
+---@param limit integer
+---@return {items: table[], total: integer}|nil
+---@return table|nil problem
+function task_reads.reminders(user, from_ms, to_ms, limit)
+  return found(task_store.find_reminders(user, from_ms, to_ms, limit))
+end
+
+---Completed tasks that were due in a span, or changed last in it, the last first.
+---@param user string
+---@param from_ms integer|nil
+---@param to_ms integer|nil  before this
+---@param limit integer
+---@return {items: table[], total: integer}|nil
+---@return table|nil problem
+function task_reads.completed(user, from_ms, to_ms, limit)
+  return found(task_store.find_completed(user, from_ms, to_ms, limit))
 end
 
 ---The timezone of the newest of the user's tasks that has one; nil: none of the newest has.

@@ -98,6 +98,10 @@ local SELECT_REMINDERS = "SELECT " .. COLUMNS .. ", count(*) OVER () AS total FR
   .. " WHERE user_id = $1 AND status <> 'completed' AND remind_at >= $2::timestamptz"
   .. " AND ($3::timestamptz IS NULL OR remind_at < $3::timestamptz)"
   .. " ORDER BY remind_at, id LIMIT $4::integer"
+local SELECT_COMPLETED = "SELECT " .. COLUMNS .. ", count(*) OVER () AS total FROM chat.task"
+  .. " WHERE user_id = $1 AND status = 'completed' AND (tstzrange($2::timestamptz,"
+  .. " $3::timestamptz) @> updated_at OR tstzrange($2::timestamptz, $3::timestamptz) @> due_date)"
+  .. " ORDER BY updated_at DESC, id LIMIT $4::integer"
 local SELECT_TIMEZONE = "SELECT timezone FROM (SELECT timezone, created_at FROM chat.task"
   .. " WHERE user_id = $1 ORDER BY created_at DESC, id DESC LIMIT 50) AS newest"
   .. " WHERE timezone IS NOT NULL ORDER BY created_at DESC LIMIT 1"
@@ -282,6 +286,20 @@ end
 ---@return_overload nil, host.db.Error
 function task_store.find_reminders(user, from_ms, to_ms, limit)
   return db.query(SELECT_REMINDERS, user, at(from_ms), at(to_ms), limit)
+end
+
+---Completed tasks that were due in a span, or changed last in it, the last first; each row has the
+---`total` of all.
+---@param user string
+---@param from_ms integer|nil
+---@param to_ms integer|nil  before this
+---@param limit integer
+---@return host.db.Rows|nil rows
+---@return host.db.Error|nil err
+---@return_overload host.db.Rows, nil
+---@return_overload nil, host.db.Error
+function task_store.find_completed(user, from_ms, to_ms, limit)
+  return db.query(SELECT_COMPLETED, user, at(from_ms), at(to_ms), limit)
 end
 
 ---@param user string

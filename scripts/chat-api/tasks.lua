@@ -22,6 +22,7 @@ local tasks = {}
 -- Chat and tools are handed one table of all that they may do with tasks.
 tasks.get, tasks.list, tasks.next_of = task_reads.get, task_reads.list, task_reads.next_of
 tasks.reminders, tasks.usual_timezone = task_reads.reminders, task_reads.usual_timezone
+tasks.completed = task_reads.completed
 
 -- How often a change is decided anew because another one came between.
 local MAX_RACES = 10

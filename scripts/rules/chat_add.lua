@@ -376,6 +376,11 @@ local function ends_with_day(s, now)
   return read.found.day and read.title ~= "" and first:find("%w") and not last:find("%S")
 end
 
+-- "… and again on friday", "email tom about friday and jerry about monday"
+local goes_on = text.any({ "again", "half", "back", "if", "the rest", "rest", "return", "the other",
+  "another", "then", "so", "maybe", "or" })
+local unfinished = text.trailing({ "about", "for", "from", "until", "till", "of", "with", "the" })
+
 -- "add dentist at 5pm today and gym at 9am tomorrow": two, where each has a day of its own.
 local function each_its_day(s, now)
   local rest = remind_to(s) or add(s)
@@ -388,7 +393,8 @@ local function each_its_day(s, now)
       return nil
     end
     local one, other = s:sub(#opening + 1, first - 1), s:sub(behind + 1)
-    if ends_with_day(one, now) and ends_with_day(other, now) then
+    if ends_with_day(one, now) and ends_with_day(other, now)
+      and not goes_on:match(other:lower()) and not unfinished(details.read(one, now).title) then
       local call = chat_add.understand(opening .. one, now)
       local second = call and chat_add.understand(opening .. other, now)
       return second and { call, second } or nil
@@ -429,10 +435,11 @@ function chat_add.several(s, now)
   if #list < 3 then
     return nil
   end
-  for _, one in ipairs(list) do
+  for i, one in ipairs(list) do
     local read = details.read(one, now)
-    if not task_verb(obligation(read.title) or read.title) then
-      return nil
+    local thing = task_verb(obligation(read.title) or read.title)
+    if not thing or thing == "" and i < #list then
+      return nil -- "wash, dry and fold laundry" is one
     end
     marked = marked + (read.marked and 1 or 0)
   end

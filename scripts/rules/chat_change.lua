@@ -30,6 +30,15 @@ local start, reopen = leading(words.start), leading(words.reopen)
 local asks = any(words.question_starts)
 local too = trailing({ "too", "as well", "also" })
 local not_done = any({ "not", "nothing", "never", "no", "none" })
+-- "the report is almost done", "make sure the report is finished", "get laundry done"
+local not_yet = trailing({ "not", "never", "almost", "nearly", "half", "barely", "partly", "hardly",
+  "not quite", "mostly", "far from", "is not", "isn't", "aren't", "is almost", "is nearly",
+  "is half", "is barely", "is partly", "to be", "is not yet", "not yet", "is far from" })
+local no_claim = any({ "make sure", "be sure", "check", "ensure", "see", "ask", "tell", "let",
+  "i need", "i want", "i wish", "i hope", "i thought", "i think", "as soon as", "unless", "before",
+  "until", "if", "when", "once", "after", "get", "have", "some of", "part of", "not all of",
+  "half of" })
+local oneself = any({ "i'm", "i am", "we're", "we are", "i'm all", "i'm so", "i'm now" }) * -1
 
 local function understand_status(s, now)
   ---@type string|nil
@@ -45,8 +54,8 @@ local function understand_status(s, now)
   end
   rest, verb = complete(s)
   ---@cast rest string|nil
-  if rest and not_done:match(rest:lower()) then
-    return nil -- "i did not delete anything"
+  if rest and (not_done:match(rest:lower()) or rest:find("^[%s?]+$")) then
+    return nil -- "i did not delete anything", "done?"
   elseif rest and not target.is_title(verb, rest, now) then
     return { tool = "complete_task", args = { match = target.of(rest, now) } }
   end
@@ -54,7 +63,12 @@ local function understand_status(s, now)
   s = too(s) or s:gsub("\239\184\143$", "")
   rest = is_done(s)
   rest = rest and is_done(rest) or rest
-  if rest and rest ~= "" and not asks:match(s:lower()) then
+  if rest and (not_yet(rest) or no_claim:match(rest:lower()) or rest:find("%%$")) then
+    return nil
+  elseif rest and oneself:match(rest:lower()) then
+    return { tool = "complete_task", args = { match = { last = true } } }
+  end
+  if rest and rest:find("[%w\128-\255]") and not asks:match(s:lower()) then
     return { tool = "complete_task", args = { match = target.of(rest, now) } }
   end
 end
@@ -183,9 +197,11 @@ local renames = any({ "change", "update", "edit", "modify" })
 
 local again = trailing({ "again", "once more", "now", "for me", "please" })
 
+local sure = any({ "sure" }) -- "make sure the report is finished"
+
 local function understand_make(s, now)
   local rest, verb = make(s)
-  if not rest or rest == "" then
+  if not rest or rest == "" or sure:match(rest:lower()) then
     return nil
   end
   rest = again(rest) or rest
@@ -318,6 +334,11 @@ end
 -- Delete.
 
 local delete = leading(words.delete)
+-- What may be the task itself: "throw out the trash".
+local chore = any({ "throw out", "throw away", "clear", "clear out", "wipe", "kill", "bin", "drop",
+  "erase", "get rid of", "scratch", "trash" }) * space * any({ "the", "my", "our", "a" })
+local unwanted_verb = any({ "i don't want", "i won't do", "i will not do", "i am not doing",
+  "i'm not doing", "i'm not going to do", "i don't need", "we don't need" }) * -1
 local on_condition = splitter(C(any({ "if i", "if you", "if we", "unless" })))
 local without = splitter(C(any({ "except", "but not", "other than", "apart from", "besides" })))
 
@@ -326,10 +347,17 @@ local function understand_delete(s, now)
   if not rest or rest == "" or target.is_title(verb, rest, now) then
     return nil
   end
-  if without(rest) or on_condition(rest) then
+  if without(rest) or on_condition(rest) or not rest:find("[%w\128-\255]") then
     return nil
   end
-  return { tool = "delete_task", args = { match = target.of(rest, now) } }
+  if unwanted_verb:match(verb) and not target.is_unwanted(s, now) then
+    return nil
+  end
+  local call = { tool = "delete_task", args = { match = target.of(rest, now) } }
+  if chore:match(s:lower()) then
+    call.otherwise = { tool = "add_task", args = { title = s } }
+  end
+  return call
 end
 
 -- "clear completed", and not "trash day is done"
@@ -342,7 +370,10 @@ end
 
 -- "delete all completed": that is no "… completed".
 local function delete_many(s, now)
-  local rest = delete(s)
+  local rest, verb = delete(s)
+  if rest and unwanted_verb:match(verb) and not target.is_unwanted(s, now) then
+    return nil
+  end
   local match = rest and not without(rest) and (target.many(rest, now) or bare_many(rest, now))
   return match and { tool = "delete_task", args = { match = match } } or nil
 end

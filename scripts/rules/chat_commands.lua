@@ -91,7 +91,10 @@ function commands.split(s)
         and not goes_on(result[#result], mark) then
         glue, forced = s:sub(last, behind - 1), true
       elseif keeps_words[mark] then
+        -- "add print the form then delete it" is one.
         glue = s:sub(last, behind - 1)
+        forced = opening_verb:match(result[#result]:lower()) == "add"
+          and changing:match(lower, behind) ~= nil
       elseif another:match(mark) then
         -- "buy a card and another to keep" is one.
         if of_tasks:match(part:lower()) then

@@ -129,8 +129,10 @@ local half_hour = P("half") * space * hour_number / function(hour) return loose(
 local dotted = P("0") * two * "." * minutes * #follows
     / function(hour, min) return hour < 10 and clock(hour, min) end
   + two * "." * minutes * #follows / function(hour, min) return loose(hour, min) end
--- The same, since "invite 5 to 6 people" has no time.
-local minutes_to = (minute_word + two * (space * any({ "minutes", "mins", "min" })) ^ -1) * space
+-- The same, since "invite 5 to 6 people" has no time; "from 9 to 10" and "2 to 4" are ranges.
+local minutes_to = -lpeg.B("from ") * (minute_word
+    + C(P("5") + "10" + "15" + "20" + "25") / tonumber * edge
+    + two * space * any({ "minutes", "mins", "min" })) * space
   * P("to") * space * hour_number / function(min, hour)
     return min < 60 and min > 0 and loose(hour == 1 and 12 or hour - 1, 60 - min)
   end

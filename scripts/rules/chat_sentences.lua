@@ -248,6 +248,10 @@ local MEANINGS = {
   -- A list that is asked for in other words: the value says which.
   show = function(_, value, now) return list.understand("show " .. value, now) end,
   delete = function(gaps) return { tool = "delete_task", args = { match = gaps.task } } end,
+  not_wanted = function(gaps, _, now, s)
+    return target.is_unwanted(s, now) and { tool = "delete_task", args = { match = gaps.task } }
+      or nil
+  end,
 }
 
 -- Sentences as patterns.

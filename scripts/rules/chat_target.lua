@@ -162,6 +162,29 @@ for _, verb in ipairs(words.soft) do
   soft[verb] = true
 end
 
+local no_task = any({ "time", "help", "any", "anything", "reminders", "notifications", "alerts",
+  "a reminder", "the time", "money", "it", "you" }) * -1
+  + any({ "any", "anything", "time", "help" })
+local kept = text.trailing({ "deleted", "removed", "gone", "done", "cancelled", "canceled" })
+local what_is_unwanted = text.leading({ "i", "we" })
+local unwanted = text.leading({ "don't need to", "do not need to", "no longer need to",
+  "don't have to", "do not have to", "no longer have to", "don't need", "do not need",
+  "no longer need", "don't want to", "do not want to", "no longer want to", "don't want",
+  "do not want", "no longer want", "won't do", "will not do", "am not doing",
+  "am not going to do" })
+
+---Whether "i don't need the report" tells of a task that it may go: not for today alone, and not
+---what is no task ("help", "any reminders").
+---@param s string
+---@param now table
+---@return boolean
+function target.is_unwanted(s, now)
+  local rest = what_is_unwanted(s) or s:gsub("^[Ii]'m not", "am not")
+  rest = unwanted(rest) or rest
+  return not no_task:match(rest:lower()) and not kept(rest)
+    and not details.read(rest, now).found.day
+end
+
 ---@param verb string
 ---@param rest string
 ---@param now table

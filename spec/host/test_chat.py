@@ -75,6 +75,21 @@ class Chat(HostCase):
         self.say("make it high priority")
         self.assertEqual(self.tasks("?status=completed")[0]["priority"], "high")
 
+    def test_what_was_completed_is_told_by_when_it_was_done_or_due(self):
+        for title in ("milk", "bread", "cheese", "eggs"):
+            self.say(f"add {title}")
+        for title in ("milk", "bread", "cheese"):
+            self.say(f"complete {title}")
+        # As if it was long ago; of cheese the due date is of this year.
+        now = datetime.datetime.now(datetime.timezone.utc)
+        postgres().sql(f"UPDATE chat.task SET updated_at = '2020-01-01' WHERE user_id = '{self.user}' AND title IN ('bread', 'cheese');"
+                       f" UPDATE chat.task SET due_date = '{now.year}-06-01' WHERE user_id = '{self.user}' AND title = 'cheese'", self.host.database)
+        reply = self.say("what did i complete this year")
+        if datetime.datetime.now(datetime.timezone.utc).year == now.year:
+            self.assertEqual([task["title"] for task in reply["tools_invoked"][0]["result"]], ["milk", "cheese"])
+        postgres().sql(f"UPDATE chat.task SET updated_at = '2020-01-01', due_date = NULL WHERE user_id = '{self.user}'", self.host.database)
+        self.assertEqual(self.say("what did i complete this year")["message"], "Nothing was completed then.")
+
     def test_nothing_found_is_said(self):
         reply = self.say("complete the impossible")
         self.assertIn("impossible", reply["message"])

@@ -1,6 +1,7 @@
 -- The parts of a chat for specs: tasks and conversations in memory, a calendar of two time zones.
 local civil = require("rules.civil")
 local json = require("lib.json")
+local time = require("host.time")
 
 local memory = {}
 
@@ -138,6 +139,22 @@ function memory.tasks()
       end
     end
     return { items = items, total = #items }
+  end
+
+  function self.completed(user, from_ms, to_ms, limit)
+    local function within(at)
+      local ms = type(at) == "string" and time.parse(at)
+      return ms and (not from_ms or ms >= from_ms) and (not to_ms or ms < to_ms)
+    end
+    local items, total = {}, 0
+    for _, task in ipairs(self.items) do
+      if task.user_id == user and task.status == "completed"
+        and (within(task.due_date) or within(task.updated_at)) then
+        total = total + 1
+        items[total] = total <= limit and copy(task) or nil
+      end
+    end
+    return { items = items, total = total }
   end
 
   function self.update(user, id, changes)
