@@ -11,6 +11,7 @@
 // Debian links these two libraries statically and has their headers for PUC Lua only.
 int luaopen_cjson(lua_State *L);
 int luaopen_cjson_safe(lua_State *L);
+int luaopen_lpeg(lua_State *L);
 
 // lua-cjson's alone (the linker's --wrap), where it has no memory, after a line that says so. Then
 // the handlers of exit would take apart what other threads still use.
@@ -20,7 +21,6 @@ _Noreturn void __wrap_exit(int status) {
     (void)status;
     out_of_memory();
 }
-int luaopen_lpeg(lua_State *L);
 
 static char env_key;
 

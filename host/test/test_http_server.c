@@ -93,10 +93,7 @@ static void run_until_held(void) {
     assert_non_null(held);
 }
 
-static void a_request_that_has_come_is_answered_in_a_crowd(void **state) {
-    (void)state;
-    int fds[MOST], last = -1;
-    struct http_exchange *all[MOST];
+static void hold_crowd(int fds[MOST], struct http_exchange *all[MOST]) {
     for (int i = 0; i < MOST; i++) {
         held = NULL;
         fds[i] = connect_to();
@@ -104,16 +101,27 @@ static void a_request_that_has_come_is_answered_in_a_crowd(void **state) {
         run_until_held();
         all[i] = held;
     }
-    last = connect_to();
-    run_until_connections(MOST + 1);
-    ask(last, "/soon"); // the loop is busy with something else meanwhile
-    uv_sleep(50);
-    bool refused = receive(last) > 0 && strstr(answer, "503");
+}
+
+static void answer_crowd(const int fds[MOST], struct http_exchange *const all[MOST]) {
     for (int i = 0; i < MOST; i++) {
         http_reply(all[i], 200, NULL, 0, "done", 4);
         assert_true(receive(fds[i]) > 0);
         close(fds[i]);
     }
+}
+
+static void a_request_that_has_come_is_answered_in_a_crowd(void **state) {
+    (void)state;
+    int fds[MOST], last = -1;
+    struct http_exchange *all[MOST];
+    hold_crowd(fds, all);
+    last = connect_to();
+    run_until_connections(MOST + 1);
+    ask(last, "/soon"); // the loop is busy with something else meanwhile
+    uv_sleep(50);
+    bool refused = receive(last) > 0 && strstr(answer, "503");
+    answer_crowd(fds, all);
     close(last);
     assert_true(refused);
 }
@@ -142,13 +150,7 @@ static void a_connection_is_as_old_as_it_is_and_not_as_the_turn_that_accepts_it(
     (void)state;
     int fds[MOST], ends[2];
     struct http_exchange *all[MOST];
-    for (int i = 0; i < MOST; i++) {
-        held = NULL;
-        fds[i] = connect_to();
-        ask(fds[i], "/held");
-        run_until_held();
-        all[i] = held;
-    }
+    hold_crowd(fds, all);
     uv_poll_t poll;
     assert_int_equal(pipe(ends), 0);
     something_else = ends[0];
@@ -170,11 +172,7 @@ static void a_connection_is_as_old_as_it_is_and_not_as_the_turn_that_accepts_it(
         run_until_connections(MOST);
     }
     uv_close((uv_handle_t *)&poll, NULL);
-    for (int i = 0; i < MOST; i++) {
-        http_reply(all[i], 200, NULL, 0, "done", 4);
-        assert_true(receive(fds[i]) > 0);
-        close(fds[i]);
-    }
+    answer_crowd(fds, all);
     close(ends[0]);
     close(ends[1]);
     assert_true(seen && !closed);

@@ -388,17 +388,8 @@ local function understand_more(s, now)
   if not more or not call or call.tool ~= "update_task" then
     return nil
   end
-  local changes = {}
-  for name, value in pairs(call.args.changes) do
-    changes[name] = value
-  end
-  for name, value in pairs(more) do
-    if changes[name] ~= nil then
-      return nil
-    end
-    changes[name] = value
-  end
-  return update(call.args.match, changes)
+  local changes = values.both(call.args.changes, more)
+  return changes and update(call.args.match, changes)
 end
 
 ---@param s string

@@ -16,6 +16,24 @@ local keyed, trailing = text.keyed, text.trailing
 
 local split_and = text.splitter(lpeg.C(text.any({ "and" }) + ","))
 
+---The changes of both; nil where both say something of the same field.
+---@param first table
+---@param second table
+---@return table|nil
+function values.both(first, second)
+  local changes = {}
+  for name, value in pairs(first) do
+    changes[name] = value
+  end
+  for name, value in pairs(second) do
+    if changes[name] ~= nil then
+      return nil
+    end
+    changes[name] = value
+  end
+  return changes
+end
+
 -- "high and due tomorrow": two that are told beside each other.
 local function two_of(s, now)
   local before, _, behind = split_and(s)
@@ -24,16 +42,7 @@ local function two_of(s, now)
   end
   local first = values.read(before, now)
   local second = first and values.read(behind, now)
-  if not second then
-    return nil
-  end
-  for name, value in pairs(second) do
-    if first[name] ~= nil then
-      return nil
-    end
-    first[name] = value
-  end
-  return first
+  return first and second and values.both(first, second) or nil
 end
 
 ---The changes that the phrases in a text mean; nil when it says anything else as well.
